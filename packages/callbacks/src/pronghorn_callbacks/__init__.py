@@ -1,0 +1,1 @@
+"""Training callbacks for Pronghorn."""

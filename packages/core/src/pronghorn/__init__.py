@@ -1,0 +1,96 @@
+"""Pronghorn: the Keras API on an engine of its own.
+
+Names are imported on first use, so that `import pronghorn` stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pronghorn.autodiff import GradientTape as GradientTape
+    from pronghorn.compat import install_as_keras as install_as_keras
+    from pronghorn.functional import Input as Input
+    from pronghorn.graph import Spec as Spec
+    from pronghorn.initializer import Initializer as Initializer
+    from pronghorn.layer import Layer as Layer
+    from pronghorn.loss import Loss as Loss
+    from pronghorn.metric import Metric as Metric
+    from pronghorn.model import Model as Model
+    from pronghorn.naming import name_scope as name_scope
+    from pronghorn.optimizer import Optimizer as Optimizer
+    from pronghorn.plugins import hookimpl as hookimpl
+    from pronghorn.policy import DTypePolicy as DTypePolicy
+    from pronghorn.program import jit as jit
+    from pronghorn.sequential import Sequential as Sequential
+    from pronghorn.tensor import Tensor as KerasTensor
+    from pronghorn.tensor import Tensor as Tensor
+    from pronghorn.tensor import Variable as Variable
+    from pronghorn.training.callback import Callback as Callback
+    from pronghorn.training.plotting import plot as plot
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Callback": "pronghorn.training.callback",
+    "DTypePolicy": "pronghorn.policy",
+    "GradientTape": "pronghorn.autodiff",
+    "Initializer": "pronghorn.initializer",
+    "Input": "pronghorn.functional",
+    "InputSpec": "pronghorn.layer",
+    "Layer": "pronghorn.layer",
+    "Loss": "pronghorn.loss",
+    "Metric": "pronghorn.metric",
+    "Model": "pronghorn.model",
+    "Optimizer": "pronghorn.optimizer",
+    "Sequential": "pronghorn.sequential",
+    "Spec": "pronghorn.graph",
+    "StatelessScope": "pronghorn.compat",
+    "Tensor": "pronghorn.tensor",
+    "Variable": "pronghorn.tensor",
+    "hookimpl": "pronghorn.plugins",
+    "install_as_keras": "pronghorn.compat",
+    "jit": "pronghorn.program",
+    "name_scope": "pronghorn.naming",
+    "plot": "pronghorn.training.plotting",
+}
+_MODULES = (
+    "activations",
+    "applications",
+    "callbacks",
+    "config",
+    "constraints",
+    "datasets",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "preprocessing",
+    "random",
+    "regularizers",
+    "saving",
+    "testing",
+    "tree",
+    "utils",
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "KerasTensor":
+        value = importlib.import_module("pronghorn.tensor").Tensor
+    elif name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"pronghorn.{name}")
+    else:
+        raise AttributeError(f"module 'pronghorn' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES, *_MODULES, "KerasTensor"})

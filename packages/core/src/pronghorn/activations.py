@@ -1,0 +1,9 @@
+"""Every installed activation, by name: `from pronghorn.activations import relu`."""
+
+from __future__ import annotations
+
+from pronghorn.identifiers import lookup
+from pronghorn.plugins import facade
+
+__getattr__, __dir__ = facade(__name__, "activations")
+get, serialize, deserialize = lookup("activations")

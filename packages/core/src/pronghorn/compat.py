@@ -1,0 +1,100 @@
+"""Lets an unchanged Keras script run on Pronghorn: `keras` and `tensorflow.keras` become names of it.
+
+Nothing here happens by a plain import; a person asks for it by `python -m pronghorn run script.py` or by
+`pronghorn.install_as_keras()`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+
+def install_as_keras() -> None:
+    """From now on `import keras` and `import tensorflow.keras` give Pronghorn, in this process.
+
+    `tensorflow` itself becomes a module that has nothing but `keras`. Doing it twice does no harm.
+
+    Raises:
+        RuntimeError: another `keras` or `tensorflow` is imported already; code that holds it would keep it.
+    """
+    if any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        return
+    if strangers := [name for name in ("keras", "tensorflow") if name in sys.modules]:
+        raise RuntimeError(
+            f"install_as_keras: {' and '.join(strangers)} is imported already; call this before that import"
+        )
+    sys.meta_path.insert(0, _Finder())
+
+
+class _Finder(MetaPathFinder):
+    """Answers for `keras`, `tensorflow` and all below them, so that no other Keras is found by accident."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        root, _, rest = fullname.partition(".")
+        if root == "tensorflow" and rest:
+            keras, _, rest = rest.partition(".")
+            if keras != "keras":
+                raise ModuleNotFoundError(_only_keras(fullname), name=fullname)
+        elif root == "tensorflow":
+            return ModuleSpec(fullname, _TensorFlow(), is_package=True)
+        elif root != "keras":
+            return None
+        module = _module(f"pronghorn.{rest}" if rest else "pronghorn")
+        if module is None:
+            raise ModuleNotFoundError(f"Pronghorn has no module {fullname!r}", name=fullname)
+        return ModuleSpec(fullname, _Alias(module), is_package=hasattr(module, "__path__"))
+
+
+def _module(name: str) -> ModuleType | None:
+    """The module of this name, or the one its parent shows as an attribute (`pronghorn.datasets.mnist`)."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not name.startswith(error.name):
+            raise
+    parent, _, child = name.rpartition(".")
+    found = getattr(_module(parent), child, None) if parent else None
+    return found if isinstance(found, ModuleType) else None
+
+
+class _Alias(Loader):
+    """Puts a module that is loaded already under a second name."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.module = module
+        self.spec = module.__spec__
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self.module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self.spec  # the import system has just written the alias's into it
+
+
+class _TensorFlow(Loader):
+    """A stand-in for TensorFlow that has `keras` and says so when asked for anything else."""
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        def get_attribute(name: str) -> Any:
+            if name == "keras":
+                return importlib.import_module("tensorflow.keras")
+            raise AttributeError(_only_keras(f"tensorflow.{name}"))
+
+        vars(module).update(
+            __getattr__=get_attribute, __version__=importlib.import_module("pronghorn").__version__
+        )
+
+
+def _only_keras(name: str) -> str:
+    return f"{name}: Pronghorn stands in for tensorflow.keras alone; look for it in keras.ops"

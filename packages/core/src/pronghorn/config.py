@@ -1,0 +1,92 @@
+"""Process-wide settings: floatx, epsilon, image data format, accelerator, NaN tracing."""
+
+from __future__ import annotations
+
+import os
+
+_floatx = "float32"
+_epsilon = 1e-7
+_image_data_format = "channels_last"
+_trace_nans = os.environ.get("PRONGHORN_TRACE_NANS", "0") not in ("", "0")
+
+
+def floatx() -> str:
+    """The default float dtype, "float32" unless set."""
+    return _floatx
+
+
+def set_floatx(value: str) -> None:
+    """Sets the default float dtype: "float16", "bfloat16", "float32" or "float64"."""
+    global _floatx
+    accepted = ("bfloat16", "float16", "float32", "float64")
+    if value not in accepted:
+        raise ValueError(f"set_floatx: unknown value {value!r}; expected one of {accepted}")
+    _floatx = value
+
+
+def epsilon() -> float:
+    """The fuzz factor used in numeric expressions, 1e-7 unless set."""
+    return _epsilon
+
+
+def set_epsilon(value: float) -> None:
+    """Sets the fuzz factor."""
+    global _epsilon
+    _epsilon = float(value)
+
+
+def image_data_format() -> str:
+    """"channels_last" (the default) or "channels_first"."""
+    return _image_data_format
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Sets the default image data format."""
+    global _image_data_format
+    value = str(data_format).lower()
+    if value not in ("channels_first", "channels_last"):
+        raise ValueError(f"set_image_data_format: expected 'channels_first' or 'channels_last', got {data_format!r}")
+    _image_data_format = value
+
+
+def standardize_data_format(data_format: str | None) -> str:
+    """`data_format` checked, or the default."""
+    if data_format is None:
+        return _image_data_format
+    value = str(data_format).lower()
+    if value not in ("channels_first", "channels_last"):
+        raise ValueError(f"data_format: expected 'channels_first', 'channels_last' or None, got {data_format!r}")
+    return value
+
+
+def backend() -> str:
+    """The name of Keras's backend in use: always "pronghorn"."""
+    return "pronghorn"
+
+
+def trace_nans() -> bool:
+    """Whether every operation of a program is checked for NaN and infinity."""
+    return _trace_nans
+
+
+def set_trace_nans(enabled: bool) -> None:
+    """Checks each operation's result; the first NaN or infinity raises an error that names the layer and the operation.
+
+    Programs run unfused on the reference accelerator while this is on: slow, for finding the cause only.
+    """
+    global _trace_nans
+    _trace_nans = bool(enabled)
+
+
+def accelerator() -> str:
+    """The name of the accelerator in use."""
+    from pronghorn import accelerator as accelerators
+
+    return accelerators.current().name
+
+
+def set_accelerator(name: str) -> None:
+    """Selects the accelerator: "cpu", "gpu", "numpy" or one that a plugin provides."""
+    from pronghorn import accelerator as accelerators
+
+    accelerators.select(name)

@@ -1,0 +1,9 @@
+"""Every installed weight constraint, by name: `from pronghorn.constraints import MaxNorm`."""
+
+from __future__ import annotations
+
+from pronghorn.identifiers import lookup
+from pronghorn.plugins import facade
+
+__getattr__, __dir__ = facade(__name__, "constraints")
+get, serialize, deserialize = lookup("constraints")

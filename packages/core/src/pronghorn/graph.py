@@ -1,0 +1,178 @@
+"""Graph and Node: the one graph type.
+
+At model depth the nodes are layers and public ops and shapes may be unknown; at program depth the nodes are primitives and
+every shape is a number. Control-flow nodes hold body Graphs in their attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pronghorn import tree
+from pronghorn.tensor import MODEL, Shape, Tensor, Variable
+
+if TYPE_CHECKING:
+    from pronghorn.op import Operation
+
+
+class Spec(NamedTuple):
+    """Shape and dtype of a tensor."""
+
+    shape: Shape
+    dtype: str
+
+
+class Node:
+    """One application of an operation.
+
+    `inputs` are tensors (concrete ones are constants), `outputs` the tensors it makes. At program depth `attrs` are the
+    primitive's attributes; at model depth they are {"args": …, "kwargs": …}, the call's arguments as they were nested.
+    """
+
+    __slots__ = ("attrs", "inputs", "layer", "location", "op", "outputs", "structure")
+
+    def __init__(
+        self,
+        op: Any,
+        inputs: Sequence[Tensor],
+        attrs: dict[str, Any],
+        outputs: Sequence[Tensor],
+        *,
+        layer: str = "",
+        structure: Any = None,
+    ) -> None:
+        self.op = op
+        self.inputs = tuple(inputs)
+        self.attrs = attrs
+        self.outputs = tuple(outputs)
+        self.layer = layer
+        self.structure = structure
+        self.location: str | None = None
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """Positional arguments of a model node."""
+        return self.attrs["args"]  # type: ignore[no-any-return]
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """Keyword arguments of a model node."""
+        return self.attrs["kwargs"]  # type: ignore[no-any-return]
+
+    def bodies(self) -> Iterator[Graph]:
+        """The graphs of a control-flow node."""
+        return (value for value in self.attrs.values() if isinstance(value, Graph))
+
+    def __repr__(self) -> str:
+        outputs = ", ".join(str(t.shape) for t in self.outputs)
+        return f"<Node {self.op.name} {[t.shape for t in self.inputs]} -> {outputs}>"
+
+
+@dataclass(eq=False)
+class Graph:
+    """Nodes in an order in which each comes after what it reads.
+
+    `reads` are the placeholders that hold a variable's value on entry, `writes` the values that variables get at the end.
+    A body graph has neither: its variables are explicit inputs and outputs.
+    """
+
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    nodes: list[Node]
+    reads: dict[Variable, Tensor] = field(default_factory=dict)
+    writes: dict[Variable, Tensor] = field(default_factory=dict)
+
+    @property
+    def results(self) -> list[Tensor]:
+        """Outputs and written values: all that must be computed."""
+        return [*self.outputs, *self.writes.values()]
+
+    @property
+    def placeholders(self) -> list[Tensor]:
+        """Inputs and variables read."""
+        return [*self.inputs, *self.reads.values()]
+
+    def __str__(self) -> str:
+        names: dict[Tensor, str] = {t: f"%{i}" for i, t in enumerate(self.placeholders)}
+        lines = [f"graph({', '.join(f'{names[t]}: {t.dtype}{list(t.shape)}' for t in self.placeholders)})"]
+        for node in self.nodes:
+            for out in node.outputs:
+                names[out] = f"%{len(names)}"
+            attrs = {k: v for k, v in node.attrs.items() if not isinstance(v, Graph)}
+            left = ", ".join(f"{names[o]}: {o.dtype}{list(o.shape)}" for o in node.outputs)
+            right = ", ".join(names.get(t, "const") for t in node.inputs)
+            lines.append(f"  {left} = {node.op.name}({right}){f' {attrs}' if attrs else ''}")
+            for body in node.bodies():
+                lines += ["    " + line for line in str(body).splitlines()]
+        lines.append(f"  return {', '.join(names.get(t, 'const') for t in self.results)}")
+        return "\n".join(lines)
+
+
+def topological(outputs: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> list[Node]:
+    """The nodes that `outputs` depend on, each after what it reads; tensors in `stop` count as inputs."""
+    stops = set(stop)
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack: list[tuple[Node, bool]] = [(t.node, False) for t in reversed(list(outputs)) if t.node is not None and t not in stops]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend(
+                (t.node, False) for t in reversed(node.inputs) if t.node is not None and t.node not in seen and t not in stops
+            )
+    return order
+
+
+def model_tensors(structure: Any) -> bool:
+    """Whether a call's argument is, or holds, a tensor of a model graph."""
+    if type(structure) is Tensor:
+        return structure.scope is MODEL
+    if isinstance(structure, (list, tuple)):
+        return any(model_tensors(item) for item in structure)
+    if isinstance(structure, dict):
+        return any(model_tensors(item) for item in structure.values())
+    return False
+
+
+def record(operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Records a call on tensors of a model graph as one node and returns symbols for its outputs."""
+    specs = operation.compute_output_spec(*args, **kwargs)
+    inputs = [t for t in tree.flatten((args, kwargs)) if isinstance(t, Tensor)]
+    flat = [t if isinstance(t, Tensor) else Tensor(t.shape, t.dtype) for t in flatten_specs(specs)]
+    outputs = [Tensor(t.shape, t.dtype, scope=MODEL, index=i, name=t.name) for i, t in enumerate(flat)]
+    node = Node(operation, inputs, {"args": args, "kwargs": kwargs}, outputs)
+    for out in outputs:
+        out.node = node
+    node.structure = pack_specs(specs, outputs)
+    operation.inbound_nodes.append(node)
+    return node.structure
+
+
+def flatten_specs(specs: Any) -> list[Any]:
+    """The specs or tensors of a nested structure (a Spec is a leaf, not a tuple)."""
+    if isinstance(specs, (Spec, Tensor)):
+        return [specs]
+    if isinstance(specs, dict):
+        return [leaf for key in sorted(specs) for leaf in flatten_specs(specs[key])]
+    return [leaf for item in specs for leaf in flatten_specs(item)]
+
+
+def pack_specs(specs: Any, flat: Sequence[Any]) -> Any:
+    """`specs` with its leaves replaced by the items of `flat`."""
+    items = iter(flat)
+
+    def build(part: Any) -> Any:
+        if isinstance(part, (Spec, Tensor)):
+            return next(items)
+        if isinstance(part, dict):
+            built = {key: build(part[key]) for key in sorted(part)}
+            return {key: built[key] for key in part}
+        return type(part)(build(item) for item in part) if not hasattr(part, "_fields") else type(part)(*map(build, part))
+
+    return build(specs)

@@ -1,0 +1,109 @@
+"""Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+
+A draw depends on the generator's seed and stream, on its calls so far, and on the element's place; on nothing else. The
+state is a vector of three int64: seed, stream, offset (calls so far). Each draw names the call after the offset that it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pronghorn.graph import Spec
+from pronghorn.op import primitive
+
+Array = np.ndarray[Any, Any]
+
+_MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_MASK = 0xFFFFFFFF
+
+
+def philox_bits(seed: int, stream: int, offset: int, count: int, half: int = 0) -> Array:
+    """`count` random uint32. Element i depends on (seed, stream, offset, i, half) only.
+
+    Elements come in blocks of 64, so that 16 lanes each make four words: block = i // 64, lane = i % 16,
+    word = i % 64 // 16. The counter is (block * 16 + lane) in words 0 and 1 and offset in words 2 and 3, both 64-bit,
+    low word first; the key is (seed mod 2^32, stream mod 2^32) with the high half of seed xored into the stream's word.
+    `half` 1 gives the second words of float64 draws: bit 63 of the first counter is set.
+    """
+    blocks = -(-count // 64)
+    counter = np.arange(blocks * 16, dtype=np.uint64) | (np.uint64(half) << np.uint64(63))
+    low, shift = np.uint64(_MASK), np.uint64(32)
+    words = [counter & low, counter >> shift, np.uint64(offset & _MASK), np.uint64((offset >> 32) & _MASK)]
+    c0, c1, c2, c3 = (np.broadcast_to(word, counter.shape) for word in words)
+    k0, k1 = seed & _MASK, (stream ^ (seed >> 32)) & _MASK
+    for _ in range(10):
+        a, b = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
+        c0, c1, c2, c3 = (
+            (b >> shift) ^ c1 ^ np.uint64(k0),
+            b & low,
+            (a >> shift) ^ c3 ^ np.uint64(k1),
+            a & low,
+        )
+        k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
+    grid = np.stack([c.reshape(blocks, 16) for c in (c0, c1, c2, c3)], axis=1)
+    return grid.reshape(-1)[:count].astype(np.uint32)
+
+
+def philox_uniform(seed: int, stream: int, offset: int, count: int, dtype: str = "float32") -> Array:
+    """`count` draws from [0, 1): 24 bits for float32; 53 for float64 (26 of the first word above 27 of the second)."""
+    first = philox_bits(seed, stream, offset, count)
+    if dtype == "float32":
+        return np.asarray((first >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24))
+    second = philox_bits(seed, stream, offset, count, half=1)
+    high, low = (first >> np.uint32(6)).astype(np.float64), (second >> np.uint32(5)).astype(np.float64)
+    return np.asarray((high * 2.0**27 + low) * 2.0**-53)
+
+
+def philox_normal(seed: int, stream: int, offset: int, count: int, dtype: str = "float32") -> Array:
+    """`count` standard normal draws, by Box and Muller: the radius from 1 - u, the angle from the second words.
+
+    float64 takes its angle from the draws of the next offset's complement (offset with bit 63 flipped).
+    """
+    u = philox_uniform(seed, stream, offset, count, dtype)
+    if dtype == "float32":
+        v = (philox_bits(seed, stream, offset, count, half=1) >> np.uint32(8)).astype(
+            np.float32
+        ) * np.float32(2.0**-24)
+    else:
+        v = philox_uniform(seed, stream, offset ^ (1 << 63), count, dtype)
+    kind = u.dtype.type
+    radius = np.sqrt(kind(-2) * np.log(kind(1) - u))
+    return np.asarray(radius * np.cos(kind(2 * np.pi) * v))
+
+
+def _counters(state: Array, call: int) -> tuple[int, int, int]:
+    seed, stream, offset = (int(n) for n in state)
+    return seed, stream, offset + call
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    return int(np.prod(shape, dtype=np.int64))
+
+
+def _draws(state: Spec, shape: tuple[int, ...], call: int, dtype: str) -> Spec:
+    return Spec(shape, dtype)
+
+
+def _constant(g: Any, out: Any, state: Any, **attrs: Any) -> tuple[None]:
+    return (None,)
+
+
+@primitive(lambda state, shape, call: Spec(shape, "uint32"), _constant)
+def random_bits(state: Array, shape: tuple[int, ...], call: int) -> Array:
+    """Uniform uint32."""
+    return philox_bits(*_counters(state, call), _count(shape)).reshape(shape)
+
+
+@primitive(_draws, _constant)
+def random_uniform(state: Array, shape: tuple[int, ...], call: int, dtype: str) -> Array:
+    """Uniform in [0, 1), float32 or float64."""
+    return philox_uniform(*_counters(state, call), _count(shape), dtype).reshape(shape)
+
+
+@primitive(_draws, _constant)
+def random_normal(state: Array, shape: tuple[int, ...], call: int, dtype: str) -> Array:
+    """Standard normal, float32 or float64."""
+    return philox_normal(*_counters(state, call), _count(shape), dtype).reshape(shape)

@@ -1,0 +1,14 @@
+"""Every installed schedule, by name: `from pronghorn.optimizers.schedules import CosineDecay`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pronghorn.identifiers import lookup
+from pronghorn.plugins import facade
+
+if TYPE_CHECKING:
+    from pronghorn.optimizer import LearningRateSchedule as LearningRateSchedule
+
+__getattr__, __dir__ = facade(__name__, "schedules", {"pronghorn.optimizer": "LearningRateSchedule"})
+_, serialize, deserialize = lookup("schedules")

@@ -1,0 +1,61 @@
+"""How the operands of a fused kernel are read: the declared broadcast pattern, collapsed to as few dimensions as possible."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+Bits = tuple[bool, ...]
+
+
+class Pattern(NamedTuple):
+    """Per collapsed dimension, which operands run along it (the others stay: stride 0).
+
+    Kernel source depends on it and on nothing else of the shapes.
+    """
+
+    dims: tuple[Bits, ...]
+
+
+class Space(NamedTuple):
+    """The iteration space of a fused kernel: collapsed sizes, and the operands' element strides per dimension."""
+
+    pattern: Pattern
+    sizes: tuple[int, ...]
+    strides: tuple[tuple[int, ...], ...]
+
+
+def collapse(shape: Sequence[int], operands: Sequence[Sequence[int]], fixed: Sequence[int] = ()) -> Space:
+    """The space of a map over `shape` whose operands are dense arrays of the shapes `operands`.
+
+    Adjacent dimensions along which the operands behave alike become one; a dimension in `fixed` (reduced axes, say) merges
+    only with dimensions that are in it as well.
+    """
+    rank = len(shape)
+    padded = [(*[0] * (rank - len(s)), *s) for s in operands]  # 0: the operand has no such dimension
+    sizes: list[int] = []
+    dims: list[Bits] = []
+    marks: list[bool] = []
+    for axis, n in enumerate(shape):
+        bits = tuple(p[axis] == n for p in padded)
+        mark = axis in fixed
+        if dims and dims[-1] == bits and marks[-1] == mark:
+            sizes[-1] *= n
+        else:
+            sizes.append(n)
+            dims.append(bits)
+            marks.append(mark)
+    strides = []
+    for k in range(len(padded)):
+        step, own = 1, []
+        for n, bits in zip(reversed(sizes), reversed(dims), strict=True):
+            own.append(step if bits[k] else 0)
+            step *= n if bits[k] else 1
+        strides.append(tuple(reversed(own)))
+    return Space(Pattern(tuple(dims)), tuple(sizes), tuple(strides))
+
+
+def elements(shape: Sequence[int | None]) -> int:
+    """The number of elements of a known shape."""
+    return math.prod(shape)  # type: ignore[arg-type]

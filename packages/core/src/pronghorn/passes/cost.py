@@ -1,0 +1,43 @@
+"""What a node costs: bytes read and written, floating-point operations."""
+
+from __future__ import annotations
+
+from pronghorn import dtypes
+from pronghorn.graph import Node
+from pronghorn.passes.access import elements
+from pronghorn.tensor import Tensor
+
+
+def _bytes(t: Tensor) -> int:
+    return 0 if None in t.shape else elements(t.shape) * dtypes.itemsize(t.dtype)
+
+
+def traffic(node: Node) -> int:
+    """Bytes that the node must read and write, each operand once."""
+    if node.op.name in ("reshape", "stop_gradient"):
+        return 0
+    return sum(_bytes(t) for t in dict.fromkeys(node.inputs)) + sum(_bytes(t) for t in node.outputs)
+
+
+def _steps(node: Node) -> int:
+    body = node.attrs.get("body")
+    return len(getattr(body, "steps", ())) or 1
+
+
+def flops(node: Node) -> int:
+    """Floating-point operations: two per multiply-add of a matmul, one per scalar step elsewhere; an estimate."""
+    name = node.op.name
+    if name in ("matmul", "fused_matmul"):
+        a, c = node.inputs[0], node.outputs[0]
+        inner = a.shape[-2] if node.attrs["transpose_a"] else a.shape[-1]
+        product = 2 * elements(c.shape) * int(inner or 0)
+        return product + (_steps(node) * elements(c.shape) if name == "fused_matmul" else 0)
+    if name in ("reshape", "stop_gradient", "batch_rows", "transpose", "concatenate", "slice", "gather"):
+        return 0
+    if name == "table":
+        per_member = len(node.outputs) // len(node.attrs["members"])
+        steps = [len(getattr(m.get("body"), "steps", ())) or 1 for m in node.attrs["members"]]
+        return sum(s * elements(node.outputs[k * per_member].shape) for k, s in enumerate(steps))
+    if name == "fused_reduce":
+        return _steps(node) * elements(node.attrs["shape"])
+    return _steps(node) * max((elements(t.shape) for t in (*node.outputs, *node.inputs) if None not in t.shape), default=0)

@@ -1,0 +1,280 @@
+"""Program: a Python function traced once per input signature, compiled by the accelerator, and replayed."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from pronghorn import accelerator, config, dtypes, naming, tree
+from pronghorn.accelerator import Executable, Instruction
+from pronghorn.graph import Graph, Node, Spec
+from pronghorn.interpreter import Tracer, using
+from pronghorn.op import Op
+from pronghorn.tensor import Tensor, Variable, convert_to_tensor
+
+Array = np.ndarray[Any, Any]
+
+CACHED_PLANS = 64
+"""How many input signatures a program keeps compiled; the least recently used is dropped first."""
+
+
+class Rows:
+    """A data set in memory, as the argument of a program: its number of rows is not part of the signature.
+
+    In the traced function it is a symbol of shape (None, …) that only `batch_rows` reads.
+    """
+
+    __slots__ = ("array", "signature")
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+        self.signature = ("rows", array.shape[1:], array.dtype.str)
+
+
+def _batch_rows_reference(source: Array, indices: Array, dtype: str) -> Array:
+    return np.asarray(source[indices], dtype=dtypes.numpy_dtype(dtype))
+
+
+batch_rows_op = Op(
+    "batch_rows",
+    _batch_rows_reference,
+    lambda source, indices, dtype: Spec((*indices.shape, *source.shape[1:]), dtype),
+    lambda g, out, source, indices, dtype: (None, None),
+)
+
+
+def batch_rows(source: Any, indices: Any, dtype: str | None = None) -> Tensor:
+    """The rows `indices` (int64) of an in-memory data set, cast to `dtype` (the source's own by default)."""
+    return batch_rows_op(source, indices, dtype=dtype or source.dtype)  # type: ignore[no-any-return]
+
+
+class _Plan:
+    """One signature: the executable and how to give its results back."""
+
+    def __init__(self, executable: Executable, structure: Any, touched: dict[Any, int]) -> None:
+        self.executable = executable
+        self.structure = structure
+        self.single = not tree.is_nested(structure)
+        self.specs = [(t.shape, t.dtype) for t in executable.graph.outputs]
+        self.touched = touched
+        self.mutations = naming.mutation_count()
+        self.accelerator = accelerator.current()
+        self.checked = config.trace_nans()
+        self.unverified: Graph | None = None
+
+    def stale(self) -> bool:
+        """Whether something that the trace read was changed since."""
+        if self.accelerator is not accelerator.current() or self.checked != config.trace_nans():
+            return True
+        if self.mutations == naming.mutation_count():
+            return False
+        self.mutations = naming.mutation_count()
+        return any(owner.mutations != seen for owner, seen in self.touched.items())
+
+
+class Program:
+    """A function of tensors, compiled.
+
+    Called like the function. Tensors and arrays are traced arguments: a new shape or dtype makes a new plan. Python
+    scalars, strings and None are part of the signature. Results are concrete tensors.
+
+    Args:
+        function: what to trace. Effects on variables are kept; effects on Python objects happen only while tracing.
+        advance: False keeps seed states (and all other assignments) from being written back.
+        verify: traces a second time at the second call and raises where the two differ (Python state that would freeze).
+    """
+
+    def __init__(self, function: Callable[..., Any], *, advance: bool = True, verify: bool = False) -> None:
+        self.function = function
+        self.advance = advance
+        self.verify = verify
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+        self.__doc__ = getattr(function, "__doc__", None)
+        self._plans: OrderedDict[Any, _Plan] = OrderedDict()
+        self._lock = threading.RLock()
+        self._latest: tuple[_Plan, list[Array]] | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        leaves: list[Any] = []
+        key = (_signature(args, leaves), _signature(kwargs, leaves) if kwargs else None)
+        plan = self._plan(key, args, kwargs)
+        arrays = [_argument(leaf) for leaf in leaves]
+        results = plan.executable(arrays)
+        self._latest = (plan, arrays)
+        tensors = [Tensor(shape, dtype, r) for (shape, dtype), r in zip(plan.specs, results, strict=True)]
+        return tensors[0] if plan.single else tree.pack_sequence_as(plan.structure, tensors)
+
+    def _plan(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Plan:
+        plan = self._plans.get(key)
+        if plan is not None and plan.unverified is None and not plan.stale():
+            self._plans.move_to_end(key)
+            return plan
+        with self._lock:
+            plan = self._plans.get(key)
+            if plan is None or plan.stale():
+                graph, structure, tracer = self.trace(args, kwargs)
+                executable = accelerator.current().compile(graph)
+                plan = _Plan(executable, structure, _versions(tracer))
+                plan.unverified = graph if self.verify else None
+                self._plans[key] = plan
+                if len(self._plans) > CACHED_PLANS:
+                    self._plans.popitem(last=False)
+            elif plan.unverified is not None:
+                first, plan.unverified = plan.unverified, None
+                self._verify(first, args, kwargs)
+            self._plans.move_to_end(key)
+            return plan
+
+    def trace(self, args: tuple[Any, ...], kwargs: dict[str, Any], locate: bool = False) -> tuple[Graph, Any, Tracer]:
+        """The graph of the function on these arguments, the structure of its result, and the tracer."""
+        tracer = Tracer(effects=self.advance, locate=locate)
+
+        def symbol(leaf: Any) -> Any:
+            if isinstance(leaf, Rows):
+                return tracer.argument((None, *leaf.array.shape[1:]), dtypes.standardize(leaf.array.dtype))
+            if isinstance(leaf, (Tensor, np.ndarray)):
+                return tracer.argument(leaf.shape, leaf.dtype if isinstance(leaf, Tensor) else dtypes.standardize(leaf.dtype))
+            return leaf
+
+        with using(tracer):
+            result = self.function(*tree.map_structure(symbol, args), **tree.map_structure(symbol, kwargs))
+            structure = tree.map_structure(convert_to_tensor, result)
+        return tracer.finish(tree.flatten(structure)), tree.map_structure(lambda _: None, structure), tracer
+
+    def _verify(self, first: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        naming.recent_changes.clear()
+        again, _, _ = self.trace(args, kwargs, locate=True)
+        difference = first_difference(first, again)
+        if difference is not None:
+            changed = "; ".join(f"attribute {name!r} of {_name(owner)}" for owner, name in naming.recent_changes if name)
+            hint = f" Set while tracing: {changed}." if changed else ""
+            raise RuntimeError(
+                f"{self.__name__}: {difference}. Python state read while a program is traced is frozen into it.{hint} "
+                f"Keep the state in a Variable (add_weight(trainable=False)), pass it as an argument, or compile with run_eagerly=True"
+            )
+
+    @property
+    def executable(self) -> Executable:
+        """The executable of the latest call."""
+        return self._used()[0].executable
+
+    def _used(self) -> tuple[_Plan, list[Array]]:
+        if self._latest is None:
+            raise RuntimeError(f"program {self.__name__!r} has not run yet: call it once (fit one batch) to compile it")
+        return self._latest
+
+    def __str__(self) -> str:
+        from pronghorn.listing import listing
+
+        return listing(self.__name__, self.executable)
+
+    def instructions(self) -> list[Instruction]:
+        """The instructions of the latest plan."""
+        return self.executable.instructions()
+
+    def profile(self, repeats: int = 20) -> Any:
+        """Time per instruction and per layer of the latest call's plan, and its share of the machine's measured peak.
+
+        The program runs `repeats` times; variables keep the values they had before.
+        """
+        from pronghorn.listing import profile
+
+        plan, arrays = self._used()
+        return profile(self.__name__, plan.executable, arrays, repeats)
+
+
+def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Compiles a function of tensors: `fast = pronghorn.jit(f)`, or as a decorator. Options are those of `Program`."""
+    if function is None:
+        return lambda f: Program(f, **options)
+    return Program(function, **options)
+
+
+def _signature(structure: Any, leaves: list[Any]) -> Any:
+    kind = type(structure)
+    if kind is Rows:
+        leaves.append(structure)
+        return structure.signature
+    if kind is np.ndarray:
+        leaves.append(structure)
+        return (structure.shape, structure.dtype.str)
+    if kind is tuple or kind is list:
+        return (kind, *[_signature(item, leaves) for item in structure])
+    if kind is Tensor:
+        leaves.append(structure)
+        return (structure.shape, structure.dtype)
+    if isinstance(structure, dict):
+        return ("dict", *[(key, _signature(structure[key], leaves)) for key in tree._keys(structure)])
+    if isinstance(structure, (list, tuple)):
+        return (kind, *[_signature(item, leaves) for item in structure])
+    if isinstance(structure, Variable):
+        raise TypeError("a Variable cannot be an argument of a compiled function; let the function read it from its closure, or pass variable.value")
+    try:
+        hash(structure)
+    except TypeError:
+        return (kind, id(structure))
+    return (kind, structure)
+
+
+def _argument(leaf: Any) -> Any:
+    if type(leaf) is np.ndarray:
+        return leaf
+    return leaf.array if type(leaf) is Rows else leaf.buffer
+
+
+def _versions(tracer: Tracer) -> dict[Any, int]:
+    return {owner: owner.mutations for owner in tracer.touched}
+
+
+def _name(owner: Any) -> str:
+    return f"layer {owner.name!r}" if hasattr(owner, "name") else type(owner).__name__
+
+
+def first_difference(a: Graph, b: Graph) -> str | None:
+    """Says where two traces of one function differ, None where they agree."""
+    numbers: list[dict[Tensor, int]] = [{}, {}]
+    for table, graph in zip(numbers, (a, b), strict=True):
+        for t in graph.placeholders:
+            table[t] = len(table)
+    for left, right in zip(a.nodes, b.nodes, strict=False):
+        where = f"layer {right.layer!r}" if right.layer else "the traced function"
+        at = f"in {where} at {right.location}"
+        if left.op is not right.op:
+            return f"operation {left.op.name!r} of the first trace is {right.op.name!r} in the second, {at}"
+        for x, y in zip(left.inputs, right.inputs, strict=False):
+            if x.scope is None and y.scope is None:
+                if not _same_constant(x, y):
+                    return f"a constant of operation {left.op.name!r} was {_short(x)} in the first trace and is {_short(y)} in the second, {at}"
+            elif numbers[0].get(x) != numbers[1].get(y):
+                return f"operation {left.op.name!r} reads another value in the second trace, {at}"
+        for name, value in left.attrs.items():
+            other = right.attrs.get(name)
+            if isinstance(value, Graph) and isinstance(other, Graph):
+                inner = first_difference(value, other)
+                if inner is not None:
+                    return inner
+            elif value != other:
+                return f"{name} of operation {left.op.name!r} was {value!r} in the first trace and is {other!r} in the second, {at}"
+        for table, node in zip(numbers, (left, right), strict=True):
+            for t in node.outputs:
+                table[t] = len(table)
+    if len(a.nodes) != len(b.nodes):
+        longer: Sequence[Node] = max((a.nodes, b.nodes), key=len)
+        extra = longer[min(len(a.nodes), len(b.nodes))]
+        return f"the first trace has {len(a.nodes)} operations and the second {len(b.nodes)} (from {extra.op.name!r} on)"
+    return None
+
+
+def _same_constant(x: Tensor, y: Tensor) -> bool:
+    if x is y or x.buffer is y.buffer:
+        return True
+    a, b = accelerator.to_numpy(x.buffer), accelerator.to_numpy(y.buffer)
+    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+
+
+def _short(t: Tensor) -> str:
+    return str(t.numpy()) if t.size is not None and t.size <= 4 else f"an array of shape {t.shape}"

@@ -1,0 +1,335 @@
+"""The registry of types: objects to plain configs and back.
+
+A config names a class or function; it is looked for among custom objects, the engine's own classes and what plugins
+registered. No module named in a config is ever imported, and no code in one is ever run.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar, Token
+from typing import Any, TypeVar
+
+import numpy as np
+
+from pronghorn import dtypes, plugins
+from pronghorn.naming import to_snake_case
+from pronghorn.op import Operation
+from pronghorn.plugins import Reference
+from pronghorn.tensor import Tensor, Variable, constant
+
+T = TypeVar("T")
+
+KERAS_MODULES = {
+    "layers": "keras.layers",
+    "initializers": "keras.initializers",
+    "regularizers": "keras.regularizers",
+    "constraints": "keras.constraints",
+    "optimizers": "keras.optimizers",
+    "schedules": "keras.optimizers.schedules",
+    "losses": "keras.losses",
+    "metrics": "keras.metrics",
+    "activations": "keras.activations",
+}
+"""Kind of plugin -> the module that files name for it: these are the kinds a config may make objects of."""
+
+_CORE = {
+    "keras": {
+        "Model": "pronghorn.model",
+        "Sequential": "pronghorn.sequential",
+        "DTypePolicy": "pronghorn.policy",
+        "FloatDTypePolicy": "pronghorn.policy",
+    },
+    "keras.src.models.functional": {"Functional": "pronghorn.functional"},
+    "keras.layers": {"InputLayer": "pronghorn.functional", "Layer": "pronghorn.layer"},
+    "keras.initializers": dict.fromkeys(("GlorotUniform", "Ones", "Zeros"), "pronghorn.initializer"),
+    "keras.random": {"SeedGenerator": "pronghorn.random"},
+}
+"""Module that files name -> classes of the engine -> where they are."""
+
+_custom_objects: dict[str, Any] = {}
+_custom_names: dict[Any, str] = {}
+_scope: ContextVar[Mapping[str, Any]] = ContextVar("custom_objects", default=_custom_objects)
+
+
+# ------------------------------------------------------------------------------------------------ custom objects
+
+
+class CustomObjectScope:
+    """Inside of `with CustomObjectScope({"MyLayer": MyLayer}):`, configs may name these objects."""
+
+    def __init__(self, custom_objects: Mapping[str, Any]) -> None:
+        self.custom_objects = custom_objects or {}
+        self._tokens: list[Token[Mapping[str, Any]]] = []
+
+    def __enter__(self) -> CustomObjectScope:
+        self._tokens.append(_scope.set({**_scope.get(), **self.custom_objects}))
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        _scope.reset(self._tokens.pop())
+
+
+custom_object_scope = CustomObjectScope
+
+
+def get_custom_objects() -> dict[str, Any]:
+    """The global registry of custom objects, which may be changed."""
+    return _custom_objects
+
+
+def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[T], T]:
+    """Registers the decorated class or function, so that files may name it as "package>name".
+
+    Raises:
+        ValueError: a class without `get_config`, or no class or function at all.
+    """
+
+    def decorator(target: T) -> T:
+        if inspect.isclass(target) and not hasattr(target, "get_config"):
+            raise ValueError(f"register_keras_serializable: class {target.__name__} has no get_config(); write one")
+        if not (inspect.isclass(target) or callable(target)):
+            raise ValueError(f"register_keras_serializable: expected a class or function, got {target!r}")
+        registered = f"{package}>{name or getattr(target, '__name__', '')}"
+        _custom_objects[registered] = target
+        _custom_names[target] = registered
+        return target
+
+    return decorator
+
+
+def get_registered_name(obj: Any) -> str:
+    """The name a class or function is registered under, else its own."""
+    return _custom_names.get(obj) or str(getattr(obj, "__name__", obj))
+
+
+def get_registered_object(
+    name: str, custom_objects: Mapping[str, Any] | None = None, module_objects: Mapping[str, Any] | None = None
+) -> Any:
+    """The custom object called `name`, None if there is none."""
+    for objects in (_scope.get(), custom_objects or {}, _custom_objects, module_objects or {}):
+        if name in objects:
+            return objects[name]
+    return None
+
+
+# ------------------------------------------------------------------------------------------------ objects to configs
+
+
+def serialize_keras_object(obj: Any) -> Any:
+    """`obj` as a config of plain values.
+
+    Raises:
+        TypeError: `obj`, or something in it, is nothing that can be written down, for example a lambda.
+    """
+    if obj is None or isinstance(obj, (bool, int, float, str)):
+        return obj
+    if isinstance(obj, (list, tuple)):
+        items = [serialize_keras_object(item) for item in obj]
+        return tuple(items) if isinstance(obj, tuple) else items
+    if isinstance(obj, Mapping):
+        return {key: serialize_keras_object(value) for key, value in obj.items()}
+    if hasattr(obj, "get_config") and not inspect.isclass(obj):
+        return _serialize_instance(obj)
+    if callable(obj):
+        return _serialize_function(obj)
+    return _serialize_value(obj)
+
+
+def _serialize_value(obj: Any) -> Any:
+    if isinstance(obj, np.generic):
+        return obj.item()
+    if isinstance(obj, np.ndarray):
+        return {"class_name": "__numpy__", "config": {"value": obj.tolist(), "dtype": obj.dtype.name}}
+    if isinstance(obj, Variable) or (isinstance(obj, Tensor) and not obj.symbolic):
+        return {"class_name": "__tensor__", "config": {"value": obj.numpy().tolist(), "dtype": obj.dtype}}
+    if isinstance(obj, Tensor):
+        raise TypeError(f"{obj} has no value")
+    if isinstance(obj, bytes):
+        return {"class_name": "__bytes__", "config": {"value": obj.decode("latin-1")}}
+    if isinstance(obj, slice):
+        parts = {key: serialize_keras_object(getattr(obj, key)) for key in ("start", "stop", "step")}
+        return {"class_name": "__slice__", "config": parts}
+    if obj is Ellipsis:
+        return {"class_name": "__ellipsis__", "config": {}}
+    if isinstance(obj, np.dtype):
+        return obj.name
+    raise TypeError(f"{obj!r} of type {type(obj).__name__} has no get_config()")
+
+
+def _serialize_instance(obj: Any) -> dict[str, Any]:
+    config = {**identity(type(obj)), "config": None, "registered_name": None}
+    registered = config.pop("registered_name") if config["module"] in _PUBLIC_MODULES else get_registered_name(type(obj))
+    if config["class_name"] == "Functional":
+        registered = "Functional"
+    config |= {"config": serialize_keras_object(obj.get_config()), "registered_name": registered}
+    for extra in ("build_config", "compile_config"):
+        found = getattr(obj, f"get_{extra}", lambda: None)()
+        if found is not None:
+            config[extra] = serialize_keras_object(found)
+    return config
+
+
+_PUBLIC_MODULES = {*KERAS_MODULES.values(), *_CORE}
+
+
+def identity(cls: type) -> dict[str, Any]:
+    """The module and class_name that stand for a class in files."""
+    for module, classes in _CORE.items():
+        if classes.get(cls.__name__) == cls.__module__:
+            return {"module": module, "class_name": cls.__name__}
+    if cls not in _custom_names:
+        for kind, module in KERAS_MODULES.items():
+            if (name := _registered_as(kind, cls)) is not None:
+                return {"module": module, "class_name": name}
+    return {"module": None if cls.__module__ == "__main__" else cls.__module__, "class_name": cls.__name__}
+
+
+def _registered_as(kind: str, obj: Any) -> str | None:
+    """The name under which a plugin offers a class or function; the object's own name if it has several."""
+    target = f"{obj.__module__}:{obj.__name__}"
+    names = [name for name, reference in plugins.references(kind).items() if reference.target == target]
+    return None if not names else obj.__name__ if obj.__name__ in names else names[0]
+
+
+def function_name(function: Any) -> str | None:
+    """The name of a registered function, or of an op that is one; None for any other object."""
+    if inspect.isclass(function) or not (inspect.isfunction(function) or isinstance(function, Operation)):
+        return None
+    if hasattr(function, "get_config"):
+        return None
+    name = getattr(function, "__name__", None) or function.name
+    if isinstance(function, Operation):
+        return name if name in plugins.references("activations") else None
+    return next((found for kind in KERAS_MODULES if (found := _registered_as(kind, function))), None)
+
+
+def _serialize_function(function: Any) -> dict[str, Any]:
+    name = getattr(function, "__name__", None) or getattr(function, "name", None)
+    if name is None or name == "<lambda>":
+        raise TypeError(f"{function!r} is a function without a name; define it with `def`")
+    if not isinstance(function, Operation):
+        name = _custom_names.get(function, name)
+    return {"module": "builtins", "class_name": "function", "config": name, "registered_name": "function"}
+
+
+# ------------------------------------------------------------------------------------------------ configs to objects
+
+
+def deserialize_keras_object(
+    config: Any, custom_objects: Mapping[str, Any] | None = None, safe_mode: bool = True, *, kind: str | None = None
+) -> Any:
+    """What `serialize_keras_object` wrote, as objects again.
+
+    Args:
+        config: plain values; dicts with a "class_name" become objects.
+        custom_objects: classes and functions by name, in addition to those registered.
+        safe_mode: whether a config that holds code is refused. Pronghorn never runs code out of a config, so only True does.
+        kind: the kind of plugin to look in where the config names no module.
+
+    Raises:
+        ValueError: the config names something unknown, or holds code.
+    """
+    if not safe_mode:
+        raise NotImplementedError(
+            "deserialize_keras_object: safe_mode=False is not supported, code out of a file is never run; "
+            "pass the functions by name in custom_objects"
+        )
+    if custom_objects:
+        with CustomObjectScope(custom_objects):
+            return deserialize_keras_object(config, kind=kind)
+    if isinstance(config, (list, tuple)):
+        return type(config)(deserialize_keras_object(item) for item in config)
+    if not isinstance(config, Mapping):
+        return config
+    if not isinstance(config.get("class_name"), str) or "config" not in config:
+        return {key: deserialize_keras_object(value) for key, value in config.items()}
+    if config["class_name"] in _SPECIAL:
+        return _SPECIAL[config["class_name"]](config["config"])
+    if config["class_name"] == "function":
+        return _find_function(config["config"])
+    return _make(config, find_class(config, kind))
+
+
+def _make(config: Mapping[str, Any], cls: Any) -> Any:
+    if not hasattr(cls, "from_config"):
+        raise ValueError(f"cannot make {config['class_name']!r}: {cls!r} has no from_config()")
+    instance = cls.from_config(config["config"])
+    if config.get("build_config") and hasattr(instance, "build_from_config"):
+        instance.build_from_config(config["build_config"])
+    if config.get("compile_config") and hasattr(instance, "compile_from_config"):
+        instance.compile_from_config(config["compile_config"])
+    return instance
+
+
+def find_class(config: Mapping[str, Any], kind: str | None = None) -> Any:
+    """The class a config names: a custom object, one of the engine's, or one that a plugin offers.
+
+    Raises:
+        ValueError: there is none.
+    """
+    class_name, registered = config["class_name"], config.get("registered_name")
+    for name in (registered, class_name):
+        if isinstance(name, str) and (custom := get_registered_object(name)) is not None:
+            return custom
+    module = config.get("module")
+    if module is None or isinstance(module, str) and module.partition(".")[0] in ("keras", "tensorflow", "tf_keras"):
+        for classes in _CORE.values():
+            if class_name in classes:
+                return Reference("pronghorn-core", f"{classes[class_name]}:{class_name}").load()
+    for candidate in _kinds(module, kind):
+        known = plugins.references(candidate)
+        if class_name in known and (candidate in str(module) or known[class_name].target.endswith(f":{class_name}")):
+            return known[class_name].load()
+    raise ValueError(
+        f"unknown class {class_name!r} of module {module!r}: no installed distribution has it. Register it with "
+        f"@pronghorn.saving.register_keras_serializable(), or pass custom_objects={{{(registered or class_name)!r}: …}}"
+    )
+
+
+def _kinds(module: Any, kind: str | None) -> list[str]:
+    """The kinds of plugin to look in, by the module a config names."""
+    parts = module.split(".") if isinstance(module, str) else []
+    named = [part for part in reversed(parts) if part in KERAS_MODULES]
+    return named[:1] or ([kind] if kind else list(KERAS_MODULES))
+
+
+def _find_function(name: Any) -> Any:
+    if not isinstance(name, str):
+        raise ValueError(f"a function's config must be its name, got {name!r}")
+    if (custom := get_registered_object(name)) is not None:
+        return custom
+    for kind in KERAS_MODULES:
+        if name in plugins.references(kind):
+            return plugins.load(kind, name)
+    from pronghorn import ops
+
+    found = getattr(ops, to_snake_case(name), None)
+    if isinstance(found, Operation):
+        return found
+    raise ValueError(
+        f"unknown function {name!r}: register it with @pronghorn.saving.register_keras_serializable(), "
+        f"or pass custom_objects={{{name!r}: {name}}}"
+    )
+
+
+def _refuse_code(config: Any) -> Any:
+    raise ValueError(
+        "the config holds a lambda as code, which is never run; write the function in Python, save under its name, "
+        "and pass it in custom_objects"
+    )
+
+
+def _array(config: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    return np.array(config["value"], dtypes.numpy_dtype(dtypes.standardize(config["dtype"])))
+
+
+_SPECIAL: dict[str, Callable[[Any], Any]] = {
+    "__numpy__": _array,
+    "__tensor__": lambda config: constant(_array(config), dtypes.standardize(config["dtype"])),
+    "__bytes__": lambda config: config["value"].encode("latin-1"),
+    "__slice__": lambda config: slice(*(deserialize_keras_object(config[key]) for key in ("start", "stop", "step"))),
+    "__ellipsis__": lambda config: Ellipsis,
+    "__lambda__": _refuse_code,
+}

@@ -1,0 +1,221 @@
+"""Callbacks: the base class, the list that calls them, and History, which every fit returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pronghorn import tree
+
+if TYPE_CHECKING:
+    from pronghorn.training.trainer import Trainer
+
+Logs = Mapping[str, Any] | None
+
+
+class Callback:
+    """Base class of callbacks: override the hooks you want.
+
+    `batch` and `epoch` count from 0. In the batch hooks `logs` is a mapping whose values are read from the device when
+    you look at them; they are running values since the start of the epoch. In `on_epoch_end` it is a dict of Python floats,
+    those of the validation prefixed with "val_"; what you add to it is recorded by History.
+
+    Attributes:
+        model: the model being trained, evaluated or used for prediction.
+        params: {"verbose": …, "epochs": …, "steps": …}; steps is None where it is not known.
+    """
+
+    def __init__(self) -> None:
+        self.params: dict[str, Any] = {}
+        self._model: Any = None
+
+    @property
+    def model(self) -> Any:
+        """The model this callback works with."""
+        return self._model
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Called with the parameters of the run before it starts."""
+        self.params = params
+
+    def set_model(self, model: Any) -> None:
+        """Called with the model before the run starts."""
+        self._model = model
+
+    def on_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """Another name for `on_train_batch_begin`."""
+
+    def on_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Another name for `on_train_batch_end`."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Called at the start of an epoch."""
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """Called at the end of an epoch, after its validation."""
+
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """Called before a training step."""
+        self.on_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Called after a training step."""
+        self.on_batch_end(batch, logs)
+
+    def on_test_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """Called before a step of `evaluate`, also of the validation in `fit`."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Called after a step of `evaluate`, also of the validation in `fit`."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """Called before a step of `predict`."""
+
+    def on_predict_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Called after a step of `predict`, with logs {"outputs": the batch's outputs}."""
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        """Called at the start of `fit`."""
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        """Called at the end of `fit` with the logs of the last epoch; not after an error or Ctrl-C."""
+
+    def on_test_begin(self, logs: Logs = None) -> None:
+        """Called at the start of `evaluate` or of a validation."""
+
+    def on_test_end(self, logs: Logs = None) -> None:
+        """Called at the end of `evaluate` or of a validation."""
+
+    def on_predict_begin(self, logs: Logs = None) -> None:
+        """Called at the start of `predict`."""
+
+    def on_predict_end(self, logs: Logs = None) -> None:
+        """Called at the end of `predict`."""
+
+
+HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
+_ALIASES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
+
+
+def _overridden(callback: Any, name: str) -> bool:
+    method = getattr(callback, name, None)
+    return method is not None and getattr(method, "__func__", None) is not getattr(Callback, name)
+
+
+class CallbackList(Callback):
+    """Calls several callbacks, each only for the hooks that it overrides.
+
+    The order is yours; History and the progress bar come last, so that both see what others add to the logs.
+
+    Args:
+        callbacks: a callback or a (nested) list of them.
+        add_history, add_progbar: whether to append these where the list has none.
+        model: the model they work with.
+        params: what `Callback.params` holds.
+    """
+
+    def __init__(
+        self,
+        callbacks: Any = None,
+        add_history: bool = False,
+        add_progbar: bool = False,
+        model: Trainer | None = None,
+        **params: Any,
+    ) -> None:
+        super().__init__()
+        from pronghorn.training.progress import ProgbarLogger
+
+        self.callbacks: list[Any] = [] if callbacks is None else tree.flatten(callbacks)
+        for callback in self.callbacks:
+            if isinstance(callback, type) or not any(hasattr(callback, hook) for hook in HOOKS):
+                raise TypeError(
+                    f"callbacks: expected Callback objects, got {callback!r}; "
+                    f"{'create one: ' + callback.__name__ + '()' if isinstance(callback, type) else 'subclass Callback'}"
+                )
+        self.history = next((c for c in self.callbacks if isinstance(c, History)), None)
+        if add_history and self.history is None:
+            self.history = History()
+            self.callbacks.append(self.history)
+        if add_progbar and not any(isinstance(c, ProgbarLogger) for c in self.callbacks):
+            self.callbacks.append(ProgbarLogger())
+        self._find_hooks()
+        if model is not None:
+            self.set_model(model)
+        self.set_params(params)
+
+    def _find_hooks(self) -> None:
+        self._hooks: dict[str, list[Callable[..., Any]]] = {name: [] for name in HOOKS}
+        for callback in self.callbacks:
+            for name in HOOKS:
+                alias = _ALIASES.get(name)
+                if _overridden(callback, name):
+                    self._hooks[name].append(getattr(callback, name))
+                elif alias is not None and _overridden(callback, alias):
+                    self._hooks[name].append(getattr(callback, alias))
+
+    def append(self, callback: Any) -> None:
+        """Adds a callback at the end."""
+        self.callbacks.append(callback)
+        self._find_hooks()
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        super().set_params(params)
+        for callback in self.callbacks:
+            callback.set_params(params)
+
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        if self.history is not None:
+            model.history = self.history
+        for callback in self.callbacks:
+            callback.set_model(model)
+
+
+def _dispatcher(name: str, counted: bool) -> Callable[..., None]:
+    """The method of CallbackList that calls one hook of all callbacks."""
+
+    def dispatch_counted(self: CallbackList, number: int, logs: Logs = None) -> None:
+        for hook in self._hooks[name]:
+            hook(number, logs)
+
+    def dispatch(self: CallbackList, logs: Logs = None) -> None:
+        for hook in self._hooks[name]:
+            hook(logs)
+
+    method = dispatch_counted if counted else dispatch
+    method.__name__ = name
+    method.__doc__ = getattr(Callback, name).__doc__
+    return method
+
+
+for _name in HOOKS:
+    setattr(CallbackList, _name, _dispatcher(_name, counted="batch" in _name or "epoch" in _name))
+
+
+class History(Callback):
+    """Records the logs of each epoch; `fit` returns it.
+
+    Attributes:
+        history: name -> list of Python floats, one for each epoch.
+        epoch: the epochs recorded, counted from 0.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.history: dict[str, list[float]] = {}
+        self.epoch: list[int] = []
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self.epoch = []
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)
+        self.model.history = self
+
+    def plot(self, path: Any = None, metrics: Iterable[str] | None = None) -> Any:
+        """Draws the curves of the loss and the metrics: see `pronghorn.training.plotting.plot`."""
+        from pronghorn.training.plotting import plot
+
+        return plot(self, path, metrics)

@@ -1,0 +1,38 @@
+"""Every installed helper, by name: `from pronghorn.utils import to_categorical`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pronghorn.plugins import facade
+
+if TYPE_CHECKING:
+    from pronghorn.saving.registry import CustomObjectScope as CustomObjectScope
+    from pronghorn.saving.registry import custom_object_scope as custom_object_scope
+    from pronghorn.saving.registry import deserialize_keras_object as deserialize_keras_object
+    from pronghorn.saving.registry import get_custom_objects as get_custom_objects
+    from pronghorn.saving.registry import get_registered_name as get_registered_name
+    from pronghorn.saving.registry import get_registered_object as get_registered_object
+    from pronghorn.saving.registry import register_keras_serializable as register_keras_serializable
+    from pronghorn.saving.registry import serialize_keras_object as serialize_keras_object
+    from pronghorn.training.data import PyDataset as PyDataset
+    from pronghorn.training.data import pack_x_y_sample_weight as pack_x_y_sample_weight
+    from pronghorn.training.data import unpack_x_y_sample_weight as unpack_x_y_sample_weight
+    from pronghorn.training.progress import Progbar as Progbar
+    from pronghorn_utils.arrays import normalize as normalize
+    from pronghorn_utils.arrays import to_categorical as to_categorical
+    from pronghorn_utils.seeds import set_random_seed as set_random_seed
+
+__getattr__, __dir__ = facade(
+    __name__,
+    "utils",
+    {
+        "pronghorn.saving.registry": (
+            "CustomObjectScope custom_object_scope deserialize_keras_object get_custom_objects "
+            "get_registered_name get_registered_object register_keras_serializable "
+            "serialize_keras_object"
+        ),
+        "pronghorn.training.data": "PyDataset pack_x_y_sample_weight unpack_x_y_sample_weight",
+        "pronghorn.training.progress": "Progbar",
+    },
+)

@@ -1,0 +1,1 @@
+"""Pronghorn on the CPU: kernels compiled for the machine by Numba."""

@@ -1,0 +1,38 @@
+"""The CPU as an accelerator."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+
+from pronghorn.accelerator import Accelerator, Executable, ReferenceExecutable
+from pronghorn.graph import Graph
+
+
+class CpuAccelerator(Accelerator):
+    """Programs of Numba-compiled kernels, replayed by worker threads. Eager code runs NumPy."""
+
+    name = "cpu"
+    priority = 10
+
+    def available(self) -> bool:
+        return find_spec("numba") is not None
+
+    def compile(self, graph: Graph) -> Executable:
+        from pronghorn import config
+        from pronghorn.passes.simplify import simplify
+        from pronghorn_cpu.executable import CpuExecutable
+
+        if config.trace_nans():
+            return ReferenceExecutable(simplify(graph), check=True)
+        return CpuExecutable(graph)
+
+    def peak_flops(self) -> float:
+        return _peak_flops()
+
+
+@cache
+def _peak_flops() -> float:
+    from pronghorn_cpu.peak import measure
+
+    return measure()

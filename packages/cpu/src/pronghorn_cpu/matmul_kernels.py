@@ -1,0 +1,418 @@
+"""The kernels of the matmul family, as Numba intrinsics for generated sources: product, sum of parts, epilogue.
+
+One kernel per dtype multiplies matrices of every size and stride. What differs between uses of it, the epilogue, is a kernel
+of its own that is called through its address for each finished piece of the result, while that is in cache: so the costly
+kernel is compiled once, an epilogue costs what an elementwise kernel costs, and fused and unfused bits are equal by
+construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import IntEnum, auto
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+from pronghorn.body import Body
+
+from pronghorn_cpu import host, microkernel
+from pronghorn_cpu.emit import Emitter, element, kernel_intrinsic
+from pronghorn_cpu.loops import LANES
+from pronghorn_cpu.microkernel import Tile
+from pronghorn_cpu.staging import Code, Condition, Word
+
+ROW_BLOCK = 192
+"""Rows of A that are worked on together: with a block of the depth they stay in the second-level cache."""
+
+DEPTH_BLOCK = 320
+"""The longest sum that is accumulated in registers. It is part of the bits and so the same on every machine."""
+
+
+class _Slots(IntEnum):
+    @staticmethod
+    def _generate_next_value_(name: str, start: int, count: int, last_values: list[int]) -> int:
+        return count
+
+
+class Matmul(_Slots):
+    """Slots of a matmul; addresses and strides in bytes. The epilogue's operand table follows."""
+
+    A = auto()
+    B = auto()
+    C = auto()
+    OUTER = auto()
+    """The batch is OUTER x INNER products, each operand with a stride for both."""
+    INNER = auto()
+    A_OUTER = auto()
+    A_INNER = auto()
+    B_OUTER = auto()
+    B_INNER = auto()
+    C_OUTER = auto()
+    C_INNER = auto()
+    ROWS = auto()
+    COLUMNS = auto()
+    DEPTH = auto()
+    DEPTH_INNER = auto()
+    """What is left of DEPTH in inner product i is DEPTH - i * DEPTH_INNER: nonzero where the products are parts of one sum."""
+    DEPTH_PART = auto()
+    """The longest depth of one product."""
+    DEPTH_BLOCK = auto()
+    A_ROW = auto()
+    A_DEPTH = auto()
+    B_DEPTH = auto()
+    B_COLUMN = auto()
+    C_ROW = auto()
+    WORK_ROWS = auto()
+    """Threads share the result in pieces of WORK_ROWS x WORK_COLUMNS."""
+    WORK_COLUMNS = auto()
+    EPILOGUE = auto()
+    """The address of the epilogue's kernel, or 0."""
+    SCRATCH = auto()
+    SCRATCH_STRIDE = auto()
+    """Bytes of scratch memory for one thread."""
+    THREADS = auto()
+    """For how many threads there is scratch memory; further ones stand by."""
+    OPERANDS = auto()
+    """The first slot of the epilogue's operand table."""
+
+
+class Combine(_Slots):
+    """Slots of the sum of a matmul's parts; the epilogue's operand table follows."""
+
+    PARTS = auto()
+    """The address of the first part; each is a dense matrix like C."""
+    C = auto()
+    COUNT = auto()
+    """How many parts there are."""
+    PART_STRIDE = auto()
+    ROWS = auto()
+    COLUMNS = auto()
+    WORK_ROWS = auto()
+    EPILOGUE = auto()
+    SCRATCH = auto()
+    SCRATCH_STRIDE = auto()
+    THREADS = auto()
+    OPERANDS = auto()
+
+
+class Region(_Slots):
+    """The block that an epilogue is called with: its operand table, and the piece of the result that is ready."""
+
+    TABLE = auto()
+    OUTER = auto()
+    INNER = auto()
+    ROW = auto()
+    ROW_END = auto()
+    COLUMN = auto()
+    COLUMN_END = auto()
+
+
+class Operand(_Slots):
+    """An entry of the operand table: an address, and strides in bytes. The column stride is in the kernel's source."""
+
+    ADDRESS = auto()
+    OUTER = auto()
+    INNER = auto()
+    ROW = auto()
+
+
+def _intrinsic(write: Callable[[Code, Word, Word, Word], None]) -> Any:
+    """``write(code, p, t, threads)`` as a Numba intrinsic."""
+
+    def emit(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
+        code = Code(builder)
+        write(code, *(code.word(argument) for argument in arguments))
+
+    return kernel_intrinsic(emit)
+
+
+def _share(code: Code, total: Word, t: Word, threads: Word) -> tuple[Word, Word]:
+    """The range of `total` pieces of work that is thread t's; empty for threads beyond `threads`."""
+    return code.minimum(total * t // threads, total), code.minimum(total * (t + 1) // threads, total)
+
+
+def matmul_kernel(dtype: str, lanes: int, vectors: int) -> Any:
+    """``C = A @ B`` for a batch of matrices of any strides: see `Matmul`.
+
+    Args:
+        dtype: of all three, float32 or float64.
+        lanes: elements in a vector register.
+        vectors: registers across a tile; 4 where there are 32 of them, 2 where there are 16.
+    """
+    return _intrinsic(_MatmulWriter(dtype, lanes, vectors).write)
+
+
+class _Product(NamedTuple):
+    """A product in memory: addresses and strides in bytes, sizes, whether C is added to, the thread's scratch memory."""
+
+    a: Word
+    a_row: Word
+    a_depth: Word
+    b: Word
+    b_depth: Word
+    b_column: Word
+    c: Word
+    c_row: Word
+    c_column: Word
+    rows: Word
+    columns: Word
+    depth: Word
+    accumulate: Word
+    scratch: Word
+
+    def at(self, row: Word | int = 0, column: Word | int = 0, depth: Word | int = 0) -> _Product:
+        """The same from another row and column of C and another term of the sum on; the sizes are the caller's to set."""
+        return self._replace(
+            a=self.a + self.a_row * row + self.a_depth * depth,
+            b=self.b + self.b_depth * depth + self.b_column * column,
+            c=self.c + self.c_row * row + self.c_column * column,
+        )
+
+
+class _MatmulWriter:
+    """Writes a matmul kernel: the loops around the tiles, from the outermost in."""
+
+    def __init__(self, dtype: str, lanes: int, vectors: int) -> None:
+        self.dtype = dtype
+        self.lanes = lanes
+        self.itemsize = host.ITEMSIZE[dtype]
+        # Tiles of six rows run at the peak and reload A least; four rows finish what six do not divide, and wherever columns
+        # are left that do not fill a wide tile, eight rows keep enough sums in flight.
+        self.tall, self.short, self.narrow = (
+            Tile(dtype, lanes, *shape) for shape in ((6, vectors), (4, vectors), (8, 1))
+        )
+        self.row, self.narrow_row = Tile(dtype, lanes, 1, vectors), Tile(dtype, lanes, 1, 1)
+
+    def write(self, code: Code, p: Word, t: Word, threads: Word) -> None:
+        """The thread's share of the pieces.
+
+        Pieces are counted down the columns first, and a thread's pieces in one strip of columns are worked on as one.
+        """
+
+        def read(slot: Matmul) -> Word:
+            return code.slot(p, slot)
+
+        rows, columns, inner_items = read(Matmul.ROWS), read(Matmul.COLUMNS), read(Matmul.INNER)
+        work_rows, work_columns = read(Matmul.WORK_ROWS), read(Matmul.WORK_COLUMNS)
+        scratch = read(Matmul.SCRATCH) + t * read(Matmul.SCRATCH_STRIDE)
+        pieces_down = (rows + work_rows - 1) // work_rows
+        pieces_across = (columns + work_columns - 1) // work_columns
+        pieces = read(Matmul.OUTER) * inner_items * pieces_across * pieces_down
+        begin, end = _share(code, pieces, t, code.minimum(threads, read(Matmul.THREADS)))
+        with code.loop(begin // pieces_down, (end + pieces_down - 1) // pieces_down) as strip:
+            item = strip.index // pieces_across
+            outer, inner = item // inner_items, item % inner_items
+            column = strip.index % pieces_across * work_columns
+            column_end = code.minimum(column + work_columns, columns)
+            first = code.maximum(begin - strip.index * pieces_down, 0)
+            last = code.minimum(end - strip.index * pieces_down, pieces_down)
+            row_end = code.minimum(last * work_rows, rows)
+            product = _Product(
+                a=read(Matmul.A) + outer * read(Matmul.A_OUTER) + inner * read(Matmul.A_INNER),
+                a_row=read(Matmul.A_ROW),
+                a_depth=read(Matmul.A_DEPTH),
+                b=read(Matmul.B) + outer * read(Matmul.B_OUTER) + inner * read(Matmul.B_INNER),
+                b_depth=read(Matmul.B_DEPTH),
+                b_column=read(Matmul.B_COLUMN),
+                c=read(Matmul.C) + outer * read(Matmul.C_OUTER) + inner * read(Matmul.C_INNER),
+                c_row=read(Matmul.C_ROW),
+                c_column=code.word(self.itemsize),
+                rows=rows,
+                columns=column_end - column,
+                depth=code.minimum(
+                    read(Matmul.DEPTH) - inner * read(Matmul.DEPTH_INNER), read(Matmul.DEPTH_PART)
+                ),
+                accumulate=code.word(0),
+                scratch=scratch,
+            )
+            with code.loop(first * work_rows, row_end, ROW_BLOCK) as block:
+                row = block.index
+                block_end = code.minimum(row + ROW_BLOCK, row_end)
+                self.block(
+                    code, product.at(row, column)._replace(rows=block_end - row), read(Matmul.DEPTH_BLOCK)
+                )
+                region = [p + 8 * Matmul.OPERANDS, outer, inner, row, block_end, column, column_end]
+                _call_epilogue(code, read(Matmul.EPILOGUE), scratch, region)
+
+    def block(self, code: Code, product: _Product, depth_block: Word) -> None:
+        """Rows that fit the cache times a strip of columns, over the whole depth."""
+        columns, depth = product.columns, product.depth
+        # A last wide panel may lack less than a register; what is narrower is done register by register.
+        rest = columns % self.tall.columns
+        wide = columns - code.select(rest > self.tall.columns - self.lanes, 0, rest)
+        with code.loop(
+            0, code.maximum(depth, 1), depth_block
+        ) as block:  # even a sum of no terms is written once
+            k = block.index
+            part = product._replace(depth=code.minimum(depth_block, depth - k), accumulate=k)
+
+            def panels(write: Callable[..., None], width: int, start: Word | int, stop: Word) -> None:
+                with code.loop(start, stop, width) as panel:
+                    j = panel.index
+                    panel_columns = code.minimum(columns - j, width)
+                    code.call(write.__name__, write, *part.at(0, j, k)._replace(columns=panel_columns))
+
+            panels(self.wide_panel, self.tall.columns, 0, wide)
+            panels(self.narrow_panel, self.narrow.columns, wide, columns)
+
+    def wide_panel(self, code: Code, *arguments: Word) -> None:
+        """All rows of a panel as wide as the wide tiles."""
+        product = self.packed(code, _Product(*arguments), self.tall)
+        rows = product.rows
+        with code.either(rows == 1) as (one, more):
+            with one:
+                self.tiles(code, self.row, product, 0, rows)
+            with more:
+                whole, rest = rows // self.tall.rows, rows % self.tall.rows
+                # Two short tiles may take the place of a tall one and a rest that would waste most of another.
+                fewer = code.all(rest > 0, rest <= 2 * self.short.rows - self.tall.rows, whole > 0)
+                tall = whole + code.select(rest > self.short.rows, 1, 0) - code.select(fewer, 1, 0)
+                self.tiles(code, self.tall, product, 0, tall * self.tall.rows)
+                self.tiles(code, self.short, product, tall * self.tall.rows, rows)
+
+    def narrow_panel(self, code: Code, *arguments: Word) -> None:
+        """All rows of a panel of one register, which may not be full."""
+        product = self.packed(code, _Product(*arguments), self.narrow)
+        with code.either(product.rows == 1) as (one, more):
+            with one:
+                self.tiles(code, self.narrow_row, product, 0, product.rows)
+            with more:
+                self.tiles(code, self.narrow, product, 0, product.rows)
+
+    def packed(self, code: Code, product: _Product, tile: Tile) -> _Product:
+        """The product with its panel of B packed, unless the tile can read it where it lies."""
+        needed = code.builder.or_(product.b_column != self.itemsize, product.columns < tile.columns)
+        panel = product.scratch + spare_bytes(self.dtype, self.lanes, self.tall.vectors)
+
+        def pack(code: Code, *arguments: Word) -> None:
+            microkernel.pack(code, self.dtype, self.lanes, *arguments)
+
+        with code.when(needed):
+            b = product.b, product.b_depth, product.b_column
+            code.call("pack", pack, *b, panel, product.depth, product.columns, tile.columns)
+        row = tile.columns * self.itemsize
+        return product._replace(
+            b=code.select(needed, panel, product.b), b_depth=code.select(needed, row, product.b_depth)
+        )
+
+    def tiles(self, code: Code, tile: Tile, product: _Product, start: Word | int, stop: Word) -> None:
+        """One tile below the other."""
+
+        def write(code: Code, *arguments: Word) -> None:
+            self.tile(code, tile, _Product(*arguments))
+
+        with code.loop(start, stop, tile.rows) as row:
+            rows = code.minimum(product.rows - row.index, tile.rows)
+            code.call(f"tile_{tile}", write, *product.at(row.index)._replace(rows=rows))
+
+    def tile(self, code: Code, tile: Tile, product: _Product) -> None:
+        """One tile, through spare memory if C has fewer rows or columns."""
+        rows, columns, spare = product.rows, product.columns, product.scratch
+        whole = code.all(rows == tile.rows, columns == tile.columns)
+        spare_row = tile.columns * self.itemsize
+        c, c_row = code.select(whole, product.c, spare), code.select(whole, product.c_row, spare_row)
+        add = code.select(whole, product.accumulate, 0)
+        a, b = (product.a, product.a_row, product.a_depth), (product.b, product.b_depth)
+        microkernel.outer_product(code, tile, *a, *b, c, c_row, product.depth, rows, add)
+
+        def move(code: Code, *arguments: Word) -> None:
+            microkernel.move(code, self.dtype, self.lanes, *arguments)
+
+        with code.when(code.builder.not_(whole)), code.loop(0, rows) as row:
+            target = product.c + row.index * product.c_row
+            code.call("move", move, spare + row.index * spare_row, target, columns, product.accumulate)
+
+
+def spare_bytes(dtype: str, lanes: int, vectors: int) -> int:
+    """Scratch memory for the largest tile."""
+    return max(Tile(dtype, lanes, 6, vectors).bytes, Tile(dtype, lanes, 8, 1).bytes)
+
+
+def scratch_bytes(dtype: str, lanes: int, vectors: int) -> int:
+    """Scratch memory that a thread needs: a tile and a panel of B."""
+    return spare_bytes(dtype, lanes, vectors) + Tile(dtype, lanes, DEPTH_BLOCK, vectors).bytes
+
+
+def combine_kernel(dtype: str, lanes: int) -> Any:
+    """The sum of a matmul's parts, first to last: see `linear_blocks.Combine`."""
+    size = host.ITEMSIZE[dtype]
+
+    def write(code: Code, p: Word, t: Word, threads: Word) -> None:
+        def read(slot: Combine) -> Word:
+            return code.slot(p, slot)
+
+        rows, columns, work_rows = read(Combine.ROWS), read(Combine.COLUMNS), read(Combine.WORK_ROWS)
+        scratch = read(Combine.SCRATCH) + t * read(Combine.SCRATCH_STRIDE)
+        pieces = (rows + work_rows - 1) // work_rows
+        begin, end = _share(code, pieces, t, code.minimum(threads, read(Combine.THREADS)))
+        with code.loop(begin, end) as piece:
+            row = piece.index * work_rows
+            row_end = code.minimum(row + work_rows, rows)
+            offset, count = row * columns * size, (row_end - row) * columns
+            with code.loop(0, read(Combine.COUNT)) as part:
+                source = read(Combine.PARTS) + part.index * read(Combine.PART_STRIDE) + offset
+                microkernel.move(code, dtype, lanes, source, read(Combine.C) + offset, count, part.index)
+            region = [
+                p + 8 * Combine.OPERANDS,
+                code.word(0),
+                code.word(0),
+                row,
+                row_end,
+                code.word(0),
+                columns,
+            ]
+            _call_epilogue(code, read(Combine.EPILOGUE), scratch, region)
+
+    return _intrinsic(write)
+
+
+def _call_epilogue(code: Code, epilogue: Word, block: Word, region: Sequence[Word]) -> None:
+    with code.when(epilogue != 0):
+        for slot, value in zip(Region, region, strict=True):
+            code.set_slot(block, slot, value)
+        code.call_kernel(epilogue, block)
+
+
+def epilogue_kernel(body: Body, contiguous: tuple[bool, ...]) -> Any:
+    """``outputs = body(inputs)`` for a piece of the result: see `linear_blocks.Region`.
+
+    Args:
+        body: the first input is the product itself.
+        contiguous: for each input whether its columns lie side by side; else a row has one value.
+    """
+    outputs = [body.dtype(output) for output in body.outputs]
+
+    def write(code: Code, p: Word, t: Word, threads: Word) -> None:
+        table, outer, inner, row, row_end, column, column_end = (code.slot(p, slot) for slot in Region)
+
+        def address(operand: int, row: Word) -> Word:
+            entry = table + operand * len(Operand) * 8
+            start = code.slot(entry, Operand.ADDRESS) + outer * code.slot(entry, Operand.OUTER)
+            return start + inner * code.slot(entry, Operand.INNER) + row * code.slot(entry, Operand.ROW)
+
+        emitter = Emitter(code.builder, LANES)
+        whole = column_end - (column_end - column) % LANES
+        with code.loop(row, row_end) as line:
+            operands = [address(k, line.index) for k in range(len(body.inputs) + len(outputs))]
+            splats = [
+                None if side_by_side else emitter.load_scalar(dtype, operand.value)
+                for dtype, side_by_side, operand in zip(body.inputs, contiguous, operands, strict=False)
+            ]
+
+            def vectors(j: Word, mask: Condition | None = None) -> None:
+                def at(operand: int, dtype: str) -> ir.Value:
+                    return (operands[operand] + j * element(dtype).size).value
+
+                inputs = [
+                    emitter.load(dtype, at(k, dtype), mask) if splat is None else splat
+                    for k, (dtype, splat) in enumerate(zip(body.inputs, splats, strict=True))
+                ]
+                for k, value in enumerate(emitter.apply(body, inputs)):
+                    emitter.store(outputs[k], value, at(len(inputs) + k, outputs[k]), mask)
+
+            with code.loop(column, whole, LANES) as loop:
+                vectors(loop.index)
+            with code.when(whole < column_end):
+                vectors(whole, emitter.tail_mask((column_end - whole).value))
+
+    return _intrinsic(write)

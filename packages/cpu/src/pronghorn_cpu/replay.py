@@ -1,0 +1,210 @@
+"""The step runner's compiled half: replays a tape on the calling thread and, with workers, on theirs.
+
+The main thread reads the tape and decides where it goes; workers only ever see runs of parallel entries, so
+control flow needs no agreement. Every thread executes all entries of a run, its share of each, with a barrier
+after each. Who waits spins for a while, then sleeps in the operating system until it is woken.
+
+Compiled through :mod:`pronghorn_cpu.cache` like any kernel: ``p`` is the control block; thread 0 replays, the
+others work until they are dismissed.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numba import njit, types
+
+from pronghorn_cpu.intrinsics import atomic_add, atomic_load, call_kernel, pause, set_slot, slot, u8_array
+from pronghorn_cpu.layout import (
+    ARRIVED,
+    BUDGET,
+    CALL,
+    CLOCK,
+    DISMISS,
+    ENTRY_BYTES,
+    HAS_WORKERS,
+    HOST,
+    JUMP,
+    LENGTH,
+    LOOP,
+    PARALLEL,
+    PASSED,
+    PATIENCE,
+    POSITION,
+    RUN,
+    RUN_LENGTH,
+    SEQUENCE,
+    SLEEPERS,
+    SPINS,
+    TAPE,
+    TURN,
+    UNLESS,
+    WAITERS,
+)
+
+_SEQUENCE, _ARRIVED, _SLEEPERS, _WAITERS = 8 * SEQUENCE, 8 * ARRIVED, 8 * SLEEPERS, 8 * WAITERS  # in bytes
+
+_SPINS_PER_CLOCK = 64
+_SHORTEST_PATIENCE = 50_000  # ns
+
+_FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine(), 0)
+_WAIT, _WAKE, _EVERYBODY = 128, 129, 2**31 - 1  # FUTEX_WAIT_PRIVATE, FUTEX_WAKE_PRIVATE
+_LOW_WORD = 0xFFFFFFFF  # all that a futex compares
+_MONOTONIC = 1
+
+_system_call: Any = types.ExternalFunction("syscall", types.int64(*[types.int64] * 5))
+_clock_gettime: Any = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.int64))
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _compiled(signature: str) -> Callable[[_Function], _Function]:
+    # With the signature given, Numba compiles no second version for arguments that are literals.
+    decorator: Any = njit(signature, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    return decorator  # type: ignore[no-any-return]
+
+
+@_compiled("int64(int64, int64)")
+def _now(control: int, t: int) -> int:
+    """Nanoseconds."""
+    scratch = control + 8 * (CLOCK + 8 * t)
+    _clock_gettime(types.int32(_MONOTONIC), scratch)
+    seconds: int = slot(scratch, 0)
+    nanoseconds: int = slot(scratch, 1)
+    return seconds * 1_000_000_000 + nanoseconds
+
+
+@_compiled("void(int64, int64)")
+def _await_arrivals(control: int, target: int) -> None:
+    """Returns when ``target`` threads have arrived at the barrier."""
+    spins = slot(control, SPINS)
+    arrived = atomic_load(control + _ARRIVED)
+    while arrived < target:
+        if spins > 0:
+            spins -= 1
+            pause()
+        else:  # whoever is late may have no core: leave it this one
+            atomic_add(control + _WAITERS, 1)
+            _system_call(_FUTEX, control + _ARRIVED, _WAIT, arrived & _LOW_WORD, 0)
+            atomic_add(control + _WAITERS, -1)
+        arrived = atomic_load(control + _ARRIVED)
+
+
+@_compiled("int64(int64, int64, int64, int64, int64, int64)")
+def _execute(control: int, entry: int, length: int, t: int, threads: int, passed: int) -> int:
+    """Thread ``t``'s share of a run; ``passed`` is the number of arrivals that all barriers so far add up
+    to."""
+    for i in range(length):
+        call_kernel(slot(entry, 1), slot(entry, 2), t, threads)
+        entry += ENTRY_BYTES
+        passed += threads
+        if atomic_add(control + _ARRIVED, 1) + 1 < passed:
+            if t == 0 or i < length - 1:  # after the last entry a worker waits for the next run instead
+                _await_arrivals(control, passed)
+        elif atomic_load(control + _WAITERS) > 0:
+            _system_call(_FUTEX, control + _ARRIVED, _WAKE, _EVERYBODY, 0)
+    return passed
+
+
+@_compiled("void(int64, int64, int64)")
+def _hand_out(control: int, entry: int, length: int) -> None:
+    """Gives the workers a run."""
+    set_slot(control, RUN, entry)
+    set_slot(control, RUN_LENGTH, length)
+    atomic_add(control + _SEQUENCE, 1)
+    if atomic_load(control + _SLEEPERS) > 0:
+        _system_call(_FUTEX, control + _SEQUENCE, _WAKE, _EVERYBODY, 0)
+
+
+@_compiled("int64(int64, int64, int64, int64)")
+def _await_run(control: int, seen: int, t: int, patience: int) -> int:
+    """Returns when the sequence is past ``seen``, with the patience for next time: spinning longer would have
+    saved a short sleep, spinning less would have saved power before a long one."""
+    most = slot(control, PATIENCE)
+    started = 0
+    spins = 0
+    while atomic_load(control + _SEQUENCE) == seen:
+        pause()
+        spins += 1
+        if spins % _SPINS_PER_CLOCK == 0:
+            now = _now(control, t)
+            if started == 0:
+                started = now
+            if now - started >= min(patience, most):
+                atomic_add(control + _SLEEPERS, 1)
+                while atomic_load(control + _SEQUENCE) == seen:
+                    _system_call(_FUTEX, control + _SEQUENCE, _WAIT, seen & _LOW_WORD, 0)
+                atomic_add(control + _SLEEPERS, -1)
+                slept = _now(control, t) - now
+                return min(2 * patience, most) if slept < most else max(patience // 2, _SHORTEST_PATIENCE)
+    return patience
+
+
+@_compiled("void(int64, int64, int64)")
+def _work(control: int, t: int, threads: int) -> None:
+    """A worker's life."""
+    patience = slot(control, PATIENCE)
+    passed = 0
+    seen = 0
+    while True:
+        patience = _await_run(control, seen, t, patience)
+        seen += 1
+        length = slot(control, RUN_LENGTH)
+        if length < 0:
+            return
+        passed = _execute(control, slot(control, RUN), length, t, threads, passed)
+
+
+@_compiled("void(int64, int64)")
+def _replay(control: int, threads: int) -> None:
+    """Executes entries until the tape or the budget ends, or one is for Python."""
+    tape = slot(control, TAPE)
+    length = slot(control, LENGTH)
+    position = slot(control, POSITION)
+    budget = slot(control, BUDGET)
+    while position < length and budget > 0:
+        entry = tape + position * ENTRY_BYTES
+        opcode = slot(entry, 0)
+        first, second, third = slot(entry, 1), slot(entry, 2), slot(entry, 3)
+        if opcode == HOST:
+            break
+        position += 1
+        budget -= 1
+        if opcode == CALL:
+            call_kernel(first, second, 0, 1)
+        elif opcode == PARALLEL:
+            if HAS_WORKERS and threads > 1:
+                run = min(third, budget + 1)
+                _hand_out(control, entry, run)
+                set_slot(control, PASSED, _execute(control, entry, run, 0, threads, slot(control, PASSED)))
+                position += run - 1
+                budget -= run - 1
+            else:
+                call_kernel(first, second, 0, 1)
+        elif opcode == LOOP:
+            set_slot(first, 0, 0)
+            if slot(second, 0) <= 0:
+                position = third
+        elif opcode == TURN:
+            turns = slot(first, 0) + 1
+            set_slot(first, 0, turns)
+            if turns < slot(second, 0):
+                position = third
+        elif opcode == JUMP:
+            position = first
+        elif opcode == UNLESS:
+            if u8_array(first, 1)[0] == 0:
+                position = second
+        elif opcode == DISMISS and HAS_WORKERS:
+            _hand_out(control, 0, -1)
+    set_slot(control, POSITION, position)
+
+
+def kernel(p: int, t: int, threads: int) -> None:
+    """Thread 0 replays as the control block says, the others work."""
+    if HAS_WORKERS and t > 0:
+        _work(p, t, threads)
+    else:
+        _replay(p, threads)

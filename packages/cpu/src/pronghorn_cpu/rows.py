@@ -1,0 +1,232 @@
+"""Row programs: formulas over the rows of a matrix, run as one instruction.
+
+A program is assignments in the language of the elementwise table plus `max_row(e)` and `sum_row(e)`, which reduce an
+expression over the row to a number; `column` is the index in the row. Statements run in order, in as few passes over the row as
+the numbers allow: a statement that needs a number of the current pass starts the next one. What a pass assigns lives in
+registers; a later pass reads an output back from memory and computes anything else anew. Rows are split over threads; within
+a row 16 lanes run along the columns and end in a fixed tree.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pronghorn_cpu import elementary
+from pronghorn_cpu.accumulate import Accumulator
+from pronghorn_cpu.emit import Builder, Typed, element, kernel_intrinsic
+from pronghorn_cpu.launch import Launch, Pointer, Slot, float_bits, kernel_source, worth_parallel
+from pronghorn_cpu.loops import Frame, table
+
+_REDUCTIONS = {"max_row": "max", "sum_row": "sum"}
+
+
+@dataclass(frozen=True)
+class RowProgram:
+    """`source` over named operands, each "name: role", in the order of the op's.
+
+    A "row" has a value in every column, a "number" one per row, a "label" one integer per row (of any dtype, read as int64).
+    `parameters` are constants of a launch, `outputs` the assigned names that are written.
+    """
+
+    source: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    parameters: tuple[str, ...] = ()
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """The names of inputs, then outputs."""
+        return tuple(operand.split(":")[0] for operand in (*self.inputs, *self.outputs))
+
+    def named(self, role: str, outputs: bool) -> tuple[str, ...]:
+        """The inputs or outputs in `role`."""
+        listed = (operand.split(": ") for operand in (self.outputs if outputs else self.inputs))
+        return tuple(name for name, r in listed if r == role)
+
+
+@dataclass(frozen=True)
+class _Statement:
+    target: str
+    expression: str
+    reduction: str | None
+    names: frozenset[str]
+
+
+def _statements(program: RowProgram) -> list[_Statement]:
+    result = []
+    for node in ast.parse(program.source).body:
+        assert isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        value, reduction = node.value, None
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in _REDUCTIONS:
+            reduction, value = _REDUCTIONS[value.func.id], value.args[0]
+        names = frozenset(n.id for n in ast.walk(value) if isinstance(n, ast.Name))
+        result.append(_Statement(node.targets[0].id, ast.unparse(value), reduction, names))
+    return result
+
+
+def _passes(program: RowProgram) -> list[list[_Statement]]:
+    """The statements grouped into passes, each with those of earlier passes that it has to compute anew in front."""
+    numbers = {*program.named("number", False), *program.named("label", False), *program.parameters}
+    written = set(program.named("row", True))
+    passes: list[list[_Statement]] = [[]]
+    fresh: set[str] = set()
+    vectors: dict[str, _Statement] = {}
+    known: set[str] = set()
+
+    def recall(names: frozenset[str]) -> None:
+        for name in sorted(names & vectors.keys() - known - written):
+            recall(vectors[name].names)
+            passes[-1].append(vectors[name])
+            known.add(name)
+
+    for statement in _statements(program):
+        if statement.names & fresh:
+            passes.append([])
+            fresh, known = set(), set()
+        recall(statement.names)
+        passes[-1].append(statement)
+        if statement.reduction:
+            fresh.add(statement.target)
+            numbers.add(statement.target)
+        elif statement.names <= numbers | elementary.PROGRAMS.keys():
+            numbers.add(statement.target)
+        else:
+            vectors[statement.target] = statement
+            known.add(statement.target)
+    return passes
+
+
+def row_source(program: RowProgram, dtypes: tuple[str, ...]) -> str:
+    """Source of the kernel of `program` for operands (inputs, then outputs) of `dtypes`.
+
+    The block is a `loops.table` of one group, an item a row; the record has: columns, the parameters as float64 bits, per
+    operand its address and the stride in elements from row to row.
+    """
+    return kernel_source(row_kernel, program, dtypes)
+
+
+def row_kernel(program: RowProgram, dtypes: tuple[str, ...]) -> Any:
+    """The intrinsic of `row_source`."""
+
+    def emit(builder: Builder, p: Any, t: Any, threads: Any) -> None:
+        _Rows(Frame(builder, p), program, dtypes).emit(t, threads)
+
+    return kernel_intrinsic(emit)
+
+
+class _Rows:
+    """The emission of one row kernel."""
+
+    def __init__(self, frame: Frame, program: RowProgram, dtypes: tuple[str, ...]) -> None:
+        self.frame = frame
+        self.program = program
+        self.dtypes = dict(zip(program.operands, dtypes, strict=True))
+        self.work = "float64" if "float64" in (self.dtypes[name] for name in program.named("row", False)) else "float32"
+        self.labels = program.named("label", False)
+        self.read_numbers = (*program.named("number", False), *self.labels)
+        self.written_rows = program.named("row", True)
+        self.addresses: dict[str, Any] = {}
+        self.numbers: dict[str, Typed] = {}
+
+    def emit(self, t: Any, threads: Any) -> None:
+        frame, program = self.frame, self.program
+        first = 1 + len(program.parameters)
+        names = program.operands
+        with frame.groups(t, threads, first + 2 * len(names)) as (base, start, stop):
+            columns = frame.slot(0, base)
+            parameters = {name: self.parameter(frame.slot(1 + k, base)) for k, name in enumerate(program.parameters)}
+            places = {name: frame.slots(base, first + 2 * k, 2) for k, name in enumerate(names)}
+            with frame.loop(start, stop) as row:
+                self.addresses = {
+                    name: frame.at(address, frame.builder.mul(row, stride), self.dtypes[name])
+                    for name, (address, stride) in places.items()
+                }
+                self.numbers = {**parameters, **{name: self.number(name) for name in self.read_numbers}}
+                for statements in _passes(program):
+                    self.sweep(statements, columns)
+                for name in program.named("number", True):
+                    self.write_number(name)
+
+    def parameter(self, bits: Any) -> Typed:
+        frame = self.frame
+        value = frame.builder.bitcast(bits, element("float64").register)
+        return Typed(frame.emitter.cast(frame.emitter.splat(value), "float64", self.work), self.work)
+
+    def number(self, name: str) -> Typed:
+        dtype = self.dtypes[name]
+        target = "int64" if name in self.labels else self.work
+        value = self.frame.emitter.load_scalar(dtype, self.addresses[name])
+        return Typed(self.frame.emitter.cast(value, dtype, target), target)
+
+    def write_number(self, name: str) -> None:
+        frame, dtype = self.frame, self.dtypes[name]
+        value = frame.emitter.cast(self.numbers[name].value, self.work, dtype)
+        frame.emitter.store(dtype, value, self.addresses[name], frame.emitter.tail_mask(frame.plus(1)))
+
+    def sweep(self, statements: Sequence[_Statement], columns: Any) -> None:
+        """One pass over the row: statements on numbers alone run once, before it."""
+        frame, e = self.frame, self.frame.emitter
+        vectors: list[_Statement] = []
+        for statement in statements:
+            if statement.reduction is None and statement.names <= self.numbers.keys() | elementary.PROGRAMS.keys():
+                self.numbers[statement.target] = e.expression(statement.expression, dict(self.numbers), self.work)
+            else:
+                vectors.append(statement)
+        if not vectors:
+            return
+        sums = {s.target: Accumulator(frame, s.reduction, self.work) for s in vectors if s.reduction is not None}
+        for accumulator in sums.values():
+            accumulator.reset()
+
+        def vector(index: Any, mask: Any) -> None:
+            lanes = frame.builder.add(e.splat(index), e.lanes())
+            environment = {**self.numbers, "column": Typed(lanes, "int64")}
+            for statement in vectors:
+                for name in sorted(statement.names - environment.keys()):
+                    if name in self.dtypes:
+                        environment[name] = self.read(name, index, mask)
+                value = e.expression(statement.expression, environment, self.work)
+                if statement.reduction is not None:
+                    sums[statement.target].add(value.value, self.work, mask=mask)
+                    continue
+                environment[statement.target] = value
+                if statement.target in self.written_rows:
+                    self.write(statement.target, value, index, mask)
+
+        frame.vectors(frame.plus(0), columns, vector)
+        for name, accumulator in sums.items():
+            self.numbers[name] = Typed(e.splat(accumulator.across()[0]), self.work)
+
+    def read(self, name: str, index: Any, mask: Any) -> Typed:
+        dtype = self.dtypes[name]
+        value = self.frame.emitter.load(dtype, self.frame.at(self.addresses[name], index, dtype), mask)
+        return Typed(self.frame.emitter.cast(value, dtype, self.work), self.work)
+
+    def write(self, name: str, value: Typed, index: Any, mask: Any) -> None:
+        dtype = self.dtypes[name]
+        stored = self.frame.emitter.cast(value.value, self.work, dtype)
+        self.frame.emitter.store(dtype, stored, self.frame.at(self.addresses[name], index, dtype), mask)
+
+
+def plan_rows(
+    program: RowProgram, dtypes: Sequence[str], rows: int, columns: int, parameters: Sequence[float] = (),
+    row_strides: Sequence[int] | None = None,
+) -> Launch:  # fmt: skip
+    """One launch of `program` on matrices of `rows` x `columns`; operands are its inputs, then its outputs.
+
+    `dtypes` has one entry per operand. Matrices are dense (a number operand has one element per row) unless `row_strides`
+    gives every operand's stride in elements from row to row; 0 repeats one row or number.
+    """
+    matrices = {*program.named("row", False), *program.named("row", True)}
+    names = program.operands
+    strides = [columns if name in matrices else 1 for name in names] if row_strides is None else row_strides
+    slots: list[Slot] = [columns, *(float_bits(x) for x in parameters)]
+    for k, stride in enumerate(strides):
+        slots += [Pointer(k), stride]
+    moved = sum(element(d).size for d, name in zip(dtypes, names, strict=True) if name in matrices)
+    functions = sum(program.source.count(name + "(") for name in elementary.PROGRAMS)
+    work = rows * (columns + 16) * (moved + 32 * functions)
+    return Launch(row_source(program, tuple(dtypes)), table([(rows, slots)]), parallel=worth_parallel(work))

@@ -1,0 +1,1 @@
+"""Model files of other tools for Pronghorn: legacy HDF5, safetensors, ONNX."""

@@ -1,0 +1,1 @@
+"""Pronghorn on NVIDIA GPUs: kernels compiled by numba-cuda."""

@@ -1,0 +1,1 @@
+"""Layers, activations, initializers, regularizers and constraints for Pronghorn."""

@@ -1,0 +1,1 @@
+"""The long tail of keras.ops for Pronghorn."""

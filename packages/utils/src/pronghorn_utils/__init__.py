@@ -1,0 +1,1 @@
+"""Helpers around training for Pronghorn: `from pronghorn.utils import to_categorical`."""
