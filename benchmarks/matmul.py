@@ -1,6 +1,6 @@
 """Matrix products of the CPU accelerator against NumPy's BLAS and the processor's peak.
 
-    python benchmarks/matmul.py [--threads 1 2] [--rounds 9] [--dtype float32] [FILTER ...]
+    python benchmarks/matmul.py [--threads 1 --threads 2] [--rounds 5] [--dtype float32] [FILTER ...]
 
 For every shape: the median time of a product, in rounds that alternate between ours and NumPy's so that a noisy machine
 hurts both, the ratio of the medians, and the share of the peak, which is measured in the same rounds (a microkernel on
@@ -70,27 +70,35 @@ def kernel(p, t, threads):
 """
 
 
-def median_times(candidates: list[Callable[[], object]], rounds: int, seconds: float, pause: float) -> list[float]:
-    """The median time of one call of each, in alternating windows of about so many seconds.
+WARM_UP, WINDOW = 0.025, 0.008
+"""Seconds of running something before it is timed, so that its threads are awake and on cores of their own; of timing it."""
 
-    Between the windows is a pause: threads of BLAS spin for some 0.1 s after their work, on the cores that others want.
-    """
-    repeats = []
-    for run in candidates:
-        run()
-        start = time.perf_counter()
-        run()
-        repeats.append(max(1, int(seconds / (time.perf_counter() - start))))
-    samples: list[list[float]] = [[] for _ in candidates]
-    for _ in range(rounds):
-        for run, repeat, sample in zip(candidates, repeats, samples, strict=True):
-            time.sleep(pause)
-            run()  # wakes the threads and refills the caches
-            start = time.perf_counter()
-            for _ in range(repeat):
+BLAS_SPINS = 0.12
+"""Seconds for which BLAS threads spin after their work, on cores that others want."""
+
+
+def median_times(candidates: dict[str, Callable[[], object]], rounds: int, threads: int) -> dict[str, float]:
+    """The median time of one call of each candidate, timed in alternating windows."""
+
+    def repeat(run: Callable[[], object], seconds: float) -> float:
+        """The time of a call in a window of so many seconds."""
+        start = end = time.perf_counter()
+        calls = 0
+        while calls == 0 or end - start < seconds:
+            for _ in range(1 + calls):
                 run()
-            sample.append((time.perf_counter() - start) / repeat)
-    return [statistics.median(sample) for sample in samples]
+            calls += 1 + calls
+            end = time.perf_counter()
+        return (end - start) / calls
+
+    samples: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in range(rounds):
+        for name, run in candidates.items():
+            repeat(run, WARM_UP if threads > 1 else 0)
+            samples[name].append(repeat(run, WINDOW))
+        if threads > 1:
+            time.sleep(BLAS_SPINS)
+    return {name: statistics.median(times) for name, times in samples.items()}
 
 
 def measure(threads: int, rounds: int, dtype: str, filters: list[str]) -> None:
@@ -144,12 +152,13 @@ def measure(threads: int, rounds: int, dtype: str, filters: list[str]) -> None:
             a, b = a if transposed[0] == "N" else a.T, b if transposed[1] == "N" else b.T
             c, expected = np.zeros((m, n), dtype), np.zeros((m, n), dtype)
             tape = our_tape(a, b, c)
-            runs: list[Callable[[], object]] = [
-                lambda tape=tape: pool.run(tape),  # type: ignore[misc]
-                lambda a=a, b=b, c=expected: np.matmul(a, b, out=c),  # type: ignore[misc]
-                lambda: pool.run(peak),
-            ]
-            ours, blas, top = median_times(runs, rounds, 0.004, 0.0 if threads == 1 else 0.12)
+            runs: dict[str, Callable[[], object]] = {
+                "ours": lambda tape=tape: pool.run(tape),  # type: ignore[misc]
+                "peak": lambda: pool.run(peak),
+                "blas": lambda a=a, b=b, c=expected: np.matmul(a, b, out=c),  # type: ignore[misc]
+            }
+            times = median_times(runs, rounds, threads)
+            ours, blas, top = times["ours"], times["blas"], times["peak"]
             np.testing.assert_allclose(c, expected, rtol=0, atol=1e-5 * k**0.5 * 10)
             flops = 2 * m * n * k
             share = flops / ours / (peak_flops / top)
@@ -161,8 +170,8 @@ def measure(threads: int, rounds: int, dtype: str, filters: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, action="append", help="give it once per number; default: 1 and 2")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("filters", nargs="*", metavar="FILTER", help="only shapes whose name contains it")
@@ -171,7 +180,7 @@ def main() -> None:
         measure(arguments.threads[0], arguments.rounds, arguments.dtype, arguments.filters)
         return
     options = ["--rounds", str(arguments.rounds), "--dtype", arguments.dtype, "--child"]
-    for threads in map(str, arguments.threads):
+    for threads in map(str, arguments.threads or [1, 2]):
         environment = os.environ | {"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
         command = [sys.executable, __file__, *options, "--threads", threads, "--", *arguments.filters]
         subprocess.run(command, env=environment, check=True)

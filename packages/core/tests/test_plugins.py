@@ -1,4 +1,4 @@
-"""The plugin door: what is found, what breaks alone, what an error says. The distributions are made up here."""
+"""The plugin door: what is found, what breaks alone, what an error says. The distributions are made up."""
 
 from __future__ import annotations
 

@@ -111,6 +111,10 @@ class Accelerator:
 
         return ReferenceExecutable(simplify(graph), check=config.trace_nans())
 
+    def peak_flops(self) -> float:
+        """The measured peak of float32 operations per second, for profiles."""
+        raise NotImplementedError(f"accelerator {self.name!r} does not measure its peak; use set_accelerator('cpu')")
+
     def synchronize(self) -> None:
         """Waits until all work handed to the device is done."""
 

@@ -150,7 +150,6 @@ def record(operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     for out in outputs:
         out.node = node
     node.structure = pack_specs(specs, outputs)
-    operation.inbound_nodes.append(node)
     return node.structure
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random as python_random
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -36,8 +35,10 @@ class RandomInitializer(Initializer):
             from pronghorn.saving.registry import deserialize_keras_object
 
             seed = deserialize_keras_object(seed)
+        from pronghorn import random
+
         self.seed = seed
-        self._seed = python_random.randint(1, 10**9) if seed is None else seed
+        self._seed = random.make_default_seed() if seed is None else seed
 
 
 class Zeros(Initializer):

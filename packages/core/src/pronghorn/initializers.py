@@ -13,7 +13,5 @@ if TYPE_CHECKING:
     from pronghorn.initializer import Ones as Ones
     from pronghorn.initializer import Zeros as Zeros
 
-__getattr__, __dir__ = facade(
-    __name__, "initializers", {"pronghorn.initializer": "GlorotUniform Initializer Ones Zeros"}
-)
+__getattr__, __dir__ = facade(__name__, "initializers", {"pronghorn.initializer": "Initializer"})
 get, serialize, deserialize = lookup("initializers")

@@ -152,9 +152,12 @@ class Tracer(Interpreter):
     def assign(self, variable: Variable, value: Tensor) -> None:
         if value.scope not in (None, self):
             value = self.capture(value, variable.path)
+        from pronghorn.ops import stop_gradient
+
         self.read(variable)
-        self.versions[variable] = value
-        self.writes[variable] = value
+        with using(self):  # a tensor of its own: an assignment is no path for gradients
+            version = stop_gradient(value)
+        self.versions[variable] = self.writes[variable] = version
 
     def finish(self, outputs: Sequence[Tensor]) -> Graph:
         """The graph of what was recorded; seed states are advanced by the number of draws."""

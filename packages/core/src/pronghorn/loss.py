@@ -159,7 +159,7 @@ def same_shape(y_true: Any, y_pred: Any, name: str, mend: str = "") -> tuple[Ten
     if not mend:
         mend = f"reshape the targets to the predictions' shape {y_pred.shape}"
         if y_true.ndim == y_pred.ndim and y_true.shape[:-1] == y_pred.shape[:-1]:
-            mend = f"give the output layer {y_true.shape[-1]} units, or the targets {y_pred.shape[-1]} columns"
+            mend = f"give the output layer {y_true.shape[-1]} unit(s), or the targets {y_pred.shape[-1]} column(s)"
     raise ValueError(
         f"{name}: the targets have shape {y_true.shape} and the predictions {y_pred.shape}, which must be equal; {mend}"
     )

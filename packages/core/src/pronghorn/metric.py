@@ -120,8 +120,8 @@ class Metric(Configurable):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; `name` and `dtype` come first."""
         captured = super().get_config()
-        first = {key: captured[key] for key in ("name", "dtype") if key in captured}
-        return first | captured
+        first = {key: getattr(self, key) for key in ("name", "dtype") if key in captured}
+        return first | {key: value for key, value in captured.items() if key not in first}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"

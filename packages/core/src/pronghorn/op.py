@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import numpy as np
 
 from pronghorn import dtypes, graph, interpreter
-from pronghorn.graph import Node, Spec
+from pronghorn.graph import Spec
 from pronghorn.tensor import Tensor, Variable, constant, convert_to_tensor
 
 P = ParamSpec("P")
@@ -32,7 +32,6 @@ class Operation:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.inbound_nodes: list[Node] = []
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Computes the outputs."""

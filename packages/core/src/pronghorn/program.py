@@ -32,24 +32,28 @@ class Rows:
 
     def __init__(self, array: Array) -> None:
         self.array = array
-        self.signature = ("rows", array.shape[1:], array.dtype.str)
+        self.signature = ("rows", array.shape[1:], array.dtype.str, array.strides[1:])
 
 
-def _batch_rows_reference(source: Array, indices: Array, dtype: str) -> Array:
+def _batch_rows_reference(source: Array, indices: Array, dtype: str, layout: tuple[int, ...], swapped: bool) -> Array:
     return np.asarray(source[indices], dtype=dtypes.numpy_dtype(dtype))
 
 
 batch_rows_op = Op(
     "batch_rows",
     _batch_rows_reference,
-    lambda source, indices, dtype: Spec((*indices.shape, *source.shape[1:]), dtype),
-    lambda g, out, source, indices, dtype: (None, None),
+    lambda source, indices, dtype, **_: Spec((*indices.shape, *source.shape[1:]), dtype),
+    lambda g, out, source, indices, **_: (None, None),
 )
+"""attrs: dtype; layout, the byte strides of a row's dimensions; swapped, whether the byte order is foreign."""
 
 
 def batch_rows(source: Any, indices: Any, dtype: str | None = None) -> Tensor:
     """The rows `indices` (int64) of an in-memory data set, cast to `dtype` (the source's own by default)."""
-    return batch_rows_op(source, indices, dtype=dtype or source.dtype)  # type: ignore[no-any-return]
+    if not isinstance(source, Tensor) or source.layout is None:
+        raise TypeError("batch_rows: `source` must be an argument of a program, given to it as Rows(array)")
+    *layout, swapped = source.layout
+    return batch_rows_op(source, indices, dtype=dtype or source.dtype, layout=tuple(layout), swapped=bool(swapped))  # type: ignore[no-any-return]
 
 
 class _Plan:
@@ -72,8 +76,10 @@ class _Plan:
             return True
         if self.mutations == naming.mutation_count():
             return False
+        if any(owner.mutations != seen for owner, seen in self.touched.items()):
+            return True
         self.mutations = naming.mutation_count()
-        return any(owner.mutations != seen for owner, seen in self.touched.items())
+        return False
 
 
 class Program:
@@ -135,7 +141,9 @@ class Program:
 
         def symbol(leaf: Any) -> Any:
             if isinstance(leaf, Rows):
-                return tracer.argument((None, *leaf.array.shape[1:]), dtypes.standardize(leaf.array.dtype))
+                rows = tracer.argument((None, *leaf.array.shape[1:]), dtypes.standardize(leaf.array.dtype))
+                rows.layout = (*leaf.array.strides[1:], int(not leaf.array.dtype.isnative))
+                return rows
             if isinstance(leaf, (Tensor, np.ndarray)):
                 return tracer.argument(leaf.shape, leaf.dtype if isinstance(leaf, Tensor) else dtypes.standardize(leaf.dtype))
             return leaf

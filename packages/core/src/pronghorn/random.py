@@ -12,7 +12,7 @@ from pronghorn import dtypes, interpreter, ops
 from pronghorn.naming import auto_name, name_scope
 from pronghorn.op import composed
 from pronghorn.ops.random import random_bits, random_normal, random_uniform
-from pronghorn.ops.shape import as_sizes, known_value
+from pronghorn.ops.shape import as_sizes
 from pronghorn.tensor import Tensor, Variable, constant, convert_to_tensor
 
 _root_seed = int.from_bytes(os.urandom(4), "little")
@@ -21,7 +21,7 @@ _default: SeedGenerator | None = None
 
 
 def set_global_seed(seed: int) -> None:
-    """Fixes the seeds that are chosen automatically from here on: of generators without one, and of draws without any."""
+    """Fixes the seeds chosen from here on: of generators without one, and of draws without any."""
     global _root_seed, _generators, _default
     _root_seed, _generators, _default = _checked_seed(seed, "set_global_seed"), 0, None
 
@@ -63,9 +63,9 @@ class SeedGenerator:
             self.state = Variable(value, dtype="int64", trainable=False, name="seed_generator_state")
 
     def next(self, ordered: bool = True) -> Tensor:
-        """The state of the next draw, as an int64 vector [seed, stream, offset] that can be given as a seed."""
+        """The state of the next draw, int64 [seed, stream, offset], which can be given as a seed."""
         state, call = self.take(1)
-        return ops.add(state, constant([0, 0, call], "int64")) if call else state  # type: ignore[no-any-return]
+        return ops.add(state, constant([0, 0, call], "int64")) if call else state
 
     def take(self, count: int) -> tuple[Tensor, int]:
         """Reserves `count` draws: the state to use, and the number of the first draw after its offset.
@@ -97,7 +97,7 @@ class SeedGenerator:
 
 
 def _settle(generator: SeedGenerator, outer: Any) -> None:
-    """Before a body of control flow draws: advances the state by what the enclosing traces drew, so that none repeats."""
+    """Before a body of control flow draws: counts what the enclosing traces drew, so that none repeats."""
     tracer = outer.tracer if outer is not None else None
     if tracer is not None:
         _settle(generator, tracer.parent)
@@ -116,7 +116,7 @@ def global_generator() -> SeedGenerator:
 
 
 def draw_state(seed: Any, count: int = 1) -> tuple[Tensor, int]:
-    """The state and the number of the first of `count` draws, for a seed that is an integer, a generator or None."""
+    """The state and the first number of `count` draws, for a seed that is an integer, a generator or None."""
     if seed is None:
         return global_generator().take(count)
     if isinstance(seed, SeedGenerator):
@@ -126,7 +126,7 @@ def draw_state(seed: Any, count: int = 1) -> tuple[Tensor, int]:
     return constant([_checked_seed(seed, "random"), 0, 0], "int64"), 0
 
 
-def _float_dtype(dtype: Any, name: str) -> tuple[str, str]:
+def float_dtype(dtype: Any, name: str) -> tuple[str, str]:
     """The dtype asked for, and the one that is drawn."""
     kind = dtypes.standardize(dtype)
     if kind not in dtypes.FLOATS:
@@ -136,7 +136,7 @@ def _float_dtype(dtype: Any, name: str) -> tuple[str, str]:
 
 def uniform(shape: Any, minval: Any = 0.0, maxval: Any = 1.0, dtype: Any = None, seed: Any = None) -> Tensor:
     """Uniform draws from [minval, maxval)."""
-    kind, drawn = _float_dtype(dtype, "uniform")
+    kind, drawn = float_dtype(dtype, "uniform")
     state, call = draw_state(seed)
     x: Any = random_uniform(state, shape=as_sizes(shape, "uniform"), call=call, dtype=drawn)
     if not (_is(minval, 0) and _is(maxval, 1)):
@@ -150,7 +150,7 @@ def _is(value: Any, number: float) -> bool:
 
 def normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None) -> Tensor:
     """Normal draws."""
-    kind, drawn = _float_dtype(dtype, "normal")
+    kind, drawn = float_dtype(dtype, "normal")
     state, call = draw_state(seed)
     return _scaled(
         random_normal(state, shape=as_sizes(shape, "normal"), call=call, dtype=drawn), mean, stddev, kind
@@ -166,8 +166,8 @@ def _scaled(x: Any, mean: Any, stddev: Any, dtype: str) -> Tensor:
 def truncated_normal(
     shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None
 ) -> Tensor:
-    """Normal draws within two standard deviations of the mean, by the inverse of the distribution function."""
-    kind, drawn = _float_dtype(dtype, "truncated_normal")
+    """Normal draws within two standard deviations of the mean, by inversion."""
+    kind, drawn = float_dtype(dtype, "truncated_normal")
     edge = math.erf(math.sqrt(2))
     x = ops.multiply(ops.erfinv(uniform(shape, -edge, edge, drawn, seed)), math.sqrt(2))
     return _scaled(ops.clip(x, -2.0, 2.0), mean, stddev, kind)
@@ -220,7 +220,7 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
     if noise_shape is not None:
         if len(noise_shape) != len(shape):
             raise ValueError(
-                f"dropout: `noise_shape` {tuple(noise_shape)} must have the rank of the inputs, whose shape is {shape}"
+                f"dropout: `noise_shape` {tuple(noise_shape)} does not fit inputs of shape {shape}"
             )
         shape = tuple(n if m is None else m for n, m in zip(shape, noise_shape, strict=True))
     keep = ops.greater_equal(uniform(shape, seed=seed, dtype="float32"), rate)
@@ -235,75 +235,10 @@ def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Tensor:
     return ops.take(x, order, axis)
 
 
-# ------------------------------------------------------------------------------------------------ by acceptance
+def __getattr__(name: str) -> Any:
+    """Distributions that a package of ops offers, as "random.gamma"."""
+    from pronghorn import plugins
 
-_ROUNDS = 12
-"""Proposals per gamma draw: each is accepted with a probability above 0.95, so that all fail once in 10^15 draws."""
-
-
-@composed
-def gamma(shape: Any, alpha: Any, dtype: Any = None, seed: Any = None) -> Tensor:
-    """Gamma draws of shape parameter `alpha` and scale 1 (Marsaglia and Tsang, 2000)."""
-    kind, drawn = _float_dtype(dtype, "gamma")
-    sizes = as_sizes(shape, "gamma")
-    state, call = draw_state(seed, 3)
-    return ops.cast(_gamma(sizes, ops.cast(convert_to_tensor(alpha), drawn), state, call, drawn), kind)
-
-
-def _gamma(shape: tuple[int, ...], alpha: Tensor, state: Tensor, call: int, dtype: str) -> Any:
-    small = ops.less(alpha, 1)  # there, gamma(alpha) = gamma(alpha + 1) * u ** (1 / alpha)
-    d = ops.subtract(ops.where(small, ops.add(alpha, 1), alpha), 1 / 3)
-    normals = random_normal(state, shape=(_ROUNDS, *shape), call=call, dtype=dtype)
-    u = random_uniform(state, shape=(_ROUNDS, *shape), call=call + 1, dtype=dtype)
-    v = ops.power(ops.maximum(ops.add(1, ops.divide(normals, ops.sqrt(ops.multiply(9, d)))), 0), 3)
-    positive = ops.greater(v, 0)
-    log_v = ops.log(ops.where(positive, v, 1))
-    bound = 0.5 * ops.square(normals) + d * (1 - v + log_v)
-    accepted = ops.logical_and(positive, ops.less(ops.log1p(ops.negative(u)), bound))
-    first = ops.expand_dims(ops.argmax(ops.cast(accepted, "int32"), axis=0), 0)
-    chosen = d * ops.squeeze(ops.take_along_axis(v, first, 0), 0)
-    boost = random_uniform(state, shape=shape, call=call + 2, dtype=dtype)
-    power = ops.power(ops.subtract(1, boost), ops.reciprocal(ops.where(small, alpha, 1)))
-    return ops.where(small, chosen * power, chosen)
-
-
-@composed
-def beta(shape: Any, alpha: Any, beta: Any, dtype: Any = None, seed: Any = None) -> Tensor:
-    """Beta draws: the share of a gamma draw in the sum of two."""
-    kind, drawn = _float_dtype(dtype, "beta")
-    sizes = as_sizes(shape, "beta")
-    state, call = draw_state(seed, 6)
-    x, y = (
-        _gamma(sizes, ops.cast(convert_to_tensor(p), drawn), state, call + 3 * k, drawn)
-        for k, p in enumerate((alpha, beta))
-    )
-    return ops.cast(ops.divide(x, ops.add(x, y)), kind)
-
-
-def binomial(shape: Any, counts: Any, probabilities: Any, dtype: Any = None, seed: Any = None) -> Tensor:
-    """Successes in `counts` trials (known numbers), each of probability `probabilities`, which both broadcast to `shape`.
-
-    A large count is split at a beta-distributed order statistic until 16 trials are left (Ahrens and Dieter, 1974).
-    """
-    kind, drawn = _float_dtype(dtype, "binomial")
-    sizes = as_sizes(shape, "binomial")
-    most = int(np.max(known_value(counts, "binomial", "counts whose values are known"), initial=0))
-    splits = max(math.ceil(math.log2(max(most, 1) / 16)) + 1, 0)
-    state, call = draw_state(seed, 6 * splits + 1)
-    n: Any = ops.broadcast_to(ops.cast(convert_to_tensor(counts), drawn), sizes)
-    p: Any = ops.broadcast_to(ops.cast(convert_to_tensor(probabilities), drawn), sizes)
-    successes: Any = ops.zeros(sizes, drawn)
-    for k in range(splits):
-        middle = 1 + ops.floor(n / 2)
-        x = _gamma(sizes, middle, state, call + 6 * k, drawn)
-        y = _gamma(sizes, n + 1 - middle, state, call + 6 * k + 3, drawn)
-        split = x / (x + y)
-        large, above = ops.greater(n, 16), ops.greater_equal(p, split)
-        successes = successes + ops.where(ops.logical_and(large, above), middle, 0)
-        rest = ops.where(above, n - middle, middle - 1)
-        share = ops.where(above, (p - split) / (1 - split), p / split)
-        n, p = ops.where(large, rest, n), ops.where(large, share, p)
-    trials = random_uniform(state, shape=(16, *sizes), call=call + 6 * splits, dtype=drawn)
-    number = ops.reshape(ops.arange(16, dtype=drawn), (16,) + (1,) * len(sizes))
-    hits = ops.logical_and(ops.less(trials, p), ops.less(number, n))
-    return ops.cast(successes + ops.sum(ops.cast(hits, drawn), axis=0), kind)
+    if name not in ("beta", "binomial", "gamma"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return plugins.load("ops", f"random.{name}")

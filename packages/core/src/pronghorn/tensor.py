@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from pronghorn.graph import Node
 
 Shape = tuple[int | None, ...]
+
+AUTOCAST: ContextVar[str | None] = ContextVar("autocast", default=None)
+"""The dtype in which float variables are read: the compute dtype of the mixed-precision layer that is running."""
 
 MODEL = object()
 """The scope of tensors of a model graph (made by `Input`): their shapes may have unknown dimensions."""
@@ -29,10 +33,10 @@ class Tensor:
     """An immutable array on a device, or a symbol for one.
 
     Concrete: `buffer` holds the value. Symbolic: `scope` is the trace (or the model graph) it belongs to and `node` what
-    computes it, None for an input.
+    computes it, None for an input. `layout` has the byte strides of a row where the symbol stands for a data set in memory.
     """
 
-    __slots__ = ("__weakref__", "_keras_mask", "_shared", "buffer", "dtype", "index", "name", "node", "scope", "shape")
+    __slots__ = ("__weakref__", "_keras_mask", "_shared", "buffer", "dtype", "index", "layout", "name", "node", "scope", "shape")
     __array_priority__ = 100
 
     def __init__(
@@ -53,6 +57,7 @@ class Tensor:
         self.index = index
         self.scope = scope
         self.name = name
+        self.layout: tuple[int, ...] | None = None
         self._keras_mask: Tensor | None = None
         self._shared = False
 
@@ -296,7 +301,11 @@ class Variable:
         """The present version, a Tensor that later assignments do not change."""
         from pronghorn.interpreter import current
 
-        return current().read(self)
+        tensor = current().read(self)
+        wanted = AUTOCAST.get()
+        if wanted is None or wanted == self.dtype or not self.autocast or self.dtype not in dtypes.FLOATS:
+            return tensor
+        return _ops().cast(tensor, wanted)  # type: ignore[no-any-return]
 
     def version(self) -> Tensor:
         """The stored value as a concrete Tensor; it gets a copy of its own before the buffer is written."""

@@ -1,7 +1,9 @@
-"""How values are reduced: the identity, the combination and the accumulator's dtype of every kind of reduction.
+"""How values are reduced: the identity, the combination and the accumulator's dtype of every kind of
+reduction.
 
-Every sum has 16 lanes on every machine. Lane k takes the elements k, k + 16, … of a row; the lanes are then added in a fixed
-tree (k with k + 8, then k + 4, …). NaN wins in max and min; argmax and argmin name the first extreme, or the first NaN.
+Every sum has 16 lanes on every machine. Lane k takes the elements k, k + 16, … of a row; the lanes are then
+added in a fixed tree (k with k + 8, then k + 4, …). NaN wins in max and min; argmax and argmin name the first
+extreme, or the first NaN.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ _LAST = (1 << 63) - 1
 
 
 def accumulator_dtype(kind: str, dtype: str) -> str:
-    """The dtype in which values of `dtype` are accumulated: sums of integers in int64, of 16-bit floats in float32."""
+    """The dtype in which values of `dtype` are accumulated: sums of integers in int64, of 16-bit floats in
+    float32.
+    """
     if kind in ("any", "all"):
         return "bool"
     if kind not in ("sum", "prod"):
@@ -106,7 +110,9 @@ class Accumulator:
         half = width // 2
         while half:
             order = ir.Constant(ir.VectorType(INT32, width), [(lane + half) % width for lane in range(width)])
-            values = self._combined(values, [builder.shuffle_vector(v, v, order) for v in values], ordered=False)
+            values = self._combined(
+                values, [builder.shuffle_vector(v, v, order) for v in values], ordered=False
+            )
             half //= 2
         return [builder.extract_element(v, ir.Constant(INT32, 0)) for v in values]
 

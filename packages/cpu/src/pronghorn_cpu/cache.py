@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
@@ -31,6 +31,7 @@ from pronghorn_cpu.threads import thread_count
 __all__ = ["Kernel", "cache_directory", "compiled_count", "load", "load_all"]
 
 _HELPERS = 2
+_PROGRESS_AFTER = 0.5  # seconds
 _PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
 
 _kernels: dict[str, Kernel] = {}
@@ -127,27 +128,21 @@ def _digest(payload: bytes) -> bytes:
 def _compile(cold: dict[str, str]) -> None:
     """Compiles, keeps and links the kernels of ``cold`` (source -> key)."""
     with _progress(len(cold)) as advance:
-        for source, payload in _compiled_payloads(list(cold)):
+
+        def keep(source: str, payload: bytes) -> None:
+            global _compiled
             _link(cold[source], source, payload)
             store.write(cold[source], _digest(payload) + b"\0" + payload)
+            _compiled += 1
             advance()
+
+        if _helpers_pay(len(cold)):
+            _compile_by_helpers(list(cold), keep)
+        for source, key in cold.items():
+            if source not in _kernels:
+                symbol, code = compile_kernel(source, key[:16])
+                keep(source, symbol.encode() + b"\0" + code)
     store.prune()
-
-
-def _compiled_payloads(sources: list[str]) -> Iterator[tuple[str, bytes]]:
-    """Each source with its symbol and object code, as they get ready."""
-    global _compiled
-    left = dict.fromkeys(sources)
-    if _helpers_pay(len(sources)):
-        for source, payload in _by_helpers(sources):
-            if payload is not None:
-                del left[source]
-                _compiled += 1
-                yield source, payload
-    for source in left:
-        symbol, code = compile_kernel(source, fingerprint.key(source)[:16])
-        _compiled += 1
-        yield source, symbol.encode() + b"\0" + code
 
 
 def _helpers_pay(count: int) -> bool:
@@ -155,8 +150,8 @@ def _helpers_pay(count: int) -> bool:
     return bool(sys.executable) and thread_count() > 1 and count >= (16 if "numba" in sys.modules else 6)
 
 
-def _by_helpers(sources: list[str]) -> Iterator[tuple[str, bytes | None]]:
-    """Each source with what a helper process made of it: None if the helper could not compile it."""
+def _compile_by_helpers(sources: list[str], keep: Callable[[str, bytes], None]) -> None:
+    """Has helper processes compile ``sources`` and keeps what they made; what they could not make is left."""
     free: deque[Helper] = deque()
 
     def compile_one(source: str) -> bytes | None:
@@ -175,7 +170,8 @@ def _by_helpers(sources: list[str]) -> Iterator[tuple[str, bytes | None]]:
             return
         tasks = {threads.submit(compile_one, source): source for source in sources}
         for task in as_completed(tasks):
-            yield tasks[task], task.result()
+            if payload := task.result():
+                keep(tasks[task], payload)
 
 
 class Helper:
@@ -207,9 +203,8 @@ class Helper:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Any]:
-    """A function to be called after each of ``total`` kernels; shows how far it is once half a second has
-    passed."""
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """A function to call after each of ``total`` kernels; shows how far it is once half a second has passed."""
     started = time.monotonic()
     done = shown = 0
     stream = None if os.environ.get("PRONGHORN_QUIET") == "1" else sys.stderr
@@ -218,7 +213,7 @@ def _progress(total: int) -> Iterator[Any]:
     def advance() -> None:
         nonlocal done, shown
         done += 1
-        late = time.monotonic() - started > 0.5
+        late = time.monotonic() - started > _PROGRESS_AFTER
         if stream is None or not late or done == total == 1 or (shown and not terminal):
             return
         start, end = ("\r", "") if terminal else ("", " ...\n")

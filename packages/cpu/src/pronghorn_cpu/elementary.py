@@ -1,12 +1,14 @@
-"""The elementary functions as expression programs: polynomial, IEEE operations only, the same bits at any vector width.
+"""The elementary functions as expression programs: polynomial, IEEE operations only, the same bits at any
+vector width.
 
-A program is assignments in the language of the elementwise table, ending in `result`. Beyond the table's functions it may
-call `poly(x, TABLE)` (Horner's rule in fused multiply-adds), `bits`/`real` (a float as an integer and back), `copysign`,
-`widen`/`narrow` (between float32 and float64) and `libm_sin`/`libm_cos` (the C library, only where a lane needs it).
-Names in capitals are constants of the dtype. Polynomials are near-minimax fits on the reduced interval. In `MAGIC + x` the
-rounded integer x stands in the low bits: rounding, conversion and `2^n` without any integer conversion that NaN could poison.
-The compensated forms follow Muller et al., "Handbook of Floating-Point Arithmetic", and Cody and Waite, "Software Manual
-for the Elementary Functions".
+A program is assignments in the language of the elementwise table, ending in `result`. Beyond the table's
+functions it may call `poly(x, TABLE)` (Horner's rule in fused multiply-adds), `bits`/`real` (a float as an
+integer and back), `copysign`, `widen`/`narrow` (between float32 and float64) and `libm_sin`/`libm_cos` (the C
+library, only where a lane needs it). Names in capitals are constants of the dtype. Polynomials are
+near-minimax fits on the reduced interval. In `MAGIC + x` the rounded integer x stands in the low bits:
+rounding, conversion and `2^n` without any integer conversion that NaN could poison. The compensated forms
+follow Muller et al., "Handbook of Floating-Point Arithmetic", and Cody and Waite, "Software Manual for the
+Elementary Functions".
 """
 
 from __future__ import annotations
@@ -72,7 +74,10 @@ FLOAT32: Constants = {
     "PI_2": -8.742277657347586e-08,
     "TAN_EIGHTH_PI": 0.41421356237309503,
     "TAN_THREE_EIGHTHS_PI": 2.414213562373095,
-    "ATAN": (-0.33333331760434554, 0.1999954031495797, -0.14263949753605723, 0.10743668324830098, -0.06451718869358958),
+    "ATAN": (
+        -0.33333331760434554, 0.1999954031495797, -0.14263949753605723, 0.10743668324830098,
+        -0.06451718869358958,
+    ),
     "ASIN": (
         0.1666666633654049, 0.07500094761172901, 0.04459931916287114, 0.031101727829067168,
         0.017143716819253568, 0.03370072632136513,
@@ -142,14 +147,14 @@ FLOAT64: Constants = {
     "TAN_EIGHTH_PI": 0.41421356237309503,
     "TAN_THREE_EIGHTHS_PI": 2.414213562373095,
     "ATAN": (
-        -0.3333333333333333, 0.19999999999995516, -0.14285714284665682, 0.11111111015187018, -0.0909090457530649,
-        0.07692183125376892, -0.06664510525508936, 0.05858140904866328, -0.050854078345894844, 0.03923044778479309,
-        -0.019175404711104935,
+        -0.3333333333333333, 0.19999999999995516, -0.14285714284665682, 0.11111111015187018,
+        -0.0909090457530649, 0.07692183125376892, -0.06664510525508936, 0.05858140904866328,
+        -0.050854078345894844, 0.03923044778479309, -0.019175404711104935,
     ),
     "ASIN": (
-        0.16666666666666669, 0.07499999999998425, 0.04464285714637338, 0.030381944137085216, 0.022372173002005596,
-        0.017352391265909227, 0.013971235301124539, 0.011478952690257387, 0.010324318288744113,
-        0.005450878187720551, 0.017419357964884856, -0.014881409392818063, 0.02877844261259304,
+        0.16666666666666669, 0.07499999999998425, 0.04464285714637338, 0.030381944137085216,
+        0.022372173002005596, 0.017352391265909227, 0.013971235301124539, 0.011478952690257387,
+        0.010324318288744113, 0.005450878187720551, 0.017419357964884856, -0.014881409392818063, 0.02877844261259304,
     ),
     "TWO_THIRDS": 0.6666666666666666,
     "TWO_THIRDS_LOW": 3.700743415417188e-17,
@@ -174,7 +179,8 @@ def _define(signature: str, source: str) -> None:
     PROGRAMS[name] = Program(tuple(p.strip() for p in parameters.split(",")), tuple(statements), constants)
 
 
-# ------------------------------------------------------------------------------------------------ exponentials
+# ------------------------------------------------------------------------------------------------
+# exponentials
 
 _define("scale(x, shifted)", """
     # x * 2^n for n = shifted - MAGIC, in two steps so that overflow and subnormals round once
@@ -345,7 +351,8 @@ _define("pow_float64(x, y)", """
     result = pow_signed(x, y, pow_finite(abs(x), y))
 """)  # fmt: skip
 
-# ------------------------------------------------------------------------------------------------ error function
+# ------------------------------------------------------------------------------------------------ error
+# function
 
 _define("erf(x)", """
     a = abs(x)
@@ -355,7 +362,8 @@ _define("erf(x)", """
     result = near if a < 1.0 else copysign(far, x)
 """)  # fmt: skip
 
-# ------------------------------------------------------------------------------------------------ trigonometry
+# ------------------------------------------------------------------------------------------------
+# trigonometry
 
 _define("turns(x)", """
     # the nearest multiple of pi/2, in the low bits

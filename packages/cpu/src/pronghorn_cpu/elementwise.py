@@ -1,8 +1,9 @@
 """Fused elementwise kernels: one `Body` over a table of iteration spaces.
 
-The kernel always takes a table of groups, so the same expression on several tensors (an optimizer's variables, three bias
-updates) is one launch; a single tensor is a table of one. Outputs are dense and row-major. An output may be the memory of
-an input that has the same shape and dense strides: every vector is loaded before it is stored.
+The kernel always takes a table of groups, so the same expression on several tensors (an optimizer's
+variables, three bias updates) is one launch; a single tensor is a table of one. Outputs are dense and
+row-major. An output may be the memory of an input that has the same shape and dense strides: every vector is
+loaded before it is stored.
 
 Work is cut into items: a row of the innermost dimension, or a chunk of it if it is long.
 """
@@ -17,7 +18,7 @@ from pronghorn.body import Body
 from pronghorn_cpu import elementary
 from pronghorn_cpu.emit import Builder, element, kernel_intrinsic
 from pronghorn_cpu.launch import Launch, Pointer, Slot, kernel_source, worth_parallel
-from pronghorn_cpu.loops import LANES, Frame, integer, table
+from pronghorn_cpu.loops import LANES, Frame, table
 from pronghorn_cpu.spaces import Space, collapse, pattern, runs_of
 
 CHUNK = 4096
@@ -27,8 +28,9 @@ CHUNK = 4096
 def map_source(body: Body, rank: int, patterns: Sequence[str], width: int = LANES) -> str:
     """Source of the kernel of `body` over `rank` collapsed dimensions.
 
-    `patterns` gives each input's innermost dimension: "contiguous", "broadcast" or "strided". The block is a `loops.table`
-    whose record has: chunks per row, the `rank` sizes, per input its address and `rank` element strides, the outputs' addresses.
+    `patterns` gives each input's innermost dimension: "contiguous", "broadcast" or "strided". The block is a
+    `loops.table` whose record has: chunks per row, the `rank` sizes, per input its address and `rank` element
+    strides, the outputs' addresses.
     """
     return kernel_source(map_kernel, body, rank, tuple(patterns), width)
 
@@ -50,7 +52,13 @@ def map_kernel(body: Body, rank: int, patterns: tuple[str, ...], width: int) -> 
                 last = frame.least(frame.plus(first, CHUNK), sizes[-1])
                 indices = frame.unravel(row, sizes[:-1])
                 readers = [
-                    Reader(frame, dtype, kind, frame.at(address, frame.offset(indices, strides[:-1]), dtype), strides[-1])
+                    Reader(
+                        frame,
+                        dtype,
+                        kind,
+                        frame.at(address, frame.offset(indices, strides[:-1]), dtype),
+                        strides[-1],
+                    )
                     for dtype, kind, (address, *strides) in zip(body.inputs, patterns, inputs, strict=True)
                 ]
                 before = builder.mul(row, sizes[-1])
@@ -59,7 +67,9 @@ def map_kernel(body: Body, rank: int, patterns: tuple[str, ...], width: int) -> 
                     results = frame.emitter.apply(body, [read(index, mask) for read in readers])
                     for value, output, address in zip(results, body.outputs, outputs, strict=True):
                         dtype = body.dtype(output)
-                        frame.emitter.store(dtype, value, frame.at(address, frame.plus(before, index), dtype), mask)
+                        frame.emitter.store(
+                            dtype, value, frame.at(address, frame.plus(before, index), dtype), mask
+                        )
 
                 frame.vectors(first, last, vector)
 
@@ -67,7 +77,9 @@ def map_kernel(body: Body, rank: int, patterns: tuple[str, ...], width: int) -> 
 
 
 class Reader:
-    """Reads vectors of an operand along a row that starts at `address`; a broadcast element is read once per row."""
+    """Reads vectors of an operand along a row that starts at `address`; a broadcast element is read once per
+    row.
+    """
 
     def __init__(self, frame: Frame, dtype: str, kind: str, address: Any, stride: Any) -> None:
         self.frame = frame
@@ -84,7 +96,9 @@ class Reader:
         if self.kind == "contiguous":
             return frame.emitter.load(self.dtype, frame.at(self.address, index, self.dtype), mask)
         address = frame.at(self.address, frame.builder.mul(index, self.stride), self.dtype)
-        return frame.emitter.gather(self.dtype, address, frame.times(self.stride, element(self.dtype).size), mask)
+        return frame.emitter.gather(
+            self.dtype, address, frame.times(self.stride, element(self.dtype).size), mask
+        )
 
 
 def plan_map(
@@ -92,19 +106,24 @@ def plan_map(
 ) -> Launch:
     """One launch of `body` over all `spaces` (each with one stride tuple per input of the body).
 
-    Operands are numbered group by group: a group's inputs, then its outputs. `runs` are those of an earlier plan of the
-    same program (`runs_of` each space): with them other sizes need no other kernel.
+    Operands are numbered group by group: a group's inputs, then its outputs. `runs` are those of an earlier
+    plan of the same program (`runs_of` each space): with them other sizes need no other kernel.
 
     Raises:
-        ValueError: the spaces do not collapse to one rank and pattern, so they need launches of their own (`signature`).
+        ValueError: the spaces do not collapse to one rank and pattern, so they need launches of their own
+        (`signature`).
     """
     runs = [runs_of(space) for space in spaces] if runs is None else runs
     collapsed = [collapse(space, run) for space, run in zip(spaces, runs, strict=True)]
     kinds = {_signature(space) for space in collapsed}
     if len(kinds) != 1:
-        raise ValueError(f"map of {body}: groups of one launch must collapse alike, got {sorted(kinds)}; plan them apart")
+        raise ValueError(
+            f"map of {body}: groups of one launch must collapse alike, got {sorted(kinds)}; plan them apart"
+        )
     rank, patterns = kinds.pop()
-    records = [_record(body, space, k * (len(body.inputs) + len(body.outputs))) for k, space in enumerate(collapsed)]
+    records = [
+        _record(body, space, k * (len(body.inputs) + len(body.outputs))) for k, space in enumerate(collapsed)
+    ]
     work = sum(space.size for space in collapsed) * cost(body)
     return Launch(map_source(body, rank, patterns, width), table(records), parallel=worth_parallel(work))
 
@@ -129,6 +148,8 @@ def _record(body: Body, space: Space, operand: int) -> tuple[int, list[Slot]]:
 
 def cost(body: Body) -> int:
     """Work per element in the unit of `worth_parallel`: bytes moved, and 32 for every elementary function."""
-    moved = sum(element(dtype).size for dtype in body.inputs) + sum(element(body.dtype(k)).size for k in body.outputs)
+    moved = sum(element(dtype).size for dtype in body.inputs) + sum(
+        element(body.dtype(k)).size for k in body.outputs
+    )
     functions = sum(step.expression.count(name + "(") for step in body.steps for name in elementary.PROGRAMS)
     return moved + 32 * functions

@@ -1,11 +1,13 @@
 """Scalar expressions as vector LLVM IR: what every generated kernel computes with.
 
-An `Emitter` turns the syntax tree of an expression (or a whole `Body`) into instructions on vectors of `width` lanes. Numba
-sees one opaque intrinsic and infers no types inside it, which is where its compile time would go. There are no fast-math
-flags and no contraction: every operation rounds once, a multiply-add is fused only where the expression says `fma`, and so
-the bits are the same at any width, fused or not. Functions such as `exp` are expression programs (`elementary`).
+An `Emitter` turns the syntax tree of an expression (or a whole `Body`) into instructions on vectors of
+`width` lanes. Numba sees one opaque intrinsic and infers no types inside it, which is where its compile time
+would go. There are no fast-math flags and no contraction: every operation rounds once, a multiply-add is
+fused only where the expression says `fma`, and so the bits are the same at any width, fused or not. Functions
+such as `exp` are expression programs (`elementary`).
 
-In registers a bool is one bit and float16 and bfloat16 are float32 (rounded after every step); in memory a bool is one byte.
+In registers a bool is one bit and float16 and bfloat16 are float32 (rounded after every step); in memory a
+bool is one byte.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import functools
 import operator as python
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from llvmlite import ir
 
@@ -23,7 +25,7 @@ from pronghorn.body import Body, Step
 from pronghorn_cpu import elementary
 
 INT8, INT16, INT32, INT64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
-Builder = ir.IRBuilder
+Builder: TypeAlias = ir.IRBuilder
 Number = int | float | bool
 
 
@@ -90,7 +92,8 @@ class Emitter:
         self.builder = builder
         self.width = width
 
-    # ------------------------------------------------------------------------------------------ types and constants
+    # ------------------------------------------------------------------------------------------ types and
+    # constants
 
     def vector(self, scalar: ir.Type) -> ir.Type:
         """The type of `width` such scalars."""
@@ -107,7 +110,9 @@ class Emitter:
         if held.kind == "b":
             value = int(bool(number))
         elif held.kind != "f":
-            value = (int(number) + (1 << (8 * held.size - 1))) % (1 << (8 * held.size)) - (1 << (8 * held.size - 1))
+            value = (int(number) + (1 << (8 * held.size - 1))) % (1 << (8 * held.size)) - (
+                1 << (8 * held.size - 1)
+            )
         return ir.Constant(self.type(dtype), [value] * self.width if self.width > 1 else value)
 
     def splat(self, scalar: Any) -> Any:
@@ -116,7 +121,9 @@ class Emitter:
             return scalar
         empty = ir.Constant(self.vector(scalar.type), ir.Undefined)
         first = self.builder.insert_element(empty, scalar, ir.Constant(INT32, 0))
-        return self.builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(INT32, self.width), [0] * self.width))
+        return self.builder.shuffle_vector(
+            first, empty, ir.Constant(ir.VectorType(INT32, self.width), [0] * self.width)
+        )
 
     def lanes(self, scalar: ir.Type = INT64) -> ir.Constant:
         """0, 1, 2, … as integers."""
@@ -178,7 +185,9 @@ class Emitter:
         return f"v{self.width}{name}" if self.width > 1 else name
 
     def load(self, dtype: str, address: Any, mask: Any = None) -> Any:
-        """`width` contiguous elements at `address` (int64, bytes); lanes outside `mask` read 0 and touch no memory."""
+        """`width` contiguous elements at `address` (int64, bytes); lanes outside `mask` read 0 and touch no
+        memory.
+        """
         held = element(dtype)
         memory = self.vector(held.memory)
         pointer = self.builder.inttoptr(address, memory.as_pointer())
@@ -211,20 +220,41 @@ class Emitter:
         addresses = b.add(self.splat(address), b.mul(self.lanes(), self.splat(stride)))
         pointers = b.inttoptr(addresses, self.vector(held.memory.as_pointer()))
         everywhere = ir.Constant(self.vector(ir.IntType(1)), [1] * self.width)
-        arguments = [pointers, ir.Constant(INT32, held.size), everywhere if mask is None else mask, ir.Constant(memory, None)]
+        arguments = [
+            pointers,
+            ir.Constant(INT32, held.size),
+            everywhere if mask is None else mask,
+            ir.Constant(memory, None),
+        ]
         name = f"llvm.masked.gather.{self._mangled(held.memory)}.v{self.width}p0"
         return self._to_register(dtype, self._intrinsic(name, memory, arguments))
+
+    def swap_bytes(self, value: Any) -> Any:
+        """Integers of the other byte order."""
+        scalar = value.type.element if self.width > 1 else value.type
+        return self._intrinsic(f"llvm.bswap.{self._mangled(scalar)}", value.type, [value])
+
+    def from_bits(self, value: Any, dtype: str) -> Any:
+        """Integers as memory elements of `dtype`, in registers."""
+        memory = self.vector(element(dtype).memory)
+        return self._to_register(
+            dtype, value if value.type == memory else self.builder.bitcast(value, memory)
+        )
 
     # ------------------------------------------------------------------------------------------ conversions
 
     def cast(self, value: Any, source: str, target: str) -> Any:
-        """`value` as another dtype, as NumPy converts on x86: floats out of an integer's range give its lowest value or wrap."""
+        """`value` as another dtype, as NumPy converts on x86: floats out of an integer's range give its
+        lowest value or wrap.
+        """
         b, old, new = self.builder, element(source), element(target)
         if source == target:
             return value
         if new.kind == "b":
             zero = ir.Constant(value.type, None)
-            return b.fcmp_unordered("!=", value, zero) if old.kind == "f" else b.icmp_unsigned("!=", value, zero)
+            return (
+                b.fcmp_unordered("!=", value, zero) if old.kind == "f" else b.icmp_unsigned("!=", value, zero)
+            )
         kind = self.type(target)
         if old.kind == "f" and new.kind == "f":
             if target == "float64":
@@ -241,7 +271,9 @@ class Emitter:
         return value
 
     def _narrow(self, value: Any, target: str) -> Any:
-        """float64 to the float32 that a 16-bit target is held in, rounded to odd there so that the second rounding is the only one."""
+        """float64 to the float32 that a 16-bit target is held in, rounded to odd there so that the second
+        rounding is the only one.
+        """
         b = self.builder
         near = b.fptrunc(value, self.type("float32"))
         if element(target).size != 2:
@@ -261,7 +293,8 @@ class Emitter:
         def checked(x: Any, through: str) -> Any:
             limit = 2.0 ** (8 * element(through).size - 1)
             fits = b.and_(
-                b.fcmp_ordered(">=", x, self.constant(register, -limit)), b.fcmp_ordered("<", x, self.constant(register, limit))
+                b.fcmp_ordered(">=", x, self.constant(register, -limit)),
+                b.fcmp_ordered("<", x, self.constant(register, limit)),
             )
             safe = b.select(fits, x, self.constant(register, 0.0))
             return b.select(fits, b.fptosi(safe, self.type(through)), self.constant(through, int(-limit)))
@@ -270,7 +303,9 @@ class Emitter:
             half = self.constant(register, 2.0**63)
             large = b.fcmp_ordered(">=", value, half)
             shifted = checked(b.select(large, b.fsub(value, half), value), "int64")
-            return b.xor(shifted, b.select(large, self.constant("int64", -(1 << 63)), self.constant("int64", 0)))
+            return b.xor(
+                shifted, b.select(large, self.constant("int64", -(1 << 63)), self.constant("int64", 0))
+            )
         through = "int64" if target in ("int64", "uint32") else "int32"
         whole = checked(value, through)
         return whole if element(through).size == new.size else b.trunc(whole, self.type(target))
@@ -286,7 +321,9 @@ class Emitter:
 
     def step(self, step: Step, arguments: Sequence[Typed]) -> Typed:
         """One row of the elementwise table."""
-        return self.expression(step.expression, dict(zip(step.parameters, arguments, strict=True)), step.dtype)
+        return self.expression(
+            step.expression, dict(zip(step.parameters, arguments, strict=True)), step.dtype
+        )
 
     def expression(self, source: str, environment: dict[str, Typed], dtype: str) -> Typed:
         """`source` over the names of `environment`, as a value of `dtype` (which `cast(x)` converts to)."""
@@ -320,7 +357,14 @@ class Emitter:
 # ------------------------------------------------------------------------------------------------ expressions
 
 _FLOAT_BINARY = {ast.Add: "fadd", ast.Sub: "fsub", ast.Mult: "fmul", ast.Div: "fdiv"}
-_INTEGER_BINARY = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.BitAnd: "and_", ast.BitOr: "or_", ast.LShift: "shl"}
+_INTEGER_BINARY = {
+    ast.Add: "add",
+    ast.Sub: "sub",
+    ast.Mult: "mul",
+    ast.BitAnd: "and_",
+    ast.BitOr: "or_",
+    ast.LShift: "shl",
+}
 _BOOL_BINARY = {ast.Add: "or_", ast.Mult: "and_", ast.BitAnd: "and_", ast.BitOr: "or_", ast.BitXor: "xor"}
 _COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 _INTRINSICS = {
@@ -341,7 +385,9 @@ def _fold(operator: ast.operator, left: Number, right: Number) -> Number:
 
 
 class _Expression:
-    """One pass over a syntax tree. `environment` holds names in registers, `constants` numbers and tables of coefficients."""
+    """One pass over a syntax tree. `environment` holds names in registers, `constants` numbers and tables of
+    coefficients.
+    """
 
     def __init__(
         self,
@@ -427,7 +473,7 @@ class _Expression:
         table = {"f": _FLOAT_BINARY, "b": _BOOL_BINARY}.get(kind, _INTEGER_BINARY)
         if kind != "f" and isinstance(tree.op, ast.RShift):
             return Typed((self.builder.ashr if kind == "i" else self.builder.lshr)(a.value, b.value), a.dtype)
-        name = table.get(type(tree.op))  # type: ignore[call-overload]
+        name = table.get(type(tree.op))
         if name is None:
             raise Unsupported(f"the operator {type(tree.op).__name__} of {a.dtype}")
         return Typed(getattr(self.builder, name)(a.value, b.value), a.dtype)
@@ -446,7 +492,9 @@ class _Expression:
         if kind == "f":
             ordered = self.builder.fcmp_unordered if operator == "!=" else self.builder.fcmp_ordered
             return ordered(operator, a.value, b.value)
-        return (self.builder.icmp_signed if kind == "i" else self.builder.icmp_unsigned)(operator, a.value, b.value)
+        return (self.builder.icmp_signed if kind == "i" else self.builder.icmp_unsigned)(
+            operator, a.value, b.value
+        )
 
     # -------------------------------------------------------------------------------------------- calls
 
@@ -465,7 +513,9 @@ class _Expression:
         if name in elementary.PROGRAMS:
             return self.emitter.program(name, operands)
         if name in _BITWISE and not self.is_float(operands[0]):
-            return Typed(getattr(self.builder, _BITWISE[name])(*(o.value for o in operands)), operands[0].dtype)
+            return Typed(
+                getattr(self.builder, _BITWISE[name])(*(o.value for o in operands)), operands[0].dtype
+            )
         if name in _INTRINSICS:
             return self.intrinsic(name, operands)
         raise Unsupported(f"the function {name}")
@@ -492,7 +542,9 @@ class _Expression:
     def run(self, source: str, **environment: Typed) -> Typed:
         """A further expression over the given names."""
         working = next(iter(environment.values())).dtype
-        return _Expression(self.emitter, environment, working, self.target, self.constants).typed(_parse(source))
+        return _Expression(self.emitter, environment, working, self.target, self.constants).typed(
+            _parse(source)
+        )
 
     def polynomial(self, tree: ast.Call) -> Typed:
         """`poly(x, TABLE)`: Horner's rule with fused multiply-adds; the table starts at the constant term."""
@@ -579,26 +631,36 @@ class _Expression:
 
     def call_shift_left(self, x: Typed, y: Typed) -> Typed:
         inside, count = self.shift_count(x, y)
-        return Typed(self.builder.select(inside, self.builder.shl(x.value, count), ir.Constant(x.value.type, None)), x.dtype)
+        return Typed(
+            self.builder.select(inside, self.builder.shl(x.value, count), ir.Constant(x.value.type, None)),
+            x.dtype,
+        )
 
     def call_shift_right(self, x: Typed, y: Typed) -> Typed:
         inside, count = self.shift_count(x, y)
         if element(x.dtype).kind == "i":
             last = self.emitter.constant(x.dtype, 8 * element(x.dtype).size - 1)
             return Typed(self.builder.ashr(x.value, self.builder.select(inside, count, last)), x.dtype)
-        return Typed(self.builder.select(inside, self.builder.lshr(x.value, count), ir.Constant(x.value.type, None)), x.dtype)
+        return Typed(
+            self.builder.select(inside, self.builder.lshr(x.value, count), ir.Constant(x.value.type, None)),
+            x.dtype,
+        )
 
     def shift_count(self, x: Typed, y: Typed) -> tuple[Any, Any]:
         """Whether a count lies within the word, and one that does."""
         if element(x.dtype).kind not in "iu":
             raise Unsupported(f"a shift of {x.dtype}")
-        inside = self.builder.icmp_unsigned("<", y.value, self.emitter.constant(y.dtype, 8 * element(x.dtype).size))
+        inside = self.builder.icmp_unsigned(
+            "<", y.value, self.emitter.constant(y.dtype, 8 * element(x.dtype).size)
+        )
         return inside, self.builder.select(inside, y.value, ir.Constant(y.value.type, None))
 
     def call_mod(self, x: Typed, y: Typed) -> Typed:
         if self.is_float(x):
             remainder = Typed(self.builder.frem(x.value, y.value), x.dtype)
-            return self.run("copysign(0.0, y) if r == 0 else (r + y if (r < 0) != (y < 0) else r)", r=remainder, y=y)
+            return self.run(
+                "copysign(0.0, y) if r == 0 else (r + y if (r < 0) != (y < 0) else r)", r=remainder, y=y
+            )
         quotient = self.call_floor_divide(x, y)
         return self.run("0 if y == 0 else x - q * y", x=x, y=y, q=quotient)
 
@@ -608,9 +670,13 @@ class _Expression:
             raise Unsupported("floor_divide of bool")
         if kind == "f":
             remainder = Typed(b.frem(x.value, y.value), x.dtype)
-            exact = self.run("(x - r) / y - (1 if r != 0 and (r < 0) != (y < 0) else 0)", x=x, y=y, r=remainder)
+            exact = self.run(
+                "(x - r) / y - (1 if r != 0 and (r < 0) != (y < 0) else 0)", x=x, y=y, r=remainder
+            )
             near = self.run("floor(q) + (1 if q - floor(q) > 0.5 else 0)", q=exact)
-            return self.run("x / y if y == 0 else (copysign(0.0, x / y) if q == 0 else n)", x=x, y=y, q=exact, n=near)
+            return self.run(
+                "x / y if y == 0 else (copysign(0.0, x / y) if q == 0 else n)", x=x, y=y, q=exact, n=near
+            )
         if kind == "u":
             divisor = self.run("1 if y == 0 else y", y=y)
             return self.run("0 if y == 0 else q", y=y, q=Typed(b.udiv(x.value, divisor.value), x.dtype))
@@ -623,12 +689,15 @@ class _Expression:
         )  # fmt: skip
 
 
-# ------------------------------------------------------------------------------------------------ entry points
+# ------------------------------------------------------------------------------------------------ entry
+# points
 
 
 @functools.lru_cache(maxsize=1024)
 def supports(body: Body) -> bool:
-    """Whether the kernels of this package can run `body`: no complex, no strings, no integer powers, every function known."""
+    """Whether the kernels of this package can run `body`: no complex, no strings, no integer powers, every
+    function known.
+    """
     function = ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), []), "probe")
     emitter = Emitter(ir.IRBuilder(function.append_basic_block()), 16)
     try:

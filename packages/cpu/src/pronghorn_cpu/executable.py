@@ -23,6 +23,7 @@ from pronghorn_cpu.elementwise import plan_map
 from pronghorn_cpu.launch import Launch, Pointer
 from pronghorn_cpu.lowering import lower
 from pronghorn_cpu.runner import REPLAY_SOURCE, default_pool
+from pronghorn_cpu.shape import GATHER_SLOTS, SOURCE_ROWS, SOURCE_STRIDES
 from pronghorn_cpu.spaces import Space
 from pronghorn_cpu.tape import Tape
 
@@ -68,6 +69,7 @@ class Lowered:
         found = [source for launch in self.launches or () for source in launch.sources]
         for body in self.bodies.values():
             found += body.sources()
+            found += [_copy_launch(t.dtype, nbytes(t)).source for t in (*body.graph.inputs, *body.graph.outputs)]
         found += _TURNS.get(self.node.op.name, ())
         return found
 
@@ -88,8 +90,9 @@ class LoweredGraph:
 
     def sources(self) -> list[str]:
         """All kernels that must be loaded."""
-        copies = [_copy_launch(t.dtype, nbytes(t)).source for t in (*self.graph.inputs, *self.graph.results)]
-        return [source for lowered in self.nodes for source in lowered.sources()] + copies
+        return [source for lowered in self.nodes for source in lowered.sources()] + [
+            _copy_launch(t.dtype, nbytes(t)).source for t, _ in self.plan.copies
+        ]
 
 
 def _copy_launch(dtype: str, size: int) -> Launch:
@@ -130,6 +133,7 @@ class CpuExecutable(Executable):
         arena().require(self.lowered.plan.size)
         cache.load_all(list(dict.fromkeys([REPLAY_SOURCE, *self.lowered.sources()])))
         self._patches: list[tuple[Array, int, int, int]] = []
+        self._row_patches: list[tuple[Array, int, int, int]] = []
         self._entries: list[int] = []
         self._arguments: list[Array] = []
         self._alive: list[Any] = [t.buffer for node in self.graph.nodes for t in node.inputs if t.scope is None]
@@ -141,9 +145,6 @@ class CpuExecutable(Executable):
             self._copy(t.dtype, nbytes(t), self.frame.address(t), int(variable.buffer.__array_interface__["data"][0]))
         self.tape.finish()
         self._variables = list(self.graph.writes)
-        self._sources = {
-            node.inputs[0]: node.inputs[1] for node in self.graph.nodes if node.op.name == "batch_rows"
-        }
         self._specs = [(t.shape, dtypes.numpy_dtype(t.dtype)) for t in self.graph.inputs]
         self._results = [self._reader(t) for t in self.graph.outputs]
 
@@ -158,11 +159,14 @@ class CpuExecutable(Executable):
 
     def _bind(self, arguments: Sequence[Array]) -> None:
         """Puts the arguments' addresses into the blocks, and gives Tensors that show a variable's old value a copy."""
-        bound = [_usable(a, dtype) for a, (_, dtype) in zip(arguments, self._specs, strict=True)]
+        bound = [a if shape[:1] == (None,) else _usable(a, dtype) for a, (shape, dtype) in zip(arguments, self._specs, strict=True)]
         self._arguments = bound
         addresses = [a.__array_interface__["data"][0] for a in bound]
         for block, slot, index, offset in self._patches:
             block[slot] = addresses[index] + offset
+        for block, rows, stride, index in self._row_patches:
+            block[rows] = bound[index].shape[0]
+            block[stride] = bound[index].strides[0]
         for variable in self._variables:
             if variable._reader is not None:
                 variable.detach_reader()
@@ -218,9 +222,18 @@ class CpuExecutable(Executable):
                 addresses = [frame.address(t) for t in (*lowered.node.inputs, *lowered.node.outputs)]
                 scratch = arena().address + frame.workspace(lowered.node)
                 for launch in lowered.launches:
-                    self._launch(launch, addresses, scratch)
+                    block = self._launch(launch, addresses, scratch)
+                if lowered.node.op.name == "batch_rows":
+                    self._bind_rows(block, lowered.node, frame)
 
-    def _launch(self, launch: Launch, addresses: Sequence[Address], scratch: int = 0) -> None:
+    def _bind_rows(self, block: Array, node: Node, frame: Frame) -> None:
+        """A data set's number of rows and row stride go into the gather's block at each call."""
+        address = frame.address(node.inputs[0])
+        assert isinstance(address, Argument)
+        rank = (len(block) - GATHER_SLOTS) // 2
+        self._row_patches.append((block, SOURCE_ROWS, SOURCE_STRIDES + rank + 1, address.index))
+
+    def _launch(self, launch: Launch, addresses: Sequence[Address], scratch: int = 0) -> Array:
         known = [0 if isinstance(a, Argument) else a for a in addresses]
         block = np.array(launch.block(known, scratch, lambda source: cache.load(source).address), np.int64)
         for slot, value in enumerate(launch.slots):
@@ -229,6 +242,7 @@ class CpuExecutable(Executable):
                 if isinstance(address, Argument):
                     self._patches.append((block, slot, address.index, address.offset + value.offset))
         self.tape.call(cache.load(launch.source), block, launch.parallel)
+        return block
 
     def _copy(self, dtype: str, size: int, source: Address, target: Address) -> None:
         if size and source != target:

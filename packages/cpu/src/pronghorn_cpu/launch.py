@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Pointer:
-    """A slot that takes the address of operand `operand` (inputs first, then outputs, as `plan_*` was given them)."""
+    """A slot that takes the address of operand `operand` (inputs first, then outputs, as `plan_*` was given
+    them).
+    """
 
     operand: int
     offset: int = 0
@@ -18,14 +20,16 @@ class Pointer:
 
 @dataclass(frozen=True)
 class Scratch:
-    """A slot that takes an address in the launch's scratch memory, `offset` bytes from its 64-byte aligned start."""
+    """A slot that takes an address in the launch's scratch memory, `offset` bytes from its 64-byte aligned
+    start.
+    """
 
     offset: int = 0
 
 
 @dataclass(frozen=True)
 class Callee:
-    """A slot that takes the address of another kernel, the one of `source`, which the launch's kernel calls."""
+    """A slot that takes the address of another kernel, that of `source`, which the launch's kernel calls."""
 
     source: str
 
@@ -35,10 +39,11 @@ Slot = int | Pointer | Scratch | Callee
 
 @dataclass(frozen=True)
 class Launch:
-    """One instruction: load the kernel of `source`, fill its block from `slots`, run it on all threads or on one.
+    """One instruction: load the kernel of `source`, fill its block from `slots`, run it on all threads or on
+    one.
 
-    Launches planned together (a long reduction and its second pass) share one scratch of the largest `scratch_bytes`, and
-    its contents live from the first to the last.
+    Launches planned together (a long reduction and its second pass) share one scratch of the largest
+    `scratch_bytes`, and its contents live from the first to the last.
     """
 
     source: str
@@ -54,7 +59,9 @@ class Launch:
     def block(
         self, addresses: Sequence[int], scratch: int = 0, kernels: Callable[[str], int] | None = None
     ) -> list[int]:
-        """The slots as integers, for operands at `addresses`, scratch memory at `scratch` and callees at `kernels(source)`."""
+        """The slots as integers, for operands at `addresses`, scratch memory at `scratch` and callees at
+        `kernels(source)`.
+        """
 
         def resolve(slot: Slot) -> int:
             if isinstance(slot, Pointer):
@@ -68,11 +75,15 @@ class Launch:
 
 
 PARALLEL_BYTES = 32768
-"""Below this many bytes of traffic (of one cheap operation per element) the barrier costs more than a second core gives."""
+"""Below this many bytes of traffic (of one cheap operation per element) the barrier costs more than a second
+core gives.
+"""
 
 
 def worth_parallel(work: int) -> bool:
-    """Whether `work`, in bytes of memory traffic or four times the elementary operations, is worth all threads."""
+    """Whether `work`, in bytes of memory traffic or four times the elementary operations, is worth all
+    threads.
+    """
     return work >= PARALLEL_BYTES
 
 
@@ -84,7 +95,8 @@ def float_bits(value: float) -> int:
 def kernel_source(maker: Callable[..., object], *arguments: object) -> str:
     """The source of a module whose `kernel` runs the intrinsic that `maker(*arguments)` makes.
 
-    The arguments' `repr` must be Python source over `Body`, `Step` and the public names of the maker's module.
+    The arguments' `repr` must be Python source over `Body`, `Step` and the public names of the maker's
+    module.
     """
     text = "".join(f"    {argument!r},\n" for argument in arguments)
     return (

@@ -17,7 +17,7 @@ CALL = 0  #      function, block                       on the main thread alone
 PARALLEL = 1  #  function, block, run                  on all threads; run: entries to the end of the run
 LOOP = 2  #      counter, count, exit                  counter = 0; to exit if it is not below count
 TURN = 3  #      counter, count, body                  counter += 1; to body if it is below count
-JUMP = 4  #      target
+JUMP = 4  #      -, target
 UNLESS = 5  #    condition, target                     to target if the byte at condition is 0
 HOST = 6  #      back to Python, which goes on at the next entry
 DISMISS = 7  #   the workers return

@@ -1,4 +1,6 @@
-"""What generated kernels are built of besides expressions: their argument block, counted loops, each thread's share."""
+"""What generated kernels are built of besides expressions: their argument block, counted loops, each thread's
+share.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from pronghorn_cpu.emit import INT64, Builder, Emitter, element
 from pronghorn_cpu.launch import Slot
 
 LANES = 16
-"""The lanes of every kernel on every machine: LLVM splits them where vectors are shorter, and the bits stay."""
+"""The lanes of every kernel on every machine: LLVM splits them where vectors are shorter, and the bits stay.
+"""
 
 
 def table(records: Sequence[tuple[int, Sequence[Slot]]]) -> tuple[Slot, ...]:
@@ -34,7 +37,9 @@ def integer(value: int) -> ir.Constant:
 
 
 class Frame:
-    """A kernel under construction: int64 arithmetic, the block's slots, loops. `emitter` works at the same position."""
+    """A kernel under construction: int64 arithmetic, the block's slots, loops. `emitter` works at the same
+    position.
+    """
 
     def __init__(self, builder: Builder, block: Any, width: int = LANES) -> None:
         self.builder = builder
@@ -119,7 +124,9 @@ class Frame:
 
     @contextmanager
     def groups(self, t: Any, threads: Any, record: int) -> Iterator[tuple[Any, Any, Any]]:
-        """For every group of a `table` block of which thread `t` has a part: its record's address and range of items."""
+        """For every group of a `table` block of which thread `t` has a part: its record's address and range
+        of items.
+        """
         b = self.builder
         low, high = self.share(self.slot(1), t, threads)
         with self.loop(0, self.slot(0)) as group:
@@ -136,7 +143,9 @@ class Frame:
             yield
 
     def vectors(self, start: Any, stop: Any, emit: Callable[[Any, Any], None]) -> None:
-        """`emit(index, mask)` for every `width` indices from `start`; the last, partial vector has a mask, the others None."""
+        """`emit(index, mask)` for every `width` indices from `start`; the last, partial vector has a mask,
+        the others None.
+        """
         b = self.builder
         whole = b.add(start, b.and_(b.sub(stop, start), integer(-self.width)))
         with self.loop(start, whole, self.width) as index:

@@ -6,16 +6,26 @@ A lowering numbers operands as the node does: its inputs, then its outputs. Ops 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import numpy as np
+
+from pronghorn import dtypes
 from pronghorn.graph import Node
+from pronghorn.passes.access import elements
 from pronghorn.tensor import Tensor
 from pronghorn_cpu.elementwise import plan_map
 from pronghorn_cpu.emit import supports
-from pronghorn_cpu.launch import Launch
+from pronghorn_cpu.launch import Launch, Pointer
 from pronghorn_cpu.linear import Epilogue, View, fusable, plan_matmul
-from pronghorn_cpu.spaces import Space, broadcast_strides
+from pronghorn_cpu.nn import PROGRAMS
+from pronghorn_cpu.random import DISTRIBUTIONS, Draw, plan_random
+from pronghorn_cpu.reduction import ReduceSpace, plan_reduce
+from pronghorn_cpu.rows import RowProgram, plan_rows
+from pronghorn_cpu.shape import Copy, Fill, Gather, plan_copy, plan_fill, plan_gather
+from pronghorn_cpu.spaces import Space, broadcast_strides, dense_strides
 
 Lowering = Callable[[Node], "tuple[Launch, ...] | None"]
 """Launches for a node, or None where the kernels do not cover its dtypes or attributes."""
@@ -62,10 +72,195 @@ def _fused_matmul(node: Node) -> tuple[Launch, ...] | None:
     return plan_matmul(dtype, a, b, Epilogue(body, views))
 
 
+_KINDS = {
+    "reduce_sum": "sum",
+    "reduce_prod": "prod",
+    "reduce_max": "max",
+    "reduce_min": "min",
+    "reduce_any": "any",
+    "reduce_all": "all",
+    "argmax": "argmax",
+    "argmin": "argmin",
+}
+
+
+def _target(attrs: dict[str, Any], inputs: Sequence[Tensor]) -> ReduceSpace:
+    shape = attrs["shape"]
+    return ReduceSpace(_space(shape, inputs), tuple(axis in attrs["axis"] for axis in range(len(shape))))
+
+
+def _fused_reduce(node: Node) -> tuple[Launch, ...] | None:
+    body = node.attrs["body"]
+    if not supports(body):
+        return None
+    kind = _KINDS[node.attrs["kind"].name]
+    return plan_reduce(body, kind, node.outputs[0].dtype, [_target(node.attrs, node.inputs)])
+
+
+def _random(distribution: str) -> Lowering:
+    def lowering(node: Node) -> tuple[Launch, ...] | None:
+        out = node.outputs[0]
+        if out.dtype not in DISTRIBUTIONS[distribution]:
+            return None
+        return (plan_random(distribution, out.dtype, [_draw(node.attrs, out)]),)
+
+    return lowering
+
+
+def _draw(attrs: dict[str, Any], out: Tensor) -> Draw:
+    return Draw(elements(out.shape), attrs["call"])
+
+
+def _table(node: Node) -> tuple[Launch, ...] | None:
+    """One launch for all members; members that only differ in how their sizes collapse get launches of their own."""
+    op, members, arity = node.attrs["op"], node.attrs["members"], node.attrs["arity"]
+    count = len(node.outputs) // len(members)
+    inputs = [node.inputs[k * arity : (k + 1) * arity] for k in range(len(members))]
+    outputs = [node.outputs[k * count : (k + 1) * count] for k in range(len(members))]
+    total = len(node.inputs)
+    order = [
+        position
+        for k in range(len(members))
+        for position in (*range(k * arity, (k + 1) * arity), *range(total + k * count, total + (k + 1) * count))
+    ]
+    if op.name in _DISTRIBUTIONS:
+        distribution, dtype = _DISTRIBUTIONS[op.name], node.outputs[0].dtype
+        if dtype not in DISTRIBUTIONS[distribution]:
+            return None
+        draws = [_draw(attrs, outs[0]) for attrs, outs in zip(members, outputs, strict=True)]
+        return _renumber((plan_random(distribution, dtype, draws),), order)
+    body = members[0]["body"]
+    if not supports(body):
+        return None
+    if op.name == "fused":
+        spaces = [_space(attrs["shape"], ins) for attrs, ins in zip(members, inputs, strict=True)]
+        return _renumber((plan_map(body, spaces),), order)
+    targets = [_target(attrs, ins) for attrs, ins in zip(members, inputs, strict=True)]
+    return _renumber(plan_reduce(body, _KINDS[members[0]["kind"].name], node.outputs[0].dtype, targets), order)
+
+
+def _renumber(launches: Sequence[Launch], order: Sequence[int]) -> tuple[Launch, ...]:
+    """The launches with operand k called `order[k]`."""
+    return tuple(
+        replace(
+            launch, slots=tuple(Pointer(order[s.operand], s.offset) if isinstance(s, Pointer) else s for s in launch.slots)
+        )
+        for launch in launches
+    )
+
+
+# ------------------------------------------------------------------------------------------------ rows
+
+
+def _rows(program: RowProgram) -> Lowering:
+    """Softmax and cross-entropies over the last axis; the op's operands are the program's, in order."""
+
+    def lowering(node: Node) -> tuple[Launch, ...] | None:
+        matrix = next(t for t in node.inputs if len(t.shape) == max(len(x.shape) for x in node.inputs))
+        operands = (*node.inputs, *node.outputs)
+        rank = len(matrix.shape)
+        if node.attrs.get("axis", rank - 1) not in (-1, rank - 1) or not rank:
+            return None
+        if node.outputs[0].dtype not in ("float32", "float64") or any(t.dtype not in _ROW_DTYPES for t in operands):
+            return None
+        columns = _sizes(matrix)[-1]
+        epsilon = node.attrs.get("epsilon")
+        parameters = (epsilon, 1 - epsilon) if epsilon is not None else ()
+        rows = elements(matrix.shape[:-1])
+        return (plan_rows(program, [t.dtype for t in operands], rows, columns, parameters),)
+
+    return lowering
+
+
+_ROW_DTYPES = ("float32", "float64", "int32", "int64", "uint8")
+
+
+# ------------------------------------------------------------------------------------------------ moving elements
+
+
+def _batch_rows(node: Node) -> tuple[Launch, ...] | None:
+    """The array's address, number of rows and row stride are put into the block at each call."""
+    source, indices = node.inputs
+    row = _sizes(source)[1:]
+    if source.dtype not in _GATHERED or node.attrs["dtype"] not in _GATHERED or len(indices.shape) != 1:
+        return None
+    gather = Gather((1, 1, *row), (0, 0, *node.attrs["layout"]), elements(indices.shape), node.attrs["swapped"])
+    return (plan_gather(gather, source.dtype, node.attrs["dtype"], indices.dtype),)
+
+
+_GATHERED = ("float32", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "bool")
+
+
+def _gather(node: Node) -> tuple[Launch, ...] | None:
+    x, indices = node.inputs
+    if x.dtype not in _GATHERED or indices.dtype not in ("int32", "int64"):
+        return None
+    shape, axis, size = _sizes(x), node.attrs["axis"], dtypes.itemsize(x.dtype)
+    outer, rows, inner = elements(shape[:axis]), shape[axis], elements(shape[axis + 1 :])
+    gather = Gather((outer, rows, inner), (rows * inner * size, inner * size, size), elements(indices.shape))
+    return (plan_gather(gather, x.dtype, x.dtype, indices.dtype),)
+
+
+def _copies(dtype: str, copies: Sequence[Copy], order: Sequence[int]) -> tuple[Launch, ...] | None:
+    return None if dtype in ("string", "complex128") else _renumber(plan_copy(dtype, copies), order)
+
+
+def _transpose(node: Node) -> tuple[Launch, ...] | None:
+    x, out = node.inputs[0], node.outputs[0]
+    strides = dense_strides(_sizes(x))
+    copy = Copy(_sizes(out), tuple(strides[a] for a in node.attrs["axes"]), dense_strides(_sizes(out)))
+    return _copies(x.dtype, [copy], (0, 1))
+
+
+def _slice(node: Node) -> tuple[Launch, ...] | None:
+    x, out = node.inputs[0], node.outputs[0]
+    strides = dense_strides(_sizes(x))
+    offset = sum(a * s for a, s in zip(node.attrs["start"], strides, strict=True))
+    steps = tuple(n * s for n, s in zip(node.attrs["step"], strides, strict=True))
+    return _copies(x.dtype, [Copy(_sizes(out), steps, dense_strides(_sizes(out)), source_offset=offset)], (0, 1))
+
+
+def _concatenate(node: Node) -> tuple[Launch, ...] | None:
+    out, axis = node.outputs[0], node.attrs["axis"]
+    strides = dense_strides(_sizes(out))
+    copies, start = [], 0
+    for x in node.inputs:
+        copies.append(Copy(_sizes(x), dense_strides(_sizes(x)), strides, target_offset=start * strides[axis]))
+        start += _sizes(x)[axis]
+    last = len(node.inputs)
+    return _copies(out.dtype, copies, [k for position in range(last) for k in (position, last)])
+
+
+def _pad(node: Node) -> tuple[Launch, ...] | None:
+    x, out = node.inputs[0], node.outputs[0]
+    low, interior = node.attrs["low"], node.attrs["interior"]
+    if min((*low, *node.attrs["high"]), default=0) < 0 or x.dtype in ("string", "complex64", "complex128"):
+        return None
+    strides = dense_strides(_sizes(out))
+    offset = sum(a * s for a, s in zip(low, strides, strict=True))
+    steps = tuple((gap + 1) * s for gap, s in zip(interior, strides, strict=True))
+    value = np.asarray(node.attrs["value"], dtypes.numpy_dtype(x.dtype))
+    fill = plan_fill(x.dtype, [Fill(elements(out.shape), int.from_bytes(value.tobytes(), "little"))])
+    copy = Copy(_sizes(x), dense_strides(_sizes(x)), steps, target_offset=offset)
+    return (*_renumber([fill], (1,)), *_renumber(plan_copy(x.dtype, [copy]), (0, 1)))
+
+
+_DISTRIBUTIONS = {"random_uniform": "uniform", "random_bits": "bits", "random_normal": "normal"}
+
 LOWERINGS: dict[str, Lowering] = {
     "fused": _fused,
     "matmul": _matmul,
     "fused_matmul": _fused_matmul,
+    "fused_reduce": _fused_reduce,
+    "table": _table,
+    "batch_rows": _batch_rows,
+    "gather": _gather,
+    "transpose": _transpose,
+    "slice": _slice,
+    "concatenate": _concatenate,
+    "pad": _pad,
+    **{op: _rows(program) for op, program in PROGRAMS.items()},
+    **{op: _random(distribution) for op, distribution in _DISTRIBUTIONS.items()},
 }
 
 

@@ -75,6 +75,9 @@ def outer_product(
     vector, scalar = code.vector(tile.dtype, tile.lanes), code.vector(tile.dtype, 1)
     register = tile.lanes * size
     row_offsets = [code.minimum(r, rows - 1) * a_row for r in range(tile.rows)]
+    for r in range(tile.rows):
+        for line in range(0, tile.columns * size, 64):
+            code.prefetch(c + r * c_row + line)
     zeros = [code.zeros(vector)] * (tile.rows * tile.vectors)
     with code.loop(0, depth, carried=[a.value, b.value, *zeros]) as loop:
         left, right = code.word(loop.carried[0]), code.word(loop.carried[1])
@@ -127,19 +130,27 @@ def move(
 def transpose(
     code: Code, dtype: str, lanes: int, source: Word, source_row: Word, target: Word, target_row: Word
 ) -> None:
-    """Writes the transpose of a square block of `lanes` rows; the strides are in bytes."""
+    """Writes the transpose of a square block of `lanes` rows, at most 32 bytes long; the strides are in bytes."""
     size = host.ITEMSIZE[dtype]
     kind = code.vector(dtype, lanes)
     rows = [code.load(source + r * source_row, kind, size) for r in range(lanes)]
-    half = lanes // 2
-    while half:  # swaps the off-diagonal quarters of ever smaller squares
-        upper = [j if not j & half else lanes + (j ^ half) for j in range(lanes)]
-        lower = [j | half if not j & half else lanes + j for j in range(lanes)]
-        for r in range(lanes):
-            if not r & half:
-                x, y = rows[r], rows[r | half]
-                rows[r], rows[r | half] = code.shuffle(x, y, upper), code.shuffle(x, y, lower)
-        half //= 2
+    group = min(lanes, 16 // size)  # within 128 bits, shuffles are cheapest
+
+    def shuffled(distance: int, low: list[int], high: list[int]) -> list[ir.Value]:
+        """Both shuffles of each pair of rows that are so far apart, side by side."""
+        pairs = [(r, r + distance) for r in range(lanes) if not r & distance]
+        return [code.shuffle(rows[x], rows[y], mask) for x, y in pairs for mask in (low, high)]
+
+    unit = 1
+    while unit < group:  # interleaves units of x and y: first those of the groups' lower halves, then of the upper
+        lower = [start + k for start in range(0, lanes, group) for k in range(group // 2)]
+        mask = [lane + side for u in range(0, len(lower), unit) for side in (0, lanes) for lane in lower[u : u + unit]]
+        rows = shuffled(unit, mask, [lane + group // 2 for lane in mask])
+        unit *= 2
+    if group < lanes:  # exchanges the two groups' halves of the square
+        low = [*range(group), *range(lanes, lanes + group)]
+        both = shuffled(group, low, [lane + group for lane in low])
+        rows = both[0::2] + both[1::2]
     for r, row in enumerate(rows):
         code.store(row, target + r * target_row, size)
 

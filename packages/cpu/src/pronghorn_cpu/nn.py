@@ -1,7 +1,7 @@
 """Softmax and the cross-entropies, forward and backward: one instruction each, on the rows of a matrix.
 
-`PROGRAMS` holds them by the name of the op, with the op's operands in its order (axis last); plan with `rows.plan_rows`. A
-label that is no class gives loss and gradient 0.
+`PROGRAMS` holds them by the name of the op, with the op's operands in its order (axis last); plan with
+`rows.plan_rows`. A label that is no class gives loss and gradient 0.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 
-Element i of a draw depends on the generator's state and on i alone, so any thread can make any part of it. Elements come in
-blocks of 64 that 16 lanes make together, four 32-bit words each: lane i % 16 of block i // 64 holds element i in its word
-i % 64 // 16. The counter is block * 16 + lane and the offset, 64 bits each; the key is the low half of the seed, and its
-high half xor the stream. Bit 63 of the first counter is set for the second words of a draw that needs two.
+Element i of a draw depends on the generator's state and on i alone, so any thread can make any part of it.
+Elements come in blocks of 64 that 16 lanes make together, four 32-bit words each: lane i % 16 of block i //
+64 holds element i in its word i % 64 // 16. The counter is block * 16 + lane and the offset, 64 bits each;
+the key is the low half of the seed, and its high half xor the stream. Bit 63 of the first counter is set for
+the second words of a draw that needs two.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from llvmlite import ir
 
 from pronghorn_cpu.emit import INT32, INT64, Builder, Emitter, Typed, element, kernel_intrinsic
-from pronghorn_cpu.launch import Launch, Pointer, kernel_source, worth_parallel
+from pronghorn_cpu.launch import Launch, Pointer, Slot, kernel_source, worth_parallel
 from pronghorn_cpu.loops import LANES, Frame, integer, table
 
 BLOCK = 64
@@ -37,7 +38,9 @@ DISTRIBUTIONS = {"bits": ("uint32",), "uniform": ("float32", "float64"), "normal
 
 @dataclass(frozen=True)
 class Draw:
-    """`count` elements; `call` is added to the state's offset (the number of draws made before it in this program)."""
+    """`count` elements; `call` is added to the state's offset (the number of draws made before it in this
+    program).
+    """
 
     count: int
     call: int = 0
@@ -46,8 +49,9 @@ class Draw:
 def random_source(distribution: str, dtype: str) -> str:
     """Source of the kernel that fills arrays with random numbers.
 
-    "bits": any uint32. "uniform": [0, 1), 24 or 53 random bits. "normal": standard normal, by Box and Muller. The block is a
-    `loops.table` whose record has: count, call, address of the state (int64 seed, stream, offset), address of the result.
+    "bits": any uint32. "uniform": [0, 1), 24 or 53 random bits. "normal": standard normal, by Box and Muller.
+    The block is a `loops.table` whose record has: count, call, address of the state (int64 seed, stream,
+    offset), address of the result.
     """
     return kernel_source(random_kernel, distribution, dtype)
 
@@ -59,7 +63,9 @@ def random_kernel(distribution: str, dtype: str) -> Any:
         frame = Frame(builder, p)
         with frame.groups(t, threads, 4) as (base, start, stop):
             count, call, state, result = frame.slots(base, 0, 4)
-            philox = _Philox(frame, frame.slot(0, state), frame.slot(1, state), frame.plus(frame.slot(2, state), call))
+            philox = _Philox(
+                frame, frame.slot(0, state), frame.slot(1, state), frame.plus(frame.slot(2, state), call)
+            )
             blocks = builder.sdiv(frame.plus(count, BLOCK - 1), integer(BLOCK))
             last = frame.least(frame.times(stop, ITEM), blocks)
             with frame.loop(frame.times(start, ITEM), last) as block:
@@ -86,10 +92,16 @@ def _draw(e: Emitter, philox: _Philox, distribution: str, dtype: str, block: Any
         return [e.builder.trunc(word, e.type("uint32")) for word in philox.words(block)]
     if distribution == "uniform":
         return _uniform(e, philox, dtype, block)
-    angles = _unit_float32(e, philox.words(block, second=True)) if dtype == "float32" else _uniform(e, philox, dtype, block, _TOP)
+    angles = (
+        _unit_float32(e, philox.words(block, second=True))
+        if dtype == "float32"
+        else _uniform(e, philox, dtype, block, _TOP)
+    )
     return [
         e.expression(
-            "sqrt(-2.0 * log(1.0 - x)) * cos(6.283185307179586 * y)", {"x": Typed(u, dtype), "y": Typed(v, dtype)}, dtype
+            "sqrt(-2.0 * log(1.0 - x)) * cos(6.283185307179586 * y)",
+            {"x": Typed(u, dtype), "y": Typed(v, dtype)},
+            dtype,
         ).value
         for u, v in zip(_uniform(e, philox, dtype, block), angles, strict=True)
     ]
@@ -122,15 +134,23 @@ def _shifted(e: Emitter, word: Any, bits: int, dtype: str) -> Typed:
 
 
 class _Philox:
-    """A generator's state and round keys. Words are 32 bits in 64-bit lanes, so that products need no unpacking."""
+    """A generator's state and round keys. Words are 32 bits in 64-bit lanes, so that products need no
+    unpacking.
+    """
 
     def __init__(self, frame: Frame, seed: Any, stream: Any, offset: Any) -> None:
         b = frame.builder
         self.frame = frame
         self.offset = offset
-        low, high = b.and_(seed, integer(_LOW)), b.and_(b.xor(stream, b.lshr(seed, integer(32))), integer(_LOW))
+        low, high = (
+            b.and_(seed, integer(_LOW)),
+            b.and_(b.xor(stream, b.lshr(seed, integer(32))), integer(_LOW)),
+        )
         self.keys = [
-            [b.and_(frame.plus(k, r * step), integer(_LOW)) for k, step in zip((low, high), _WEYL, strict=True)]
+            [
+                b.and_(frame.plus(k, r * step), integer(_LOW))
+                for k, step in zip((low, high), _WEYL, strict=True)
+            ]
             for r in range(_ROUNDS)
         ]
 
@@ -160,8 +180,9 @@ def plan_random(distribution: str, dtype: str, draws: Sequence[Draw]) -> Launch:
     """
     if dtype not in DISTRIBUTIONS.get(distribution, ()):
         raise ValueError(f"random {distribution}: no kernel draws {dtype}; there are {DISTRIBUTIONS}")
-    records = [
-        (-(-d.count // (BLOCK * ITEM)), [d.count, d.call, Pointer(2 * k), Pointer(2 * k + 1)]) for k, d in enumerate(draws)
+    records: list[tuple[int, list[Slot]]] = [
+        (-(-d.count // (BLOCK * ITEM)), [d.count, d.call, Pointer(2 * k), Pointer(2 * k + 1)])
+        for k, d in enumerate(draws)
     ]
     work = sum(d.count for d in draws) * (COST + element(dtype).size)
     return Launch(random_source(distribution, dtype), table(records), parallel=worth_parallel(work))

@@ -1,14 +1,17 @@
-"""Fused map-reduce kernels: a `Body` evaluated over an iteration space and reduced over some of its dimensions.
+"""Fused map-reduce kernels: a `Body` evaluated over an iteration space and reduced over some of its
+dimensions.
 
-Two forms. If the innermost dimension is kept ("columns": a bias gradient), lanes are neighbouring outputs and rows are added
-one after the other. If it is reduced ("rows": a loss), 16 lanes run along it and end in a fixed tree. Either way a partial
-sum covers at most `BLOCK` rows or `CHUNK` elements before it is added to the next level, which keeps rounding errors small.
-A long reduction with few outputs is cut into a number of parts that depends on the shape alone; they are written to scratch
-memory and a second launch reduces them. So the bits depend on shapes only, not on threads.
+Two forms. If the innermost dimension is kept ("columns": a bias gradient), lanes are neighbouring outputs and
+rows are added one after the other. If it is reduced ("rows": a loss), 16 lanes run along it and end in a
+fixed tree. Either way a partial sum covers at most `BLOCK` rows or `CHUNK` elements before it is added to the
+next level, which keeps rounding errors small. A long reduction with few outputs is cut into a number of parts
+that depends on the shape alone; they are written to scratch memory and a second launch reduces them. So the
+bits depend on shapes only, not on threads.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,8 +41,8 @@ SHORT = 32768
 class ReduceForm:
     """What a reduction kernel's source depends on besides its body.
 
-    `kept` and `reduced` count the collapsed dimensions, `columns` says that the innermost one is kept, `patterns` how each
-    input runs along it, `dtype` is the result's.
+    `kept` and `reduced` count the collapsed dimensions, `columns` says that the innermost one is kept,
+    `patterns` how each input runs along it, `dtype` is the result's.
     """
 
     kind: str
@@ -53,9 +56,10 @@ class ReduceForm:
 def reduce_source(body: Body, form: ReduceForm) -> str:
     """Source of the kernel that reduces the first output of `body` and writes its other outputs.
 
-    The block is a `loops.table`; a record has: parts, items per part, units (rows, or chunks of rows, to be shared by the
-    parts), strips per row of outputs or chunks per row of inputs, the sizes of the kept and of the reduced dimensions, per
-    operand (inputs, then written outputs) its address and strides along kept and reduced dimensions, the result's address.
+    The block is a `loops.table`; a record has: parts, items per part, units (rows, or chunks of rows, to be
+    shared by the parts), strips per row of outputs or chunks per row of inputs, the sizes of the kept and of
+    the reduced dimensions, per operand (inputs, then written outputs) its address and strides along kept and
+    reduced dimensions, the result's address.
     """
     return kernel_source(reduce_kernel, body, form)
 
@@ -80,6 +84,29 @@ class _Operand:
         self.reduced = frame.slots(base, first + 1 + form.kept, form.reduced)
         self.inner = (self.kept if form.columns else self.reduced)[-1]
 
+    def moved(self, address: Any, indices: Sequence[Any], strides: Sequence[Any]) -> Any:
+        """`address` moved by as many elements as `indices` along dimensions of `strides` say."""
+        return self.frame.at(address, self.frame.offset(indices, strides), self.dtype)
+
+
+class _Group:
+    """A record of the block, read into registers."""
+
+    def __init__(self, frame: Frame, base: Any, form: ReduceForm, dtypes: Sequence[str]) -> None:
+        self.parts, self.per_part, self.units, self.pieces = frame.slots(base, 0, 4)
+        self.kept = frame.slots(base, 4, form.kept)
+        self.reduced = frame.slots(base, 4 + form.kept, form.reduced)
+        size = 1 + form.kept + form.reduced
+        self.operands = [
+            _Operand(frame, base, 3 + size + k * size, form, dtype) for k, dtype in enumerate(dtypes)
+        ]
+        self.result = frame.slot(3 + size + len(dtypes) * size, base)
+
+    @staticmethod
+    def slots(form: ReduceForm, operands: int) -> int:
+        """The slots of a record."""
+        return 4 + (operands + 1) * (form.kept + form.reduced) + operands + 1
+
 
 class _Reduction:
     """The emission of one reduction kernel."""
@@ -89,44 +116,29 @@ class _Reduction:
         self.body = body
         self.form = form
         self.value = body.dtype(body.outputs[0])
-        dtypes = [*body.inputs, *(body.dtype(k) for k in body.outputs[1:])]
-        self.dtypes = dtypes
-        self.per_operand = 1 + form.kept + form.reduced
-        self.operands_at = 4 + form.kept + form.reduced
-        self.record = self.operands_at + len(dtypes) * self.per_operand + 1
+        self.dtypes = [*body.inputs, *(body.dtype(k) for k in body.outputs[1:])]
         self.total = Accumulator(frame, form.kind, self.value)
         self.partial = Accumulator(frame, form.kind, self.value)
 
     def emit(self, t: Any, threads: Any) -> None:
-        frame, form = self.frame, self.form
-        with frame.groups(t, threads, self.record) as (base, start, stop):
-            parts, per_part, units, pieces = frame.slots(base, 0, 4)
-            kept, reduced = frame.slots(base, 4, form.kept), frame.slots(base, 4 + form.kept, form.reduced)
-            operands = [
-                _Operand(frame, base, self.operands_at + k * self.per_operand, form, dtype)
-                for k, dtype in enumerate(self.dtypes)
-            ]
-            result = frame.slot(self.record - 1, base)
+        frame = self.frame
+        with frame.groups(t, threads, _Group.slots(self.form, len(self.dtypes))) as (base, start, stop):
+            group = _Group(frame, base, self.form, self.dtypes)
             with frame.loop(start, stop) as item:
-                part, rest = frame.divide(item, per_part)
-                low, high = frame.share(units, part, parts)
-                if form.columns:
-                    self.columns(operands, kept, reduced, pieces, rest, (low, high), (result, part, per_part))
+                part, rest = frame.divide(item, group.per_part)
+                units = frame.share(group.units, part, group.parts)
+                if self.form.columns:
+                    self.columns(group, part, rest, units)
                 else:
-                    address = frame.at(result, item, form.dtype)
-                    self.row(operands, kept, reduced, pieces, rest, (low, high), address)
+                    self.row(group, rest, units, frame.at(group.result, item, self.form.dtype))
 
-    def columns(
-        self, operands: Sequence[_Operand], kept: Sequence[Any], reduced: Sequence[Any], strips: Any, rest: Any,
-        rows: tuple[Any, Any], target: tuple[Any, Any, Any],
-    ) -> None:  # fmt: skip
+    def columns(self, group: _Group, part: Any, rest: Any, rows: tuple[Any, Any]) -> None:
         """A strip of columns over a part's rows."""
-        frame, b = self.frame, self.frame.builder
-        outer, strip = frame.divide(rest, strips)
-        result, part, per_part = target
-        result_row = b.add(b.mul(part, b.udiv(per_part, strips)), outer)
-        outers = frame.unravel(outer, kept[:-1])
-        bases = [frame.at(o.address, frame.offset(outers, o.kept[:-1]), o.dtype) for o in operands]
+        frame, b, width = self.frame, self.frame.builder, group.kept[-1]
+        outer, strip = frame.divide(rest, group.pieces)
+        result_row = b.add(b.mul(part, b.udiv(group.per_part, group.pieces)), outer)
+        outers = frame.unravel(outer, group.kept[:-1])
+        bases = [o.moved(o.address, outers, o.kept[:-1]) for o in group.operands]
         first = frame.times(strip, STRIP)
 
         def column(index: Any, mask: Any) -> None:
@@ -134,59 +146,53 @@ class _Reduction:
             with frame.loop(rows[0], rows[1], BLOCK) as block:
                 self.partial.reset()
                 with frame.loop(block, frame.least(frame.plus(block, BLOCK), rows[1])) as row:
-                    indices = frame.unravel(row, reduced)
-                    addresses = [
-                        frame.at(base, frame.offset(indices, o.reduced), o.dtype)
-                        for base, o in zip(bases, operands, strict=True)
-                    ]
-                    value = self.evaluate(operands, addresses, index, mask)
+                    indices = frame.unravel(row, group.reduced)
+                    starts = zip(group.operands, bases, strict=True)
+                    addresses = [o.moved(base, indices, o.reduced) for o, base in starts]
+                    value = self.evaluate(group, addresses, index, mask)
                     self.partial.add(value, self.value, frame.emitter.splat(row))
                 self.total.merge(self.partial.values())
-            address = frame.at(result, b.add(b.mul(result_row, kept[-1]), index), self.form.dtype)
-            frame.emitter.store(self.form.dtype, self.total.result(frame.emitter, self.total.values(), self.form.dtype), address, mask)
+            result = self.total.result(frame.emitter, self.total.values(), self.form.dtype)
+            place = frame.at(group.result, b.add(b.mul(result_row, width), index), self.form.dtype)
+            frame.emitter.store(self.form.dtype, result, place, mask)
 
-        frame.vectors(first, frame.least(frame.plus(first, STRIP), kept[-1]), column)
+        frame.vectors(first, frame.least(frame.plus(first, STRIP), width), column)
 
-    def row(
-        self, operands: Sequence[_Operand], kept: Sequence[Any], reduced: Sequence[Any], chunks: Any, outer: Any,
-        units: tuple[Any, Any], address: Any,
-    ) -> None:  # fmt: skip
+    def row(self, group: _Group, outer: Any, units: tuple[Any, Any], place: Any) -> None:
         """One output over a part's chunks of rows."""
-        frame, b = self.frame, self.frame.builder
-        outers = frame.unravel(outer, kept)
-        bases = [frame.at(o.address, frame.offset(outers, o.kept), o.dtype) for o in operands]
+        frame, b, length = self.frame, self.frame.builder, group.reduced[-1]
+        outers = frame.unravel(outer, group.kept)
+        bases = [o.moved(o.address, outers, o.kept) for o in group.operands]
         self.total.reset()
         with frame.loop(units[0], units[1]) as unit:
-            row, chunk = frame.divide(unit, chunks)
-            indices = frame.unravel(row, reduced[:-1])
-            addresses = [
-                frame.at(base, frame.offset(indices, o.reduced[:-1]), o.dtype)
-                for base, o in zip(bases, operands, strict=True)
-            ]
+            row, chunk = frame.divide(unit, group.pieces)
+            indices = frame.unravel(row, group.reduced[:-1])
+            starts = zip(group.operands, bases, strict=True)
+            addresses = [o.moved(base, indices, o.reduced[:-1]) for o, base in starts]
             first = frame.times(chunk, CHUNK)
-            before = b.mul(row, reduced[-1])
+            before = b.mul(row, length)
             self.partial.reset()
 
             def vector(index: Any, mask: Any) -> None:
-                value = self.evaluate(operands, addresses, index, mask)
+                value = self.evaluate(group, addresses, index, mask)
                 position = b.add(frame.emitter.splat(b.add(before, index)), frame.emitter.lanes())
                 self.partial.add(value, self.value, position, mask)
 
-            frame.vectors(first, frame.least(frame.plus(first, CHUNK), reduced[-1]), vector)
+            frame.vectors(first, frame.least(frame.plus(first, CHUNK), length), vector)
             self.total.merge(self.partial.values())
         one = Emitter(b, 1)
-        one.store(self.form.dtype, self.total.result(one, self.total.across(), self.form.dtype), address)
+        one.store(self.form.dtype, self.total.result(one, self.total.across(), self.form.dtype), place)
 
-    def evaluate(self, operands: Sequence[_Operand], addresses: Sequence[Any], index: Any, mask: Any) -> Any:
+    def evaluate(self, group: _Group, addresses: Sequence[Any], index: Any, mask: Any) -> Any:
         """The values to reduce; the body's other outputs are written."""
-        frame, body = self.frame, self.body
-        count = len(body.inputs)
+        frame, count = self.frame, len(self.body.inputs)
+        places = list(zip(group.operands, addresses, strict=True))
         inputs = [
             Reader(frame, o.dtype, kind, address, o.inner)(index, mask)
-            for o, kind, address in zip(operands[:count], self.form.patterns, addresses[:count], strict=True)
+            for kind, (o, address) in zip(self.form.patterns, places[:count], strict=True)
         ]
-        value, *written = frame.emitter.apply(body, inputs)
-        for result, o, address in zip(written, operands[count:], addresses[count:], strict=True):
+        value, *written = frame.emitter.apply(self.body, inputs)
+        for result, (o, address) in zip(written, places[count:], strict=True):
             frame.emitter.store(o.dtype, result, frame.at(address, index, o.dtype), mask)
         return value
 
@@ -214,63 +220,71 @@ class _Collapsed:
     def outputs(self) -> int:
         return math.prod(self.kept)
 
+    @property
+    def signature(self) -> Signature:
+        return len(self.kept), len(self.reduced), self.columns, self.patterns
+
+
+Signature = tuple[int, int, bool, tuple[str, ...]]
+
 
 def reduce_runs(target: ReduceSpace) -> tuple[int, ...]:
     """The runs of dimensions that merge, to be kept for plans of the same program at other sizes."""
     return runs_of(target.space, target.reduced)
 
 
-def plan_reduce(
-    body: Body, kind: str, dtype: str, targets: Sequence[ReduceSpace], runs: Sequence[Sequence[int]] | None = None
-) -> tuple[Launch, ...]:
-    """One or two launches that reduce the first output of `body` over each target's reduced dimensions, by `kind`.
+def signature(body: Body, target: ReduceSpace, runs: Sequence[int] | None = None) -> Signature:
+    """How `target` collapses: targets of equal signatures can share a launch."""
+    return _collapse(body, target, reduce_runs(target) if runs is None else runs).signature
 
-    `kind` is one of `accumulate.KINDS`; `dtype` is the result's. Further outputs of the body are written, dense over the
-    whole space (neighbouring dimensions are walked once, so the map costs no pass of its own). Operands are numbered target
-    by target: inputs, written outputs, the result (dense over the kept dimensions). `runs` as in `plan_map`.
+
+def plan_reduce(
+    body: Body,
+    kind: str,
+    dtype: str,
+    targets: Sequence[ReduceSpace],
+    runs: Sequence[Sequence[int]] | None = None,
+) -> tuple[Launch, ...]:
+    """One or two launches that reduce the first output of `body` over each target's reduced dimensions, by
+    `kind`.
+
+    `kind` is one of `accumulate.KINDS`; `dtype` is the result's. Further outputs of the body are written,
+    dense over the whole space (neighbouring dimensions are walked once, so the map costs no pass of its own).
+    Operands are numbered target by target: inputs, written outputs, the result (dense over the kept
+    dimensions). `runs` as in `plan_map`.
 
     Raises:
         ValueError: the targets do not collapse alike.
     """
     runs = [reduce_runs(target) for target in targets] if runs is None else runs
     collapsed = [_collapse(body, target, run) for target, run in zip(targets, runs, strict=True)]
-    kinds = {(len(c.kept), len(c.reduced), c.columns, c.patterns) for c in collapsed}
+    kinds = {c.signature for c in collapsed}
     if len(kinds) != 1:
-        raise ValueError(f"{kind} of {body}: targets of one launch must collapse alike, got {sorted(kinds)}; plan them apart")
-    parts = [1 if kind in ARGUMENTS else _parts(c) for c in collapsed]
-    cut = max(parts) > 1
-    operands = len(body.inputs) + len(body.outputs)
-    partial = accumulator_dtype(kind, body.dtype(body.outputs[0])) if cut else dtype
-    records, offsets = [], []
-    scratch = 0
-    for k, (c, count) in enumerate(zip(collapsed, parts, strict=True)):
-        offsets.append(scratch)
-        result: Slot = Scratch(scratch) if cut else Pointer((k + 1) * operands - 1)
-        scratch += -(-count * c.outputs * element(partial).size // 64) * 64
-        records.append(_record(c, count, k * operands, result))
-    work = sum(target.space.size for target in targets) * cost(body)
-    form = ReduceForm(kind, partial, *kinds.pop())
-    scratch = scratch if cut else 0
-    first = Launch(reduce_source(body, form), table(records), scratch, worth_parallel(work))
-    if not cut:
-        return (first,)
-    return first, _second_pass(kind, partial, dtype, collapsed, parts, offsets, operands, scratch)
-
-
-def _second_pass(
-    kind: str, partial: str, dtype: str, collapsed: Sequence[_Collapsed], parts: Sequence[int], offsets: Sequence[int],
-    operands: int, scratch: int,
-) -> Launch:  # fmt: skip
-    """Reduces the parts of every target, in their order."""
-    form = ReduceForm(kind, dtype, 1, 1, True, ("contiguous",))
-    records = []
-    for k, (c, count, offset) in enumerate(zip(collapsed, parts, offsets, strict=True)):
-        items, slots = _record(
-            _Collapsed((c.outputs,), (count,), (((1,), (c.outputs,)),), True, ("contiguous",)), 1, 0, Pointer((k + 1) * operands - 1)
+        raise ValueError(
+            f"{kind} of {body}: targets of one launch must collapse alike, got {sorted(kinds)}; plan them apart"
         )
-        records.append((items, [Scratch(offset) if slot == Pointer(0) else slot for slot in slots]))
-    work = sum(c.outputs * count for c, count in zip(collapsed, parts, strict=True)) * element(partial).size
-    return Launch(reduce_source(Body((partial,), (), (0,)), form), table(records), scratch, worth_parallel(work))
+    parts = [1 if kind in ARGUMENTS else _parts(c) for c in collapsed]
+    form = ReduceForm(kind, dtype, *kinds.pop())
+    work = sum(target.space.size for target in targets) * cost(body)
+    count = len(body.inputs) + len(body.outputs)
+    operands = [[Pointer(k * count + i) for i in range(count)] for k in range(len(targets))]
+    if max(parts) == 1:
+        records = [_record(c, 1, o[:-1], o[-1]) for c, o in zip(collapsed, operands, strict=True)]
+        return (Launch(reduce_source(body, form), table(records), parallel=worth_parallel(work)),)
+    partial = accumulator_dtype(kind, body.dtype(body.outputs[0]))
+    sizes = [n * c.outputs * element(partial).size for c, n in zip(collapsed, parts, strict=True)]
+    starts = [sum(-(-size // 64) * 64 for size in sizes[:k]) for k in range(len(sizes) + 1)]
+    firsts, seconds = [], []
+    for c, n, o, start in zip(collapsed, parts, operands, starts[:-1], strict=True):
+        firsts.append(_record(c, n, o[:-1], Scratch(start)))
+        halves = _Collapsed((c.outputs,), (n,), (((1,), (c.outputs,)),), True, ("contiguous",))
+        seconds.append(_record(halves, 1, [Scratch(start)], o[-1]))
+    first = reduce_source(body, dataclasses.replace(form, dtype=partial))
+    second = reduce_source(Body((partial,), (), (0,)), ReduceForm(kind, dtype, 1, 1, True, ("contiguous",)))
+    return (
+        Launch(first, table(firsts), starts[-1], worth_parallel(work)),
+        Launch(second, table(seconds), starts[-1], worth_parallel(sum(sizes))),
+    )
 
 
 def _collapse(body: Body, target: ReduceSpace, runs: Sequence[int]) -> _Collapsed:
@@ -305,10 +319,10 @@ def _units(c: _Collapsed) -> int:
     return math.prod(c.reduced) if c.columns else math.prod(c.reduced[:-1]) * -(-c.reduced[-1] // CHUNK)
 
 
-def _record(c: _Collapsed, parts: int, operand: int, result: Slot) -> tuple[int, list[Slot]]:
+def _record(c: _Collapsed, parts: int, operands: Sequence[Slot], result: Slot) -> tuple[int, list[Slot]]:
     pieces = max(1, -(-c.kept[-1] // STRIP) if c.columns else -(-c.reduced[-1] // CHUNK))
     per_part = math.prod(c.kept[:-1]) * pieces if c.columns else c.outputs
     slots: list[Slot] = [parts, per_part, _units(c), pieces, *c.kept, *c.reduced]
-    for k, (kept, reduced) in enumerate(c.strides):
-        slots += [Pointer(operand + k), *kept, *reduced]
+    for address, (kept, reduced) in zip(operands, c.strides, strict=True):
+        slots += [address, *kept, *reduced]
     return parts * per_part if c.outputs else 0, [*slots, result]

@@ -62,8 +62,11 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def _compiled(signature: str) -> Callable[[_Function], _Function]:
     # With the signature given, Numba compiles no second version for arguments that are literals.
-    decorator: Any = njit(signature, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-    return decorator  # type: ignore[no-any-return]
+    decorate: Any = njit
+    decorator: Callable[[_Function], _Function] = decorate(
+        signature, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+    )
+    return decorator
 
 
 @_compiled("int64(int64, int64)")
@@ -193,7 +196,7 @@ def _replay(control: int, threads: int) -> None:
             if turns < slot(second, 0):
                 position = third
         elif opcode == JUMP:
-            position = first
+            position = second
         elif opcode == UNLESS:
             if u8_array(first, 1)[0] == 0:
                 position = second

@@ -1,10 +1,11 @@
 """Row programs: formulas over the rows of a matrix, run as one instruction.
 
-A program is assignments in the language of the elementwise table plus `max_row(e)` and `sum_row(e)`, which reduce an
-expression over the row to a number; `column` is the index in the row. Statements run in order, in as few passes over the row as
-the numbers allow: a statement that needs a number of the current pass starts the next one. What a pass assigns lives in
-registers; a later pass reads an output back from memory and computes anything else anew. Rows are split over threads; within
-a row 16 lanes run along the columns and end in a fixed tree.
+A program is assignments in the language of the elementwise table plus `max_row(e)` and `sum_row(e)`, which
+reduce an expression over the row to a number; `column` is the index in the row. Statements run in order, in
+as few passes over the row as the numbers allow: a statement that needs a number of the current pass starts
+the next one. What a pass assigns lives in registers; a later pass reads an output back from memory and
+computes anything else anew. Rows are split over threads; within a row 16 lanes run along the columns and end
+in a fixed tree.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _REDUCTIONS = {"max_row": "max", "sum_row": "sum"}
 class RowProgram:
     """`source` over named operands, each "name: role", in the order of the op's.
 
-    A "row" has a value in every column, a "number" one per row, a "label" one integer per row (of any dtype, read as int64).
-    `parameters` are constants of a launch, `outputs` the assigned names that are written.
+    A "row" has a value in every column, a "number" one per row, a "label" one integer per row (of any dtype,
+    read as int64). `parameters` are constants of a launch, `outputs` the assigned names that are written.
     """
 
     source: str
@@ -68,7 +69,9 @@ def _statements(program: RowProgram) -> list[_Statement]:
 
 
 def _passes(program: RowProgram) -> list[list[_Statement]]:
-    """The statements grouped into passes, each with those of earlier passes that it has to compute anew in front."""
+    """The statements grouped into passes, each with those of earlier passes that it has to compute anew in
+    front.
+    """
     numbers = {*program.named("number", False), *program.named("label", False), *program.parameters}
     written = set(program.named("row", True))
     passes: list[list[_Statement]] = [[]]
@@ -102,8 +105,8 @@ def _passes(program: RowProgram) -> list[list[_Statement]]:
 def row_source(program: RowProgram, dtypes: tuple[str, ...]) -> str:
     """Source of the kernel of `program` for operands (inputs, then outputs) of `dtypes`.
 
-    The block is a `loops.table` of one group, an item a row; the record has: columns, the parameters as float64 bits, per
-    operand its address and the stride in elements from row to row.
+    The block is a `loops.table` of one group, an item a row; the record has: columns, the parameters as
+    float64 bits, per operand its address and the stride in elements from row to row.
     """
     return kernel_source(row_kernel, program, dtypes)
 
@@ -124,7 +127,11 @@ class _Rows:
         self.frame = frame
         self.program = program
         self.dtypes = dict(zip(program.operands, dtypes, strict=True))
-        self.work = "float64" if "float64" in (self.dtypes[name] for name in program.named("row", False)) else "float32"
+        self.work = (
+            "float64"
+            if "float64" in (self.dtypes[name] for name in program.named("row", False))
+            else "float32"
+        )
         self.labels = program.named("label", False)
         self.read_numbers = (*program.named("number", False), *self.labels)
         self.written_rows = program.named("row", True)
@@ -137,7 +144,9 @@ class _Rows:
         names = program.operands
         with frame.groups(t, threads, first + 2 * len(names)) as (base, start, stop):
             columns = frame.slot(0, base)
-            parameters = {name: self.parameter(frame.slot(1 + k, base)) for k, name in enumerate(program.parameters)}
+            parameters = {
+                name: self.parameter(frame.slot(1 + k, base)) for k, name in enumerate(program.parameters)
+            }
             places = {name: frame.slots(base, first + 2 * k, 2) for k, name in enumerate(names)}
             with frame.loop(start, stop) as row:
                 self.addresses = {
@@ -171,13 +180,20 @@ class _Rows:
         frame, e = self.frame, self.frame.emitter
         vectors: list[_Statement] = []
         for statement in statements:
-            if statement.reduction is None and statement.names <= self.numbers.keys() | elementary.PROGRAMS.keys():
-                self.numbers[statement.target] = e.expression(statement.expression, dict(self.numbers), self.work)
+            if (
+                statement.reduction is None
+                and statement.names <= self.numbers.keys() | elementary.PROGRAMS.keys()
+            ):
+                self.numbers[statement.target] = e.expression(
+                    statement.expression, dict(self.numbers), self.work
+                )
             else:
                 vectors.append(statement)
         if not vectors:
             return
-        sums = {s.target: Accumulator(frame, s.reduction, self.work) for s in vectors if s.reduction is not None}
+        sums = {
+            s.target: Accumulator(frame, s.reduction, self.work) for s in vectors if s.reduction is not None
+        }
         for accumulator in sums.values():
             accumulator.reset()
 
@@ -217,8 +233,8 @@ def plan_rows(
 ) -> Launch:  # fmt: skip
     """One launch of `program` on matrices of `rows` x `columns`; operands are its inputs, then its outputs.
 
-    `dtypes` has one entry per operand. Matrices are dense (a number operand has one element per row) unless `row_strides`
-    gives every operand's stride in elements from row to row; 0 repeats one row or number.
+    `dtypes` has one entry per operand. Matrices are dense (a number operand has one element per row) unless
+    `row_strides` gives every operand's stride in elements from row to row; 0 repeats one row or number.
     """
     matrices = {*program.named("row", False), *program.named("row", True)}
     names = program.operands

@@ -19,13 +19,11 @@ from pronghorn_cpu.tape import Tape
 from pronghorn_cpu.threads import checked_thread_count, core_count, thread_count
 
 REPLAY_SOURCE = "from pronghorn_cpu.replay import kernel\n"
-"""The runner's own kernel: to be loaded together with a program's kernels, so that a cold start compiles them
-at once."""
+"""The runner's own kernel: load it together with a program's, so that a cold start compiles all at once."""
 
 _ALL = 2**62
 _EXIT_PATIENCE = 5.0  # seconds
-# Spinning is cheap while every thread has a core, and keeps them from their work where they outnumber the
-# cores.
+# Spinning is cheap while every thread has a core; where they outnumber the cores it keeps others from work.
 _SPINS = 10_000  # some 0.2 ms
 _PATIENCE = 2_000_000  # ns
 _SPINS_CROWDED = 50
@@ -74,7 +72,7 @@ class Pool:
             of an entry in a replay added up, without the cost of stopping in between.
         """
         with self.lock:
-            overhead = np.median([self._times(_tape_of(JUMP, 1), 0.0) for _ in range(100)])
+            overhead = np.median([self._times(_tape_of(JUMP, 0, 1), 0.0) for _ in range(100)])
             times = [self._times(tape, float(overhead)) for _ in range(repeats)]
         return np.asarray(np.median(times, axis=0))
 
@@ -88,11 +86,13 @@ class Pool:
     def close(self) -> None:
         """Ends the workers; the next replay would start them again."""
         with self.lock:
-            if self._workers:
-                self._advance(_tape_of(DISMISS), 0, _ALL)
-                for worker in self._workers:
-                    worker.join()
-            self._reset()
+            try:
+                if self._workers:
+                    self._advance(_tape_of(DISMISS), 0, _ALL)
+                    for worker in self._workers:
+                        worker.join()
+            finally:  # also if interrupted: dismissed workers must never be waited for
+                self._reset()
 
     def __enter__(self) -> Pool:
         return self
@@ -111,8 +111,7 @@ class Pool:
         self._reset()
 
     def _advance(self, tape: Tape, position: int, budget: int) -> int:
-        """Replays at most ``budget`` entries from ``position`` on; the position of the entry where it
-        stopped."""
+        """Replays at most ``budget`` entries from ``position`` on; the position where it stopped."""
         words = self._start() if self._control is None else self._control
         words[layout.TAPE] = tape.address
         words[layout.LENGTH] = len(tape.entries)
@@ -141,24 +140,24 @@ class Pool:
         threads = self._threads if layout.HAS_WORKERS and not _exiting else 1
         block = np.zeros(layout.words(threads) + 8, np.int64)
         block = block[-(block.ctypes.data // 8) % 8 :]  # begins on a cache line
-        self._address = block.ctypes.data
-        self._control = block.data
         crowded = threads > core_count()
-        self._control[layout.SPINS] = _SPINS_CROWDED if crowded else _SPINS
-        self._control[layout.PATIENCE] = _PATIENCE_CROWDED if crowded else _PATIENCE
-        for t in range(1, threads):
-            # A daemon: a thread of the user's that still replays at exit must not wait for workers, nor they
-            # for it.
-            worker = threading.Thread(target=_work, args=(self._replay, block, t, threads), daemon=True)
-            try:
+        block[layout.SPINS] = _SPINS_CROWDED if crowded else _SPINS
+        block[layout.PATIENCE] = _PATIENCE_CROWDED if crowded else _PATIENCE
+        # Daemons: a thread of the user's that still replays at exit must not wait for workers, nor they for it.
+        workers = [
+            threading.Thread(target=_work, args=(self._replay, block, t, threads), daemon=True)
+            for t in range(1, threads)
+        ]
+        try:
+            for worker in workers:
                 worker.start()
-            except RuntimeError:
-                warnings.warn(
-                    f"the system gives no {threads} threads; using one", RuntimeWarning, stacklevel=2
-                )
-                self.resize(1)
-                return self._start()
-            self._workers.append(worker)
+        except RuntimeError:  # those that did start sleep on a block that nobody will write to
+            warnings.warn(f"the system gives no {threads} threads; using one", RuntimeWarning, stacklevel=2)
+            self._threads = 1
+            return self._start()
+        self._address = block.ctypes.data
+        self._workers = workers
+        self._control = block.data
         return self._control
 
 

@@ -1,8 +1,8 @@
 """Iteration spaces: a shape with the element strides of every operand, and how dimensions collapse.
 
-A stride of 0 says that the operand is broadcast along a dimension, declared so by the program and not found by looking at
-sizes: a dimension that merely has size 1 today (a batch of one) keeps the stride it would have at any other size. So the
-kernel that a program needs does not depend on its sizes.
+A stride of 0 says that the operand is broadcast along a dimension, declared so by the program and not found
+by looking at sizes: a dimension that merely has size 1 today (a batch of one) keeps the stride it would have
+at any other size. So the kernel that a program needs does not depend on its sizes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ class Space:
 
 
 def dense_strides(shape: Sequence[int], broadcast: Sequence[bool] | None = None) -> tuple[int, ...]:
-    """Row-major strides of an operand of `shape`, 0 along its `broadcast` dimensions (which have size 1 in memory)."""
+    """Row-major strides of an operand of `shape`, 0 along its `broadcast` dimensions (which have size 1 in
+    memory).
+    """
     strides, step = [], 1
     for k in reversed(range(len(shape))):
         repeated = broadcast is not None and broadcast[k]
@@ -47,11 +49,16 @@ def broadcast_strides(operand: Sequence[int], shape: Sequence[int]) -> tuple[int
 def runs_of(space: Space, kinds: Sequence[object] | None = None) -> tuple[int, ...]:
     """How many neighbouring dimensions each dimension of the collapsed space takes in.
 
-    Neighbours merge if every operand walks through both in one stride (and they are of one kind, where `kinds` are given).
+    Neighbours merge if every operand walks through both in one stride (and they are of one kind, where
+    `kinds` are given).
     """
     runs: list[int] = []
     for k, size in enumerate(space.shape):
-        merges = k > 0 and all(s[k - 1] == s[k] * size for s in space.strides) and (kinds is None or kinds[k] == kinds[k - 1])
+        merges = (
+            k > 0
+            and all(s[k - 1] == s[k] * size for s in space.strides)
+            and (kinds is None or kinds[k] == kinds[k - 1])
+        )
         if merges:
             runs[-1] += 1
         else:

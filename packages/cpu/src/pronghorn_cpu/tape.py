@@ -36,19 +36,27 @@ class Tape:
         self._words: list[list[int]] = []
         self._alive: list[object] = []
 
-    def call(self, kernel: Kernel, block: _Block, parallel: bool = True) -> None:
+    def call(self, kernel: Kernel, block: _Block, parallel: bool = True) -> int:
         """Calls ``kernel`` with the argument ``block``, an int64 array (kept alive) or the address of one.
 
-        A parallel call runs ``kernel(block, t, threads)`` on every thread t, a serial one ``kernel(block, 0,
-        1)`` on the main
-        thread: the better choice below some ten microseconds of work.
+        A parallel call runs ``kernel(block, t, threads)`` on every thread t, a serial one
+        ``kernel(block, 0, 1)`` on the main thread: the better choice below some ten microseconds of work.
+
+        Returns:
+            The position of the entry.
         """
         self._alive.append(kernel)
-        self.write(PARALLEL if parallel else CALL, kernel.address, self._address(block))
+        return self.write(PARALLEL if parallel else CALL, kernel.address, self._address(block))
 
-    def host(self, function: Callable[[], object]) -> None:
-        """Returns to Python, calls ``function()`` and goes on. Allowed inside loops and branches."""
-        self.hosts[self.write(HOST)] = function
+    def host(self, function: Callable[[], object]) -> int:
+        """Returns to Python, calls ``function()`` and goes on. Allowed inside loops and branches.
+
+        Returns:
+            The position of the entry.
+        """
+        position = self.write(HOST)
+        self.hosts[position] = function
+        return position
 
     @contextmanager
     def loop(
@@ -73,7 +81,7 @@ class Tape:
         start = len(self._words)
         loop = While(self)
         yield loop
-        end = self.write(JUMP, start)
+        end = self.write(JUMP, 0, start)
         for test in loop.tests:
             self._words[test][2] = end + 1
 
@@ -83,7 +91,7 @@ class Tape:
         :meth:`Branch.otherwise`; what follows that, if it is false."""
         branch = Branch(self, self.write(UNLESS, condition))
         yield branch
-        self._words[branch.jump][2 if branch.jump == branch.start else 1] = len(self._words)
+        self._words[branch.jump][2] = len(self._words)
 
     def finish(self) -> Tape:
         """Fixes the entries; the tape can be replayed from now on."""
@@ -129,7 +137,7 @@ class Branch:
 
     Attributes:
         start: position of the entry that decides.
-        jump: position of the entry that must lead to the end.
+        jump: position of the entry whose target is the end.
     """
 
     def __init__(self, tape: Tape, start: int) -> None:

@@ -4,8 +4,27 @@ from __future__ import annotations
 
 from pronghorn.plugins import hookimpl
 
+_OPTIMIZERS = {
+    "adam": "Adam AdamW Adamax Nadam",
+    "adaptive": "Adadelta Adagrad Ftrl",
+    "lion": "Lion",
+    "rmsprop": "RMSprop",
+    "sgd": "SGD",
+}
+_SCHEDULES = """
+    CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay PiecewiseConstantDecay PolynomialDecay"""
+
 
 @hookimpl
 def pronghorn_optimizers() -> dict[str, str]:
     """Name -> "module:attribute"."""
-    return {}
+    return {
+        name: f"pronghorn_optimizers.{module}:{name}" for module, names in _OPTIMIZERS.items() for name in names.split()
+    }
+
+
+@hookimpl
+def pronghorn_schedules() -> dict[str, str]:
+    """Name -> "module:attribute"."""
+    own = {name: f"pronghorn_optimizers.schedules:{name}" for name in _SCHEDULES.split()}
+    return own | {"LearningRateSchedule": "pronghorn.optimizer:LearningRateSchedule"}

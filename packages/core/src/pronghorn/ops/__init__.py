@@ -1,7 +1,7 @@
 """The engine's vocabulary: functions of tensors, as in keras.ops.
 
-The common ones are here, by theme, and so are the primitives they are made of; the long tail comes from the packages that
-offer ops, by name.
+The common ones are here, by theme, with the primitives they are made of; the long tail comes from the
+packages that offer ops, by name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pronghorn.ops.linear import *  # noqa: F403
 from pronghorn.ops.nn import *  # noqa: F403
 from pronghorn.ops.reduction import *  # noqa: F403
 from pronghorn.ops.shape import *  # noqa: F403
-from pronghorn.tensor import convert_to_tensor, is_tensor
+from pronghorn.tensor import convert_to_tensor as convert_to_tensor
+from pronghorn.tensor import is_tensor as is_tensor
 
 array = convert_to_tensor
 

@@ -1,7 +1,7 @@
 """The elementwise table: one row for each scalar function, from which every kernel and every gradient comes.
 
-A row gives a name, an expression over x, y, z (and c for a condition), and the gradient, written in other rows. Gradients
-are summed over broadcast dimensions by the engine. Where a function has a kink, its gradient there is the one of Keras.
+A row gives a name, an expression over x, y, z (and c for a condition), and the gradient, in other rows.
+Gradients are summed over broadcast dimensions by the engine. At a kink the gradient is the one of Keras.
 """
 
 # mypy: disable-error-code="has-type,no-any-return"
@@ -40,7 +40,7 @@ def _flat2(*_: Any) -> tuple[None, None]:
     return (None, None)
 
 
-# ------------------------------------------------------------------------------------------------ arithmetic
+# ---------------------------------------------------------------------- arithmetic
 
 add = elementwise("add", "x + y", lambda g, out, x, y: (g, g))
 subtract = elementwise("subtract", "x - y", lambda g, out, x, y: (g, negative(g)), operands="number")
@@ -64,7 +64,7 @@ rsqrt = elementwise("rsqrt", "rsqrt(x)", lambda g, out, x: -0.5 * g * out / x, o
 
 
 def _power_gradient(g: Any, out: Any, x: Any, y: Any) -> tuple[Any, Any]:
-    # 0 ** (y - 1) is infinite for y = 0, where the slope is 0; log(x) has no value for x <= 0, where none is wanted.
+    # 0 ** (y - 1) is infinite for y = 0, where the slope is 0; log(x) has no value for x <= 0.
     slope = choose(equal(y, 0), 0, y * power(x, choose(equal(y, 0), 1, y - 1)))
     positive = greater(x, 0)
     return g * slope, g * choose(positive, out * log(choose(positive, x, 1)), 0)
@@ -103,7 +103,7 @@ clip_to = elementwise(
     operands="number",
 )
 
-# ------------------------------------------------------------------------------------------------ choice and comparison
+# ---------------------------------------------------------------------- choice and comparison
 
 choose = elementwise(
     "where",
@@ -125,7 +125,7 @@ isnan = elementwise("isnan", "x != x", result="bool", operands="float")
 isinf = elementwise("isinf", "isinf(x)", result="bool", operands="float")
 isfinite = elementwise("isfinite", "isfinite(x)", result="bool", operands="float")
 
-# ------------------------------------------------------------------------------------------------ rounding and bits
+# ---------------------------------------------------------------------- rounding and bits
 
 floor = elementwise("floor", "floor(x)", _flat, operands="float")
 ceil = elementwise("ceil", "ceil(x)", _flat, operands="float")
@@ -145,7 +145,7 @@ bitwise_right_shift = elementwise(
 )
 right_shift = bitwise_right_shift
 
-# ------------------------------------------------------------------------------------------------ exponentials
+# ---------------------------------------------------------------------- exponentials
 
 exp = elementwise("exp", "exp(x)", lambda g, out, x: g * out, operands="float")
 expm1 = elementwise("expm1", "expm1(x)", lambda g, out, x: g * (out + 1), operands="float")
@@ -168,7 +168,7 @@ erf = elementwise(
     "erf", "erf(x)", lambda g, out, x: 1.1283791670955126 * g * exp(negative(square(x))), operands="float"
 )
 
-# ------------------------------------------------------------------------------------------------ trigonometry
+# ---------------------------------------------------------------------- trigonometry
 
 sin = elementwise("sin", "sin(x)", lambda g, out, x: g * cos(x), operands="float")
 cos = elementwise("cos", "cos(x)", lambda g, out, x: negative(g * sin(x)), operands="float")
@@ -191,7 +191,7 @@ arcsinh = elementwise("arcsinh", "asinh(x)", lambda g, out, x: g * rsqrt(square(
 arccosh = elementwise("arccosh", "acosh(x)", lambda g, out, x: g * rsqrt((x - 1) * (x + 1)), operands="float")
 arctanh = elementwise("arctanh", "atanh(x)", lambda g, out, x: g / ((1 - x) * (1 + x)), operands="float")
 
-# ------------------------------------------------------------------------------------------------ activations
+# ---------------------------------------------------------------------- activations
 
 relu = elementwise(
     "relu", "0 if x <= 0 else x", lambda g, out, x: choose(greater(out, 0), g, 0), operands="number"
@@ -288,7 +288,7 @@ elu_alpha = elementwise(
     operands="float",
 )
 
-# ------------------------------------------------------------------------------------------------ with defaults
+# ---------------------------------------------------------------------- with defaults
 
 
 @composed
@@ -303,7 +303,7 @@ def cast(x: Any, dtype: Any) -> Tensor:
 
 @composed
 def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
-    """Elements of `x1` where `condition` is true, else of `x2`; without them, the indices of true elements (eager only)."""
+    """Elements of `x1` where `condition` holds, else of `x2`; without them, indices of true elements."""
     if (x1 is None) != (x2 is None):
         raise ValueError("where: give both `x1` and `x2`, or neither of them")
     if x1 is None:
@@ -346,7 +346,10 @@ _ERFINV_TAIL = (
 
 @composed
 def erfinv(x: Any) -> Tensor:
-    """The inverse of erf, by Giles's polynomials ("Approximating the erfinv function", 2010) and a step of Newton's."""
+    """The inverse of erf, by the polynomials of Giles, "Approximating the erfinv function" (2010).
+
+    float64 gets two of Newton's steps more.
+    """
     x = convert_to_tensor(x)
     x = cast(x, dtypes.floating(x.dtype))
     edge = equal(absolute(x), 1)

@@ -13,13 +13,12 @@ import numpy as np
 from pronghorn.graph import Spec
 from pronghorn.op import composed, primitive, promote, unbroadcast
 from pronghorn.ops import elementwise as e
-from pronghorn.ops.reduction import sum as reduce
 from pronghorn.ops.reduction import summable
 from pronghorn.ops.shape import expand_dims, reshape, squeeze, transpose
 from pronghorn.tensor import Tensor, convert_to_tensor
 
 __all__ = [
-    "dot", "einsum", "matmul", "tensordot",
+    "dot", "matmul", "tensordot",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
@@ -34,8 +33,8 @@ def _product_spec(a: Spec, b: Spec, transpose_a: bool, transpose_b: bool) -> Spe
         batch, inner_b = (), -1  # reported below, like an inner size that does not fit
     if inner != inner_b:
         raise ValueError(
-            f"matmul: shapes {a.shape} and {b.shape} do not fit: the last axis of the first must have the size of the "
-            f"last but one of the second, and the axes before must broadcast"
+            f"matmul: shapes {a.shape} and {b.shape} do not fit: the last axis of the first must have the "
+            f"size of the last but one of the second, and the axes before must broadcast"
         )
     return Spec((*batch, rows, columns), a.dtype)
 
@@ -56,7 +55,7 @@ def _product_gradient(
 
 @primitive(_product_spec, _product_gradient, name="matmul")
 def product(a: Array, b: Array, transpose_a: bool, transpose_b: bool) -> Array:
-    """Matrix product over the last two axes, either of which may be read transposed; axes before broadcast."""
+    """Matrix product over the last two axes, either of which may be read transposed; the rest broadcast."""
     dtype = a.dtype
     if dtype.itemsize == 2 and dtype.kind in "fV":  # float16 and bfloat16 are summed in float32
         a, b = a.astype(np.float32), b.astype(np.float32)
@@ -98,7 +97,7 @@ def _multiplicands(x1: Any, x2: Any) -> list[Tensor]:
 
 @composed
 def dot(x1: Any, x2: Any) -> Tensor:
-    """NumPy's dot: the last axis of `x1` against the last but one (or only) axis of `x2`; scalars multiply."""
+    """NumPy's dot: the last axis of `x1` against the last but one (or only) of `x2`; scalars multiply."""
     a, b = convert_to_tensor(x1), convert_to_tensor(x2)
     if not a.shape or not b.shape:
         return e.multiply(a, b)
@@ -107,10 +106,10 @@ def dot(x1: Any, x2: Any) -> Tensor:
 
 @composed
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
-    """Sum of products over `axes`: a number (the last of `x1`, the first of `x2`), or a list of axes for each."""
+    """Sum of products over `axes`: a number (the last of `x1`, the first of `x2`), or a list for each."""
     a, b = _multiplicands(x1, x2)
     if isinstance(axes, int):
-        pairs = [range(len(a.shape) - axes, len(a.shape)), range(axes)]
+        pairs: list[Sequence[int]] = [range(len(a.shape) - axes, len(a.shape)), range(axes)]
     else:
         pairs = [[v] if isinstance(v, int) else v for v in axes]
     over_a = [int(i) % len(a.shape) for i in pairs[0]]
@@ -129,99 +128,4 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
 
 
 def _size(t: Tensor, axes: Sequence[int]) -> int:
-    return int(np.prod([t.shape[i] for i in axes], dtype=np.int64))  # type: ignore[misc]
-
-
-# ------------------------------------------------------------------------------------------------ einsum
-
-
-@composed
-def einsum(subscripts: str, *operands: Any) -> Tensor:
-    """Einstein's summation, by transposition and matrix products: "bij,bjk->bik", with ... for further axes.
-
-    Operands are multiplied from left to right.
-
-    Raises:
-        ValueError: the subscripts do not fit the operands.
-        NotImplementedError: an operand has a label twice (a diagonal).
-    """
-    tensors = promote([convert_to_tensor(x) for x in operands])
-    labels, result = _parse(subscripts, [len(t.shape) for t in tensors])
-    sizes: dict[str, Any] = {}
-    for term, t in zip(labels, tensors, strict=True):
-        for label, n in zip(term, t.shape, strict=True):
-            if sizes.setdefault(label, n) != n and 1 not in (n, sizes[label]):
-                raise ValueError(
-                    f"einsum: label {label!r} of {subscripts!r} has sizes {sizes[label]} and {n}"
-                )
-            sizes[label] = n if sizes[label] == 1 else sizes[label]
-    done, kept = tensors[0], labels[0]
-    for k in range(1, len(tensors)):
-        later = set(result).union(*labels[k + 1 :])
-        done, kept = _contract(done, kept, tensors[k], labels[k], later)
-    done, kept = _sum_out(done, kept, set(result))
-    return transpose(done, [kept.index(label) for label in result])
-
-
-def _parse(subscripts: str, ranks: list[int]) -> tuple[list[str], str]:
-    """Labels of each operand and of the result; an ellipsis becomes capital letters of its own."""
-    left, arrow, right = subscripts.replace(" ", "").partition("->")
-    terms = left.split(",")
-    if len(terms) != len(ranks):
-        raise ValueError(f"einsum: {subscripts!r} is for {len(terms)} operands, got {len(ranks)}")
-    spare = [c for c in "ZYXWVUTSRQPONMLKJIHGFEDCBA" if c not in subscripts]
-    widths = [
-        rank - len(term.replace("...", "")) if "..." in term else 0
-        for term, rank in zip(terms, ranks, strict=True)
-    ]
-    wide = "".join(spare[: max(widths, default=0)])[::-1]
-    labels = [
-        term.replace("...", wide[len(wide) - width :]) for term, width in zip(terms, widths, strict=True)
-    ]
-    for term, rank in zip(labels, ranks, strict=True):
-        if len(term) != rank:
-            raise ValueError(
-                f"einsum: a term of {subscripts!r} has {len(term)} labels for an operand of {rank} axes"
-            )
-        if len(set(term)) != len(term):
-            raise NotImplementedError(f"einsum: {subscripts!r} takes a diagonal; use ops.diagonal first")
-    every = "".join(labels)
-    result = (
-        right.replace("...", wide)
-        if arrow
-        else wide + "".join(c for c in sorted(set(every)) if every.count(c) == 1 and c not in wide)
-    )
-    if not set(result) <= set(every) or len(set(result)) != len(result):
-        raise ValueError(f"einsum: the result of {subscripts!r} must name labels of the operands, each once")
-    return labels, result
-
-
-def _sum_out(t: Tensor, labels: str, wanted: set[str]) -> tuple[Tensor, str]:
-    axes = tuple(i for i, label in enumerate(labels) if label not in wanted)
-    return (reduce(t, axes), "".join(c for c in labels if c in wanted)) if axes else (t, labels)
-
-
-def _contract(a: Tensor, in_a: str, b: Tensor, in_b: str, later: set[str]) -> tuple[Tensor, str]:
-    """The product of two operands, summed over the labels that nothing later needs."""
-    a, in_a = _sum_out(a, in_a, later | set(in_b))
-    b, in_b = _sum_out(b, in_b, later | set(in_a))
-    batch = [c for c in in_a if c in in_b and c in later]
-    over = [c for c in in_a if c in in_b and c not in later]
-    free_a = [c for c in in_a if c not in in_b]
-    free_b = [c for c in in_b if c not in in_a]
-
-    def arranged(t: Tensor, labels: str, *groups: list[str]) -> tuple[Any, list[int]]:
-        moved = transpose(t, [labels.index(c) for group in groups for c in group])
-        return moved, [_size(t, [labels.index(c) for c in group]) for group in groups[1:]]
-
-    left, left_sizes = arranged(a, in_a, batch, free_a, over)
-    right, right_sizes = arranged(b, in_b, batch, over, free_b)
-    batch_a, batch_b = left.shape[: len(batch)], right.shape[: len(batch)]
-    c = product(
-        reshape(left, (*batch_a, *left_sizes)),
-        reshape(right, (*batch_b, *right_sizes)),
-        transpose_a=False,
-        transpose_b=False,
-    )
-    free = [a.shape[in_a.index(x)] for x in free_a] + [b.shape[in_b.index(x)] for x in free_b]
-    return reshape(c, (*c.shape[: len(batch)], *free)), "".join(batch + free_a + free_b)
+    return int(np.prod([t.shape[i] for i in axes], dtype=np.int64))  # type: ignore[arg-type]

@@ -40,7 +40,7 @@ def _float_tensor(x: Any) -> Tensor:
     return e.cast(t, dtypes.floating(t.dtype))
 
 
-# ------------------------------------------------------------------------------------------------ softmax
+# ---------------------------------------------------------------------- softmax
 
 
 @primitive(_same, lambda g, out, x, axis: (out * (g - _row_sum(g * out, axis)),), name="softmax")
@@ -84,9 +84,9 @@ def log_softmax(x: Any, axis: Any = -1) -> Tensor:
     return _over_axes(log_softmax_over, x, axis, "log_softmax")
 
 
-# ------------------------------------------------------------------------------------------------ cross-entropy primitives
-# Each gives one loss for each row (the last axis) and has a backward primitive. What the backward primitives compute is
-# written in ops below, for second derivatives.
+# ---------------------------------------------------------------------- cross-entropy primitives
+# Each gives one loss for each row (the last axis) and has a backward primitive. What the backward primitives
+# compute is also written in ops, for second derivatives.
 
 
 def through(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -122,7 +122,7 @@ def _softmax_rows(x: Array) -> Array:
     _row_spec,
     lambda g, out, logits, labels: (
         softmax_crossentropy_gradient(logits, labels, g),
-        e.negative(expand_dims(g, -1) * log_softmax(logits)),
+        e.negative(e.multiply(expand_dims(g, -1), log_softmax(logits))),
     ),
 )
 def softmax_crossentropy(logits: Array, labels: Array) -> Array:
@@ -219,7 +219,7 @@ def probability_crossentropy_gradient(target: Array, output: Array, g: Array, ep
         )
 
 
-# ------------------------------------------------------------------------------------------------ cross-entropies
+# ---------------------------------------------------------------------- cross-entropies
 
 
 @composed
@@ -237,8 +237,8 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
     target = e.cast(target, output.dtype)
     if target.shape != output.shape or not output.shape:
         raise ValueError(
-            f"categorical_crossentropy: `target` of shape {target.shape} and `output` of shape {output.shape} must have one "
-            f"shape of at least one axis; for integer labels use sparse_categorical_crossentropy"
+            f"categorical_crossentropy: `target` of shape {target.shape} and `output` of shape {output.shape} "
+            f"must have one shape of at least one axis; for integer labels use sparse_categorical_crossentropy"
         )
     axis = canonical_axis(axis, len(output.shape), "categorical_crossentropy")
     target, output = moveaxis(target, axis, -1), moveaxis(output, axis, -1)
@@ -272,23 +272,23 @@ def sparse_categorical_crossentropy(
     output = moveaxis(output, axis, -1)
     if target.shape != output.shape[:-1]:
         raise ValueError(
-            f"sparse_categorical_crossentropy: `target` of shape {target.shape} must have the shape of `output` without its "
-            f"axis of classes, {output.shape[:-1]}; for one-hot labels use categorical_crossentropy"
+            f"sparse_categorical_crossentropy: `target` of shape {target.shape} must have the shape of "
+            f"`output` without its classes, {output.shape[:-1]}; for one-hot labels use categorical_crossentropy"
         )
     if from_logits:
         return sparse_softmax_crossentropy(output, target)
-    labels = one_hot(target, output.shape[-1], dtype=output.dtype)  # type: ignore[arg-type]
+    labels = one_hot(target, output.shape[-1], dtype=output.dtype)
     return probability_crossentropy(labels, output, epsilon=config.epsilon())
 
 
 @composed
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Tensor:
-    """Cross-entropy of each element of `output` (a probability, clipped, or a logit) against `target` in [0, 1]."""
+    """Cross-entropy of each element of `output` (a probability, clipped, or a logit) against `target`."""
     output = _float_tensor(output)
     target = e.cast(target, output.dtype)
     if target.shape != output.shape:
         raise ValueError(
-            f"binary_crossentropy: `target` of shape {target.shape} and `output` of shape {output.shape} must have one shape"
+            f"binary_crossentropy: `target` of shape {target.shape} and `output` of shape {output.shape} differ"
         )
     if from_logits:
         yes, no = e.log_sigmoid(output), e.log_sigmoid(e.negative(output))
@@ -298,12 +298,12 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     return e.negative(e.add(e.multiply(target, yes), e.multiply(e.subtract(1, target), no)))
 
 
-# ------------------------------------------------------------------------------------------------ labels and moments
+# ---------------------------------------------------------------------- labels and moments
 
 
 @composed
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Tensor:
-    """1 at the place of each integer along a new axis of size `num_classes`, 0 elsewhere; all 0 for one outside."""
+    """1 at the place of each integer along a new axis of size `num_classes`; only 0 for one outside."""
     if sparse:
         raise NotImplementedError("one_hot: sparse tensors are not supported; use sparse=False")
     labels = convert_to_tensor(x)

@@ -1,7 +1,10 @@
-"""Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+"""Counter-based random numbers: Philox4x32-10.
 
-A draw depends on the generator's seed and stream, on its calls so far, and on the element's place; on nothing else. The
-state is a vector of three int64: seed, stream, offset (calls so far). Each draw names the call after the offset that it is.
+Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+
+A draw depends on the generator's seed and stream, on its calls so far, and on the element's place; on nothing
+else. The state is a vector of three int64: seed, stream, offset (calls so far). The attribute `call` of a
+draw counts on from the offset.
 """
 
 from __future__ import annotations
@@ -24,15 +27,15 @@ def philox_bits(seed: int, stream: int, offset: int, count: int, half: int = 0) 
     """`count` random uint32. Element i depends on (seed, stream, offset, i, half) only.
 
     Elements come in blocks of 64, so that 16 lanes each make four words: block = i // 64, lane = i % 16,
-    word = i % 64 // 16. The counter is (block * 16 + lane) in words 0 and 1 and offset in words 2 and 3, both 64-bit,
-    low word first; the key is (seed mod 2^32, stream mod 2^32) with the high half of seed xored into the stream's word.
+    word = i % 64 // 16. The counter is (block * 16 + lane) in words 0 and 1 and offset in words 2 and 3, both
+    64-bit, low word first; the key is (seed, stream) mod 2^32, the stream xored with the high half of seed.
     `half` 1 gives the second words of float64 draws: bit 63 of the first counter is set.
     """
     blocks = -(-count // 64)
     counter = np.arange(blocks * 16, dtype=np.uint64) | (np.uint64(half) << np.uint64(63))
     low, shift = np.uint64(_MASK), np.uint64(32)
     words = [counter & low, counter >> shift, np.uint64(offset & _MASK), np.uint64((offset >> 32) & _MASK)]
-    c0, c1, c2, c3 = (np.broadcast_to(word, counter.shape) for word in words)
+    c0, c1, c2, c3 = (np.broadcast_to(np.asarray(word), counter.shape) for word in words)
     k0, k1 = seed & _MASK, (stream ^ (seed >> 32)) & _MASK
     for _ in range(10):
         a, b = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
@@ -48,7 +51,7 @@ def philox_bits(seed: int, stream: int, offset: int, count: int, half: int = 0) 
 
 
 def philox_uniform(seed: int, stream: int, offset: int, count: int, dtype: str = "float32") -> Array:
-    """`count` draws from [0, 1): 24 bits for float32; 53 for float64 (26 of the first word above 27 of the second)."""
+    """`count` draws from [0, 1): 24 bits for float32, 26 and 27 of two words for float64."""
     first = philox_bits(seed, stream, offset, count)
     if dtype == "float32":
         return np.asarray((first >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24))
@@ -58,7 +61,7 @@ def philox_uniform(seed: int, stream: int, offset: int, count: int, dtype: str =
 
 
 def philox_normal(seed: int, stream: int, offset: int, count: int, dtype: str = "float32") -> Array:
-    """`count` standard normal draws, by Box and Muller: the radius from 1 - u, the angle from the second words.
+    """`count` standard normal draws, by Box and Muller: radius from 1 - u, angle from the second words.
 
     float64 takes its angle from the draws of the next offset's complement (offset with bit 63 flipped).
     """

@@ -88,7 +88,7 @@ def _extremum(name: str, function: Callable[..., Any]) -> Op:
     def reference(x: Array, axis: Axes, keepdims: bool) -> Array:
         if x.size == 0 and any(x.shape[i] == 0 for i in axis):
             raise ValueError(
-                f"{name[7:]}: no largest or smallest element along axis {axis} of shape {x.shape}; give `initial`"
+                f"{name[7:]}: no element to choose along axis {axis} of shape {x.shape}; give `initial`"
             )
         return np.asarray(function(x, axis=axis, keepdims=keepdims))
 
@@ -141,7 +141,7 @@ def cumulative_sum(x: Array, axis: int, reverse: bool) -> Array:
     return np.cumsum(x, axis=axis, dtype=x.dtype)
 
 
-# ------------------------------------------------------------------------------------------------ public
+# ---------------------------------------------------------------------- public
 
 
 def summable(x: Any) -> Tensor:
@@ -221,7 +221,7 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     x = convert_to_tensor(x)
     x = e.cast(x, dtypes.floating(x.dtype))
     axes = canonical_axes(axis, len(x.shape), "mean")
-    count = float(np.prod([x.shape[i] for i in axes], dtype=np.int64))  # type: ignore[misc]
+    count = float(np.prod([x.shape[i] for i in axes], dtype=np.int64))
     return e.divide(reduce_sum(x, axis=axes, keepdims=bool(keepdims)), count)
 
 

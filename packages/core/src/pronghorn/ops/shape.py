@@ -22,16 +22,16 @@ from pronghorn.tensor import Tensor, Variable, constant, convert_to_tensor
 __all__ = [
     "arange", "argsort", "broadcast_to", "concatenate", "convert_to_numpy", "copy", "dtype", "empty",
     "empty_like", "expand_dims", "flip", "full", "full_like", "gather", "get_item", "moveaxis", "ndim",
-    "nonzero", "ones", "ones_like", "pad", "ravel", "repeat", "reshape", "scatter_rows", "shape", "size",
-    "slice", "slice_update", "sort", "split", "squeeze", "stack", "swapaxes", "take", "take_along_axis",
-    "tile", "top_k", "transpose", "unstack", "zeros", "zeros_like",
+    "nonzero", "ones", "ones_like", "pad", "ravel", "reshape", "scatter_rows", "shape", "size", "slice",
+    "slice_update", "sort", "split", "squeeze", "stack", "swapaxes", "take", "take_along_axis", "top_k",
+    "transpose", "unstack", "zeros", "zeros_like",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
 Ints = tuple[int, ...]
 
 
-# ------------------------------------------------------------------------------------------------ primitives
+# ---------------------------------------------------------------------- primitives
 # A reference owns what it returns: it never gives a view of its operand, which may be a variable's buffer.
 
 
@@ -73,9 +73,7 @@ def _joined(*xs: Spec, axis: int) -> Spec:
         if len(x.shape) != len(shape) or builtins.any(
             n != m for i, (n, m) in enumerate(zip(x.shape, shape, strict=True)) if i != axis
         ):
-            raise ValueError(
-                f"concatenate: shapes {[s.shape for s in xs]} must be equal but for axis {axis}; reshape or pad one of them"
-            )
+            raise ValueError(f"concatenate: shapes {[s.shape for s in xs]} must be equal but for axis {axis}")
     shape[axis] = builtins.sum(x.shape[axis] for x in xs)  # type: ignore[misc]
     return Spec(tuple(shape), xs[0].dtype)
 
@@ -134,7 +132,7 @@ def _pad_gradient(
 @primitive(_padded, _pad_gradient, name="pad")
 def pad_with(x: Array, low: Ints, high: Ints, interior: Ints, value: float) -> Array:
     """`value` before, after and between (`interior` times) the elements of each axis."""
-    out = np.full(_padded(Spec(x.shape, ""), low, high, interior, value).shape, value, dtype=x.dtype)  # type: ignore[arg-type]
+    out = np.full(_padded(Spec(x.shape, ""), low, high, interior, value).shape, value, dtype=x.dtype)  # type: ignore[type-var]
     if x.size:
         steps = [gap + 1 for gap in interior]
         out[tuple(_python_slice(a, n, s) for a, n, s in zip(low, x.shape, steps, strict=True))] = x
@@ -218,7 +216,7 @@ def sorting_indices(x: Array, axis: int, descending: bool) -> Array:
     return np.ascontiguousarray(x.shape[axis] - 1 - np.flip(flipped, axis), dtype=np.int32)
 
 
-# ------------------------------------------------------------------------------------------------ values and sizes
+# ---------------------------------------------------------------------- values and sizes
 
 
 def as_sizes(shape: Any, op: str) -> tuple[int, ...]:
@@ -314,7 +312,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     return constant(np.arange(*bounds), dtypes.standardize(dtype))
 
 
-# ------------------------------------------------------------------------------------------------ reshaping
+# ---------------------------------------------------------------------- reshaping
 
 
 class _Reshape(Composed):
@@ -335,7 +333,7 @@ def _reshape(x: Any, newshape: Any) -> Tensor:
     """
     x = convert_to_tensor(x)
     sizes = list(as_sizes(newshape, "reshape"))
-    total: int = x.size  # type: ignore[assignment]
+    total: int = x.size
     known = int(np.prod([n for n in sizes if n != -1], dtype=np.int64))
     if sizes.count(-1) == 1 and known and total % known == 0:
         sizes[sizes.index(-1)] = total // known
@@ -453,7 +451,7 @@ def broadcast_to(x: Any, shape: Any) -> Tensor:
     return broadcast(x, shape=sizes)
 
 
-# ------------------------------------------------------------------------------------------------ joining and repeating
+# ---------------------------------------------------------------------- joining and repeating
 
 
 def _of_one_dtype(xs: Any, op: str) -> list[Tensor]:
@@ -494,7 +492,7 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Tensor]:
         raise ValueError(
             f"unstack: argument `num` is {num}, but axis {axis} of shape {x.shape} has size {count}"
         )
-    return [squeeze(slice_axis(x, axis, i, i + 1), axis) for i in range(count)]  # type: ignore[arg-type]
+    return [squeeze(slice_axis(x, axis, i, i + 1), axis) for i in range(count)]
 
 
 @composed
@@ -502,7 +500,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     """`x` cut along `axis` into equal sections, or before each of the given indices."""
     x = convert_to_tensor(x)
     axis = canonical_axis(axis, len(x.shape), "split")
-    n: int = x.shape[axis]  # type: ignore[assignment]
+    n: int = x.shape[axis]
     if isinstance(indices_or_sections, int):
         if indices_or_sections < 1 or n % indices_or_sections:
             raise ValueError(
@@ -517,41 +515,6 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
             n,
         ]
     return [slice_axis(x, axis, a, builtins.max(a, b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
-
-
-@composed
-def tile(x: Any, repeats: Any) -> Tensor:
-    """`x` laid side by side `repeats` times along each axis."""
-    x = convert_to_tensor(x)
-    times = as_sizes(repeats, "tile")
-    rank = builtins.max(len(x.shape), len(times))
-    times = (1,) * (rank - len(times)) + times
-    sizes = (1,) * (rank - len(x.shape)) + x.shape
-    wide = broadcast_to(
-        reshape(x, [n for size in sizes for n in (1, size)]),
-        [n for count, size in zip(times, sizes, strict=True) for n in (count, size)],
-    )
-    return reshape(wide, [count * n for count, n in zip(times, sizes, strict=True)])  # type: ignore[operator]
-
-
-@composed
-def repeat(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
-    """Each element `repeats` times along `axis` (flattened first, where it is None); counts must be known."""
-    x = convert_to_tensor(x)
-    if axis is None:
-        x, axis = ravel(x), 0
-    axis = canonical_axis(axis, len(x.shape), "repeat")
-    counts = as_sizes(repeats, "repeat")
-    n = x.shape[axis]
-    if len(counts) == 1:
-        shape = (*x.shape[: axis + 1], counts[0], *x.shape[axis + 1 :])
-        return reshape(
-            broadcast_to(expand_dims(x, axis + 1), shape),
-            (*x.shape[:axis], n * counts[0], *x.shape[axis + 1 :]),  # type: ignore[operator]
-        )
-    if len(counts) != n:
-        raise ValueError(f"repeat: {len(counts)} counts for axis {axis} of size {n}")
-    return take(x, np.repeat(np.arange(n), counts).astype(np.int32), axis)
 
 
 @composed
@@ -596,7 +559,7 @@ def _pad_widths(pad_width: Any, rank: int) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in pairs]
 
 
-# ------------------------------------------------------------------------------------------------ reading and writing places
+# ---------------------------------------------------------------------- reading and writing places
 
 
 def slice_axis(x: Any, axis: int, start: int, stop: int, step: int = 1) -> Any:
@@ -620,7 +583,7 @@ def _index_vector(start: Any) -> Tensor:
 
 @composed
 def slice(inputs: Any, start_indices: Any, shape: Any) -> Tensor:
-    """The block of `shape` at `start_indices` (which may be tensors); -1 takes the rest of an axis of known start."""
+    """The block of `shape` at `start_indices` (which may be tensors); -1 takes the rest of the axis."""
     x = convert_to_tensor(inputs)
     sizes = as_sizes(shape, "slice")
     if -1 in sizes:
@@ -647,7 +610,7 @@ def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Tensor:
 
 @composed
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
-    """Elements at `indices` along `axis` (of the flattened tensor, where it is None); negative ones count from the end."""
+    """Elements at `indices` along `axis` (of the flattened tensor, for None); negative ones from the end."""
     x, places = convert_to_tensor(x), convert_to_tensor(indices)
     if axis is None:
         x, axis = ravel(x), 0
@@ -664,14 +627,14 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     axis = canonical_axis(axis, rank, "take_along_axis")
     if len(places.shape) != rank:
         raise ValueError(
-            f"take_along_axis: `indices` of shape {places.shape} must have the rank of `x`, whose shape is {x.shape}"
+            f"take_along_axis: `indices` of shape {places.shape} must have the rank of `x` of shape {x.shape}"
         )
     others = np.broadcast_shapes(
         *(tuple(1 if i == axis else n for i, n in enumerate(t.shape)) for t in (x, places))
-    )  # type: ignore[misc]
+    )
     x = broadcast_to(x, [x.shape[axis] if i == axis else n for i, n in enumerate(others)])
     places = broadcast_to(places, [places.shape[axis] if i == axis else n for i, n in enumerate(others)])
-    n: int = x.shape[axis]  # type: ignore[assignment]
+    n: int = x.shape[axis]
     rows = moveaxis(x, axis, -1)
     columns = moveaxis(places, axis, -1)
     columns = e.choose(e.less(columns, 0), e.add(columns, n), columns)
@@ -688,13 +651,17 @@ def get_item(x: Any, key: Any) -> Tensor:
     """
     x = convert_to_tensor(x)
     items = _expand_key(key if isinstance(key, tuple) else (key,), len(x.shape))
-    start, count, step, new_shape, advanced = [], [], [], [], []
+    start: list[int] = []
+    count: list[int] = []
+    step: list[int] = []
+    new_shape: list[int] = []
+    advanced: list[tuple[int, Tensor]] = []
     axis = 0
     for item in items:
         if item is None:
             new_shape.append(1)
             continue
-        n: int = x.shape[axis]  # type: ignore[assignment]
+        n: int = x.shape[axis]
         if isinstance(item, builtins.slice):
             bounds = builtins.slice(
                 *(None if v is None else operator.index(v) for v in (item.start, item.stop, item.step))
@@ -722,7 +689,7 @@ def get_item(x: Any, key: Any) -> Tensor:
 
 
 def _expand_key(key: tuple[Any, ...], rank: int) -> list[Any]:
-    """A key with its ellipsis spelt out, masks turned to indices, one item for each axis (and None for new ones)."""
+    """A key with its ellipsis spelt out, masks turned to indices, one item for each axis."""
     items: list[Any] = []
     for item in key:
         if isinstance(item, (Tensor, Variable, np.ndarray, list)):
@@ -748,7 +715,7 @@ def _expand_key(key: tuple[Any, ...], rank: int) -> list[Any]:
 
 
 def _index_with_tensors(x: Any, advanced: list[tuple[int, Tensor]]) -> Any:
-    """NumPy's advanced indexing: the index tensors broadcast; their axes become one, indexed by a flat place."""
+    """NumPy's advanced indexing: the index tensors broadcast, their axes become one."""
     axes = [axis for axis, _ in advanced]
     if len(axes) == 1:
         return gather(x, advanced[0][1], axis=axes[0])
@@ -763,12 +730,12 @@ def _index_with_tensors(x: Any, advanced: list[tuple[int, Tensor]]) -> Any:
     return gather(reshape(x, merged), flat, axis=place)
 
 
-# ------------------------------------------------------------------------------------------------ sorting
+# ---------------------------------------------------------------------- sorting
 
 
 @composed
 def argsort(x: Any, axis: int | None = -1) -> Tensor:
-    """Indices (int32) that sort along `axis` (the flattened tensor, where it is None); equal elements keep their order."""
+    """Indices (int32) that sort along `axis` (the flattened tensor, for None), stably."""
     x = convert_to_tensor(x)
     if axis is None:
         x, axis = ravel(x), -1
@@ -797,7 +764,7 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
     return take_along_axis(x, indices, -1), indices
 
 
-# ------------------------------------------------------------------------------------------------ shapes that depend on values
+# ---------------------------------------------------------------------- shapes that depend on values
 
 
 def known_value(x: Any, op: str, instead: str) -> Array:

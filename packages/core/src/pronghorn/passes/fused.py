@@ -67,9 +67,9 @@ fused_reduce = Op("fused_reduce", _reduce_reference, _reduce_infer)
 
 
 def _matmul_reference(a: Array, b: Array, *extras: Array, body: Body, shape: tuple[int, ...], **attrs: Any) -> tuple[Array, ...]:
-    from pronghorn.ops.linear import matmul_op
+    from pronghorn.ops.linear import product
 
-    return tuple(run_body(body, [matmul_op.reference(a, b, **attrs), *extras], shape))
+    return tuple(run_body(body, [product.reference(a, b, **attrs), *extras], shape))
 
 
 def _matmul_infer(*specs: Spec, body: Body, shape: tuple[int, ...], **attrs: Any) -> tuple[Spec, ...]:

@@ -1,4 +1,4 @@
-"""What fit, evaluate and predict read: arrays in memory, arrays read by rows, data sets in Python, generators.
+"""What fit, evaluate and predict read: arrays in memory or in files, data sets in Python, generators.
 
 Every source yields `(data, indices)`, the arguments of a compiled step. For arrays in memory `data` holds the whole arrays
 (as `Rows`) and `indices` the batch's rows: gathering and casting them is the first thing the step does. Otherwise `data`
@@ -19,9 +19,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from pronghorn import accelerator, config, dtypes, tree
-from pronghorn.graph import Spec
 from pronghorn.program import Rows, batch_rows
-from pronghorn.tensor import Tensor, Variable, convert_to_tensor
+from pronghorn.tensor import MODEL, Tensor, Variable, convert_to_tensor
 
 Array = np.ndarray[Any, Any]
 Item = TypeVar("Item")
@@ -77,10 +76,15 @@ def step_dtype(dtype: str) -> str:
     return config.floatx() if dtype in dtypes.FLOATS else dtype
 
 
-def _spec(leaf: Any, rows: int | None = None) -> Spec:
-    shape = leaf.array.shape if isinstance(leaf, Rows) else leaf.shape
-    dtype = leaf.array.dtype if isinstance(leaf, Rows) else leaf.dtype
-    return Spec((shape[0] if rows is None else rows, *shape[1:]), step_dtype(dtypes.standardize(dtype)))
+def symbols(data: tuple[Any, Any, Any], rows: int | None = None) -> tuple[Any, Any, Any]:
+    """Tensors without values for the arrays of a batch, or of a batch of `rows` taken from whole arrays."""
+
+    def symbol(leaf: Any) -> Tensor:
+        shape = (leaf.shape[0] if rows is None else rows, *leaf.shape[1:])
+        return Tensor(shape, step_dtype(dtypes.standardize(leaf.dtype)), scope=MODEL)
+
+    x, y, sample_weight = tree.map_structure(symbol, data, none_is_leaf=False)
+    return x, y, sample_weight
 
 
 # ------------------------------------------------------------------------------------------------ arrays
@@ -273,7 +277,7 @@ class Source:
         raise NotImplementedError
 
     def example(self) -> tuple[Any, Any, Any]:
-        """Specs of the first batch: (x, y, sample_weight)."""
+        """The first batch as symbols: (x, y, sample_weight)."""
         raise NotImplementedError
 
     def check_labels(self) -> None:
@@ -323,9 +327,7 @@ class ArraySource(Source):
         return tree.map_structure(lambda leaf: read_rows(leaf, indices), self.data, none_is_leaf=False)
 
     def example(self) -> tuple[Any, Any, Any]:
-        size = min(self.batch_size, len(self.range))
-        x, y, sample_weight = tree.map_structure(lambda leaf: _spec(leaf, size), self.data, none_is_leaf=False)
-        return x, y, sample_weight
+        return symbols(self.data, min(self.batch_size, len(self.range)))
 
     def check_labels(self) -> None:
         refuse_nan_labels(self.data[1])
@@ -394,13 +396,10 @@ class BatchSource(Source):
         return self.stream
 
     def _batch(self, item: Any) -> tuple[Any, Any, Any]:
-        parts = unpack_x_y_sample_weight(item)
-        x, y, sample_weight = (_convert(part, role) for part, role in zip(parts, ROLES, strict=True))
-        batch = (x, y, sample_weight)
-        count_rows(batch)
+        batch = batch_arrays(*unpack_x_y_sample_weight(item), self.class_weight)
         if self._checks_labels:
-            refuse_nan_labels(y)
-        return _weighted(batch, self.class_weight)
+            refuse_nan_labels(batch[1])
+        return batch
 
     def _first(self) -> Any:
         item = next(iter(self.stream), None)
@@ -412,8 +411,7 @@ class BatchSource(Source):
         batch = self._waiting[0] if self._waiting else self._batch(self._first())
         if not self.restarts:
             self._waiting = [batch]
-        x, y, sample_weight = tree.map_structure(_spec, batch, none_is_leaf=False)
-        return x, y, sample_weight
+        return symbols(batch)
 
     def check_labels(self) -> None:
         self._checks_labels = True
@@ -553,13 +551,26 @@ def _checked_shuffle(shuffle: Any) -> Shuffle:
     raise ValueError(f"shuffle: expected True, False or 'batch', got {shuffle!r}")
 
 
+def batch_arrays(
+    x: Any, y: Any = None, sample_weight: Any = None, class_weight: Mapping[Any, float] | None = None
+) -> tuple[Any, Any, Any]:
+    """One batch as arrays, checked."""
+    batch = (_convert(x, "x"), _convert(y, "y"), _convert(sample_weight, "sample_weight"))
+    count_rows(batch)
+    return _weighted(batch, class_weight)
+
+
 def arrays(x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     """The three structures with arrays as leaves (in memory, or read by rows)."""
     return _convert(x, "x", True), _convert(y, "y", True), _convert(sample_weight, "sample_weight", True)
 
 
-def split_arrays(source: Source, fraction: Any, batch_size: int | None) -> tuple[Source, Source]:
+def split_arrays(
+    source: Source, fraction: Any, batch_size: int | None = None, class_weight: Mapping[Any, float] | None = None
+) -> tuple[Source, Source]:
     """Training and validation sources: the last `fraction` of the rows, before any shuffling, are for validation.
+
+    Class weights count in training only.
 
     Raises:
         ValueError: `fraction` is not between 0 and 1, leaves no rows on one side, or `source` is no array.
@@ -575,7 +586,7 @@ def split_arrays(source: Source, fraction: Any, batch_size: int | None) -> tuple
             f"validation_split={fraction} of {total} rows leaves {cut} for training and {total - cut} for validation; "
             f"both need at least one"
         )
-    training = ArraySource(source.data, source.batch_size, source.shuffle, range(cut))
+    training = ArraySource(_weighted(source.data, class_weight), source.batch_size, source.shuffle, range(cut))
     return training, ArraySource(source.data, batch_size or source.batch_size, False, range(cut, total))
 
 

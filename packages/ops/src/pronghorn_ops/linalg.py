@@ -1,0 +1,182 @@
+"""Products, norms and sums of products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pronghorn import config, dtypes, ops
+from pronghorn.op import composed, promote
+from pronghorn.ops.axes import canonical_axes, canonical_axis
+from pronghorn.ops.linear import product
+from pronghorn.tensor import Tensor, convert_to_tensor
+
+
+@composed
+def inner(x1: Any, x2: Any) -> Any:
+    """Sum of products over the last axis of both; scalars multiply."""
+    a, b = convert_to_tensor(x1), convert_to_tensor(x2)
+    return ops.multiply(a, b) if not a.shape or not b.shape else ops.tensordot(a, b, [[-1], [-1]])
+
+
+@composed
+def vdot(x1: Any, x2: Any) -> Any:
+    """Sum of products of all elements."""
+    return ops.dot(ops.ravel(x1), ops.ravel(x2))
+
+
+@composed
+def outer(x1: Any, x2: Any) -> Any:
+    """The product of each element of `x1` with each of `x2`, both flattened."""
+    return ops.multiply(ops.expand_dims(ops.ravel(x1), 1), ops.expand_dims(ops.ravel(x2), 0))
+
+
+@composed
+def kron(x1: Any, x2: Any) -> Any:
+    """Kronecker's product: `x2` times each element of `x1`, in blocks."""
+    a, b = convert_to_tensor(x1), convert_to_tensor(x2)
+    rank = max(len(a.shape), len(b.shape))
+    sizes = [(1,) * (rank - len(t.shape)) + t.shape for t in (a, b)]
+    a = ops.reshape(a, [n for size in sizes[0] for n in (size, 1)])
+    b = ops.reshape(b, [n for size in sizes[1] for n in (1, size)])
+    return ops.reshape(ops.multiply(a, b), [n * m for n, m in zip(*sizes, strict=True)])
+
+
+@composed
+def cross(
+    x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Any:
+    """The cross product of vectors of three elements."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = ops.moveaxis(x1, axisa, -1), ops.moveaxis(x2, axisb, -1)
+    if a.shape[-1] != 3 or b.shape[-1] != 3:
+        raise ValueError(f"cross: the vectors must have 3 elements, got shapes {a.shape} and {b.shape}")
+    parts: Any = [part for t in (a, b) for part in ops.unstack(t, axis=-1)]
+    a0, a1, a2, b0, b1, b2 = parts
+    return ops.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axisc)
+
+
+@composed
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """Norm of vectors (one axis) or matrices (two axes); of all elements without `ord` and `axis`.
+
+    Args:
+        ord: inf, -inf, 0 or a number p (default 2) for vectors; "fro" (default), 1, -1, inf or -inf for matrices.
+    """
+    x = convert_to_tensor(x)
+    x = ops.absolute(ops.cast(x, dtypes.floating(x.dtype)))
+    rank = len(x.shape)
+    axes = tuple(range(rank)) if axis is None else canonical_axes(axis, rank, "norm")
+    if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) == 1):
+        return ops.sqrt(ops.sum(ops.square(x), axes, keepdims))
+    if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
+        first, second = axes if axis is None else (canonical_axis(a, rank, "norm") for a in axis)
+        added, compared = (first, second) if ord in (1, -1) else (second, first)
+        top = (ops.max if ord > 0 else ops.min)(ops.sum(x, added, True), compared, True)
+        return top if keepdims else ops.squeeze(top, axes)
+    if len(axes) != 1 or isinstance(ord, str):
+        raise NotImplementedError(f"norm: argument `ord` {ord!r} over {len(axes)} axes needs singular values")
+    if ord in (np.inf, -np.inf):
+        return (ops.max if ord > 0 else ops.min)(x, axes, keepdims)
+    if ord == 0:
+        return ops.sum(ops.cast(ops.not_equal(x, 0), x.dtype), axes, keepdims)
+    return ops.power(ops.sum(ops.power(x, float(ord)), axes, keepdims), 1 / ord)
+
+
+@composed
+def normalize(x: Any, axis: Any = -1, order: int = 2, epsilon: float | None = None) -> Any:
+    """`x` divided by its norm of `order` over `axis`, at least `epsilon`."""
+    x = convert_to_tensor(x)
+    x = ops.cast(x, dtypes.floating(x.dtype))
+    least = config.epsilon() if epsilon is None else epsilon
+    if order == 2:
+        total = ops.sum(ops.square(x), axis, True)
+        return ops.multiply(x, ops.rsqrt(ops.maximum(total, least * least)))
+    return ops.divide(x, ops.maximum(norm(x, order, axis, True), least))
+
+
+# ------------------------------------------------------------------------------ einsum
+
+
+@composed
+def einsum(subscripts: str, *operands: Any) -> Any:
+    """Einstein's summation, by transposition and matrix products: "bij,bjk->bik", with ... for further axes.
+
+    Operands are multiplied from left to right.
+
+    Raises:
+        ValueError: the subscripts do not fit the operands.
+        NotImplementedError: an operand has a label twice (a diagonal).
+    """
+    tensors = promote([convert_to_tensor(x) for x in operands])
+    labels, result = _parse(subscripts, [len(t.shape) for t in tensors])
+    sizes: dict[str, Any] = {}
+    for term, t in zip(labels, tensors, strict=True):
+        for label, n in zip(term, t.shape, strict=True):
+            if sizes.setdefault(label, n) != n:
+                raise ValueError(
+                    f"einsum: label {label!r} of {subscripts!r} has sizes {sizes[label]} and {n}"
+                )
+    done, kept = tensors[0], labels[0]
+    for k in range(1, len(tensors)):
+        later = set(result).union(*labels[k + 1 :])
+        done, kept = _contract(done, kept, tensors[k], labels[k], later)
+    done, kept = _sum_out(done, kept, set(result))
+    return ops.transpose(done, [kept.index(label) for label in result])
+
+
+def _parse(subscripts: str, ranks: list[int]) -> tuple[list[str], str]:
+    """Labels of each operand and of the result; an ellipsis becomes capital letters of its own."""
+    left, arrow, right = subscripts.replace(" ", "").partition("->")
+    terms = left.split(",")
+    if len(terms) != len(ranks):
+        raise ValueError(f"einsum: {subscripts!r} is for {len(terms)} operands, got {len(ranks)}")
+    spare = [c for c in "ZYXWVUTSRQPONMLKJIHGFEDCBA" if c not in subscripts]
+    bare = [len(term.replace("...", "")) for term in terms]
+    widths = [rank - n if "..." in t else 0 for t, rank, n in zip(terms, ranks, bare, strict=True)]
+    wide = "".join(spare[: max(widths, default=0)])[::-1]
+    labels = [
+        term.replace("...", wide[len(wide) - width :]) for term, width in zip(terms, widths, strict=True)
+    ]
+    for term, rank in zip(labels, ranks, strict=True):
+        if len(term) != rank:
+            raise ValueError(
+                f"einsum: a term of {subscripts!r} has {len(term)} labels for an operand of {rank} axes"
+            )
+        if len(set(term)) != len(term):
+            raise NotImplementedError(f"einsum: {subscripts!r} takes a diagonal; use ops.diagonal first")
+    every = "".join(labels)
+    once = "".join(c for c in sorted(set(every)) if every.count(c) == 1 and c not in wide)
+    result = right.replace("...", wide) if arrow else wide + once
+    if not set(result) <= set(every) or len(set(result)) != len(result):
+        raise ValueError(f"einsum: the result of {subscripts!r} must name labels of the operands, each once")
+    return labels, result
+
+
+def _sum_out(t: Tensor, labels: str, wanted: set[str]) -> tuple[Any, str]:
+    axes = tuple(i for i, label in enumerate(labels) if label not in wanted)
+    return (ops.sum(t, axes), "".join(c for c in labels if c in wanted)) if axes else (t, labels)
+
+
+def _contract(a: Any, in_a: str, b: Any, in_b: str, later: set[str]) -> tuple[Any, str]:
+    """The product of two operands, summed over the labels that nothing later needs."""
+    a, in_a = _sum_out(a, in_a, later | set(in_b))
+    b, in_b = _sum_out(b, in_b, later | set(in_a))
+    batch = [c for c in in_a if c in in_b and c in later]
+    over = [c for c in in_a if c in in_b and c not in later]
+    free_a = [c for c in in_a if c not in in_b]
+    free_b = [c for c in in_b if c not in in_a]
+
+    def sizes(labels: list[str]) -> list[int]:
+        return [a.shape[in_a.index(c)] if c in in_a else b.shape[in_b.index(c)] for c in labels]
+
+    def arranged(t: Any, labels: str, rows: list[str], columns: list[str]) -> Any:
+        moved = ops.transpose(t, [labels.index(c) for c in (*batch, *rows, *columns)])
+        matrix = [int(np.prod(sizes(group), dtype=np.int64)) for group in (rows, columns)]
+        return ops.reshape(moved, (*sizes(batch), *matrix))
+
+    left, right = arranged(a, in_a, free_a, over), arranged(b, in_b, over, free_b)
+    c = product(left, right, transpose_a=False, transpose_b=False)
+    return ops.reshape(c, sizes(batch + free_a + free_b)), "".join(batch + free_a + free_b)

@@ -1,0 +1,95 @@
+"""Averages and order statistics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pronghorn import dtypes, ops
+from pronghorn.op import composed
+from pronghorn.ops.axes import canonical_axes, canonical_axis
+from pronghorn.ops.shape import slice_axis
+from pronghorn.tensor import convert_to_tensor
+
+
+@composed
+def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
+    """The mean, weighted by `weights` of the same shape or, along one axis, by a vector."""
+    if weights is None:
+        return ops.mean(x, axis)
+    x, weights = convert_to_tensor(x), convert_to_tensor(weights)
+    if weights.shape != x.shape and axis is not None:
+        place = canonical_axis(axis, len(x.shape), "average")
+        weights = ops.reshape(weights, [-1 if i == place else 1 for i in range(len(x.shape))])
+    weights = ops.broadcast_to(weights, x.shape)
+    return ops.divide(ops.sum(ops.multiply(x, weights), axis), ops.sum(weights, axis))
+
+
+@composed
+def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The largest element minus the smallest."""
+    return ops.subtract(ops.max(x, axis, keepdims), ops.min(x, axis, keepdims))
+
+
+@composed
+def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
+    """The value below which the share `q` (a known number, or several) of the elements along `axis` lies.
+
+    Args:
+        method: between two elements "linear", "lower", "higher", "nearest" or "midpoint".
+    """
+    x = convert_to_tensor(x)
+    x = ops.cast(x, dtypes.floating(x.dtype))
+    shares = np.asarray(q, np.float64)
+    axes = canonical_axes(axis, len(x.shape), "quantile")
+    kept = [i for i in range(len(x.shape)) if i not in axes]
+    rows = ops.reshape(ops.transpose(x, [*kept, *axes]), (*(x.shape[i] for i in kept), -1))
+    ordered = ops.sort(rows, -1)
+    place = shares.reshape(-1) * (rows.shape[-1] - 1)
+    low, high = np.floor(place).astype(np.int32), np.ceil(place).astype(np.int32)
+    weights = {
+        "linear": place - low,
+        "lower": np.zeros_like(place),
+        "higher": np.ones_like(place),
+        "nearest": np.round(place) - low,
+        "midpoint": np.where(low == high, 0.0, 0.5),
+    }
+    if method not in weights:
+        raise ValueError(f"quantile: unknown method {method!r}; expected one of {', '.join(weights)}")
+    below: Any = ops.take(ordered, low, -1)
+    above: Any = ops.take(ordered, high, -1)
+    values = below + (above - below) * ops.cast(weights[method], x.dtype)
+    values = ops.moveaxis(values, -1, 0)
+    if keepdims:
+        values = ops.reshape(values, (-1, *(1 if i in axes else n for i, n in enumerate(x.shape))))
+    return ops.reshape(values, (*shares.shape, *values.shape[1:]))
+
+
+@composed
+def percentile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
+    """`quantile` with shares in percent."""
+    return quantile(x, np.asarray(q, np.float64) / 100, axis, method, keepdims)
+
+
+@composed
+def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The middle element, or the mean of the middle two."""
+    return quantile(x, 0.5, axis, "midpoint", keepdims)
+
+
+@composed
+def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+    """The integral by the trapezoidal rule, over the places `x` or steps of `dx`."""
+    y = convert_to_tensor(y)
+    axis = canonical_axis(axis, len(y.shape), "trapezoid")
+    n = y.shape[axis]
+    step = dx
+    if x is not None:
+        x = convert_to_tensor(x)
+        line = (
+            ops.reshape(x, [-1 if i == axis else 1 for i in range(len(y.shape))]) if len(x.shape) == 1 else x
+        )
+        step = ops.subtract(slice_axis(line, axis, 1, n), slice_axis(line, axis, 0, n - 1))
+    pairs = ops.add(slice_axis(y, axis, 1, n), slice_axis(y, axis, 0, n - 1))
+    return ops.sum(ops.multiply(pairs, step) / 2, axis)
