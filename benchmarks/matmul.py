@@ -2,9 +2,10 @@
 
     python benchmarks/matmul.py [--threads 1 --threads 2] [--rounds 5] [--dtype float32] [FILTER ...]
 
-For every shape: the median time of a product, in rounds that alternate between ours and NumPy's so that a noisy machine
-hurts both, the ratio of the medians, and the share of the peak, which is measured in the same rounds (a microkernel on
-data in the first-level cache). Each number of threads has a process of its own, since BLAS takes its from the environment.
+For every shape: the median time of a product, in rounds that alternate between ours and NumPy's so that a
+noisy machine hurts both, the ratio of the medians, and the share of the peak, which is measured in the same
+rounds (a microkernel on data in the first-level cache). Each number of threads has a process of its own,
+since BLAS takes its from the environment.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def kernel(p, t, threads):
 
 
 WARM_UP, WINDOW = 0.025, 0.008
-"""Seconds of running something before it is timed, so that its threads are awake and on cores of their own; of timing it."""
+"""Seconds of running a candidate, so that its threads wake up on cores of their own, and of timing it."""
 
 BLAS_SPINS = 0.12
 """Seconds for which BLAS threads spin after their work, on cores that others want."""
@@ -170,7 +171,9 @@ def measure(threads: int, rounds: int, dtype: str, filters: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--threads", type=int, action="append", help="give it once per number; default: 1 and 2")
+    parser.add_argument(
+        "--threads", type=int, action="append", help="give it once per number; default: 1 and 2"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
@@ -181,7 +184,11 @@ def main() -> None:
         return
     options = ["--rounds", str(arguments.rounds), "--dtype", arguments.dtype, "--child"]
     for threads in map(str, arguments.threads or [1, 2]):
-        environment = os.environ | {"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        environment = os.environ | {
+            "OPENBLAS_NUM_THREADS": threads,
+            "OMP_NUM_THREADS": threads,
+            "MKL_NUM_THREADS": threads,
+        }
         command = [sys.executable, __file__, *options, "--threads", threads, "--", *arguments.filters]
         subprocess.run(command, env=environment, check=True)
 

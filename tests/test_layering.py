@@ -229,7 +229,18 @@ def test_our_distributions_are_known_to_the_registry_and_to_every_command():
     assert {f"pronghorn-{name}" for name in names - {"pronghorn"}} == plugins.OWN_DISTRIBUTIONS
     environments = tomllib.loads((ROOT / "hatch.toml").read_text())["envs"]
     assert set(environments["solo"]["matrix"][0]["package"]) == names
-    assert set(environments["solo"]["sources"]) == plugins.OWN_DISTRIBUTIONS
+    for package in PACKAGES:
+        declared = {
+            requirement.partition(">")[0].removeprefix("pronghorn-")
+            for requirement in project(package)["dependencies"]
+            if requirement.startswith("pronghorn-")
+        }
+        installed = {
+            member["value"].removeprefix("packages/")
+            for member in environments["solo"]["overrides"]["matrix"]["package"]["workspace"]["members"]
+            if package.name in member["if"]
+        }
+        assert installed == declared, f"hatch.toml: what solo.{package.name} installs"
     checked = environments["types"]["scripts"]["check"].split()
     assert {module_of(package) for package in WITH_CODE} <= set(checked)
 

@@ -71,7 +71,7 @@ def test_outer_product_sums_products(dtype: str, lanes: int, depth: int) -> None
     b = random.standard_normal((depth, 2 * lanes)).astype(dtype)
     c = np.full((5, 2 * lanes), 7, dtype)
     multiply(a, b, c, lanes, 2, 3, accumulate=False)
-    np.testing.assert_allclose(c[:3], a @ b, rtol=0, atol=100 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(c[:3], a @ b, rtol=0, atol=100 * float(np.finfo(dtype).eps))
     assert (c[3:] == 7).all()
     before = c.copy()
     multiply(a, b, c, lanes, 2, 3, accumulate=True)

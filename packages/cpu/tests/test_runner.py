@@ -51,7 +51,8 @@ def kernel(p, t, threads):
     set_slot(slot(p, 2), 0, n + 1)
 """
 
-# One step of a recurrence on n float32, each of which depends on a neighbour from another tile: a missing barrier shows.
+# One step of a recurrence on n float32, each of which depends on one of another tile: a
+# missing barrier shows.
 # block: source, target, n
 STEP = """
 import numpy as np
@@ -242,7 +243,7 @@ def test_an_error_of_the_host_is_raised_and_the_tape_runs_again(pool: Pool) -> N
     total, work = cell(), Recurrence(100, 3)
     tape = Tape()
     adding(tape, total, 1)
-    tape.host(lambda: {}["missing"])
+    tape.host(lambda: os.environ["missing"])
     adding(tape, total, 10)
     tape.finish()
     for runs in (1, 2):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pronghorn import ops
 from pronghorn.utils import normalize, to_categorical
 
 
@@ -52,3 +53,11 @@ def test_vectors_get_length_one_and_zeros_stay():
 def test_axis_and_order_of_the_norm(order, length):
     x = np.array([[3.0, 0.0], [-1.0, 2.0], [4.0, 2.0]])
     np.testing.assert_allclose(normalize(x, axis=0, order=order)[:, 0], x[:, 0] / length)
+
+
+def test_tensors_give_tensors():
+    one_hot = to_categorical(ops.convert_to_tensor([[1], [0]]), 3)
+    np.testing.assert_array_equal(one_hot.numpy(), [[0, 1, 0], [1, 0, 0]])
+    np.testing.assert_allclose(normalize(ops.convert_to_tensor([3.0, 4.0])).numpy(), [0.6, 0.8], rtol=1e-6)
+    with pytest.raises(ValueError, match="tensor; pass num_classes"):
+        to_categorical(ops.convert_to_tensor([1, 0]))

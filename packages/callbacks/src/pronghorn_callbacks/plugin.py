@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from pronghorn.plugins import hookimpl
 
+_CALLBACKS = {
+    "csv_logger": "CSVLogger",
+    "early_stopping": "EarlyStopping",
+    "learning_rate": "LearningRateScheduler ReduceLROnPlateau",
+    "model_checkpoint": "ModelCheckpoint",
+    "small": "LambdaCallback TerminateOnNaN",
+}
+
 
 @hookimpl
 def pronghorn_callbacks() -> dict[str, str]:
     """Name -> "module:attribute"."""
-    return {}
+    return {
+        name: f"pronghorn_callbacks.{module}:{name}"
+        for module, names in _CALLBACKS.items()
+        for name in names.split()
+    }

@@ -87,16 +87,17 @@ def _state_of(name: str) -> str:
 
 
 def summary(options: argparse.Namespace) -> None:
-    from pronghorn.saving import load_model
+    from pronghorn.models import load_model
 
     load_model(options.model).summary()
 
 
 def cache(options: argparse.Namespace) -> None:
-    directories = {name: _cache_directory(device) for name, device in accelerator.installed().items()}
+    devices = accelerator.installed()
+    directories = {name: found for name in devices if (found := _cache_directory(devices[name])) is not None}
+    if not directories:
+        print("no installed accelerator keeps compiled kernels")
     for name, directory in directories.items():
-        if directory is None:
-            continue
         files = [path for path in directory.rglob("*") if path.is_file()]
         size = sum(path.stat().st_size for path in files)
         if options.clear:

@@ -7,7 +7,7 @@ one through the hook `pronghorn_accelerators`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -114,6 +114,10 @@ class Accelerator:
     def peak_flops(self) -> float:
         """The measured peak of float32 operations per second, for profiles."""
         raise NotImplementedError(f"accelerator {self.name!r} does not measure its peak; use set_accelerator('cpu')")
+
+    def each_thread_count(self) -> Iterator[int]:
+        """Sets the device to different numbers of threads in turn, and back: results must not depend on it."""
+        yield 1
 
     def synchronize(self) -> None:
         """Waits until all work handed to the device is done."""

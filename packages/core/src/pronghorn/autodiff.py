@@ -132,16 +132,17 @@ class GradientTape:
         """
         from pronghorn import ops
 
-        tape = self._opened()
         if self._used and not self.persistent:
             raise RuntimeError("GradientTape: a tape gives gradients once; create it with persistent=True for several calls")
+        tape = self._opened()
         self._used = True
         targets = [t.value if isinstance(t, Variable) else t for t in tree.flatten(target)]
         for t in targets:
             if not isinstance(t, Tensor):
                 raise TypeError(f"GradientTape.gradient: `target` must be a Tensor, got {type(t).__name__}")
         flat = tree.flatten(sources)
-        versions = [tape.versions.get(s, []) if isinstance(s, Variable) else [s] for s in flat]
+        read = [tape.versions.get(s, []) if isinstance(s, Variable) else [s] for s in flat]
+        versions = [[t for t in group if t in tape.watched] for group in read]
         seeds = [None] * len(targets) if output_gradients is None else tree.flatten(output_gradients)
         found = iter(backward(list(tape.nodes), targets, seeds, [v for group in versions for v in group]))
         results: list[Tensor | None] = []

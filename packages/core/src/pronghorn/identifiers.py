@@ -33,10 +33,13 @@ def lookup(kind: str) -> tuple[Callable[..., Any], Callable[[Any], Any], Callabl
     """The functions `get`, `serialize` and `deserialize` of one kind of plugin."""
 
     def get(identifier: Any) -> Any:
-        """The object that a name, config or object stands for; a class gives a new instance, None stays None.
+        """The object that a name, config or object stands for; a class gives a new instance, None stays None (and is
+        the linear activation).
 
         Raises ValueError for a name that nothing installed has, TypeError for anything else.
         """
+        if identifier is None and kind == "activations":
+            identifier = "linear"
         if isinstance(identifier, str):
             identifier = named(kind, identifier)
         elif isinstance(identifier, Mapping):

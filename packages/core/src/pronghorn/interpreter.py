@@ -54,7 +54,11 @@ class Eager(Interpreter):
         for t in inputs:
             if t.scope is not None:
                 raise TypeError(leak_message(t, op.name))
-        results = accelerator.current().run(op, [t.buffer for t in inputs], attrs)
+        try:
+            results = accelerator.current().run(op, [t.buffer for t in inputs], attrs)
+        except (TypeError, ValueError):
+            op.specs(inputs, attrs)  # says what is wrong with the shapes, in our own words
+            raise
         if len(results) == 1:
             dtype = op.specs(inputs, attrs)[0].dtype if results[0].dtype.kind == "V" else results[0].dtype.name
             return (Tensor(results[0].shape, "string" if dtype == "object" else dtype, results[0]),)
@@ -86,9 +90,12 @@ class Tracer(Interpreter):
     and so does the value of each variable it reads.
     """
 
-    def __init__(self, parent: Interpreter | None = None, *, effects: bool = True, locate: bool = False) -> None:
+    def __init__(
+        self, parent: Interpreter | None = None, *, effects: bool = True, advance: bool = True, locate: bool = False
+    ) -> None:
         self.parent = parent
         self.effects = effects
+        self.advance = advance
         self.locate = locate
         self.nodes: list[Node] = []
         self.inputs: list[Tensor] = []
@@ -161,7 +168,7 @@ class Tracer(Interpreter):
 
     def finish(self, outputs: Sequence[Tensor]) -> Graph:
         """The graph of what was recorded; seed states are advanced by the number of draws."""
-        if self.effects:
+        if self.effects and self.advance:
             with using(self):
                 for generator, count in self.draws.items():
                     generator.advance(count)

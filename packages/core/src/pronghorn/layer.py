@@ -27,6 +27,27 @@ _TRAINING: ContextVar[tuple[bool | None] | None] = ContextVar("training", defaul
 """Of the layer call that is running, None outside of any."""
 
 
+def _recorded(build: Callable[..., None]) -> Callable[..., None]:
+    """`build`, in the layer's name scope, on shapes as tuples, and noted."""
+    names = list(inspect.signature(build).parameters)[1:]
+
+    @functools.wraps(build)
+    def recorded(self: Any, *args: Any, **kwargs: Any) -> None:
+        if self._building:  # a subclass's build calls super().build()
+            return build(self, *args, **kwargs)
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        shapes = {name: map_shapes(lambda sizes: sizes, shape) for name, shape in given.items()}
+        self._building = True
+        try:
+            with self._scope(), interpreter.using(_EAGER):
+                build(self, **shapes)
+        finally:
+            self._building = False
+        self._note_built(shapes)
+
+    return recorded
+
+
 class Layer(Owner, Configurable, Operation):
     """Maps tensors to tensors, with variables that training may change.
 
@@ -105,6 +126,7 @@ class Layer(Owner, Configurable, Operation):
                 self._path = path
             yield
 
+    @_recorded
     def build(self, input_shape: Any) -> None:
         """Makes the variables for inputs of a shape whose unknown sizes, like the batch's, are None.
 
@@ -183,8 +205,7 @@ class Layer(Owner, Configurable, Operation):
         tracer = interpreter.current().tracer
         self._built_in_trace = False
         if tracer is not None and not tracer.effects and self._build_shapes is not None:
-            method = self.build if _overrides(self, "build") else Layer.build.__get__(self)
-            second = call.shapes_for(method)
+            second = call.shapes_for(self.build)
             self._build_shapes = {name: common_shapes(shape, second[name]) for name, shape in self._build_shapes.items()}
 
     def get_build_config(self) -> dict[str, Any] | None:
@@ -271,7 +292,8 @@ class Layer(Owner, Configurable, Operation):
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Shapes and dtypes of the outputs: by `compute_output_shape` where a subclass has it, else by tracing `call`."""
         if not _overrides(self, "compute_output_shape"):
-            return infer_by_tracing(self.call, args, kwargs)
+            with self._scope():
+                return infer_by_tracing(self.call, args, kwargs)
         call = Arguments(self.name, type(self).call, lambda x: x, args, kwargs)
         shapes = self.compute_output_shape(**call.shapes_for(self.compute_output_shape))
         return map_shapes(lambda shape: Spec(shape, self.compute_dtype), shapes)
@@ -385,36 +407,20 @@ class Layer(Owner, Configurable, Operation):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values."""
+        base = self._base_config()
+        return base | self._argument_config(*base, "activity_regularizer", "autocast", *_SAMPLE_SHAPE)
+
+    def _base_config(self) -> dict[str, Any]:
+        """What every layer has in its config."""
         from pronghorn.saving.registry import serialize_keras_object
 
         base = {"name": self.name, "trainable": self.trainable, "dtype": self._dtype_policy}
         if self.activity_regularizer is not None:
             base["activity_regularizer"] = self.activity_regularizer
-        leave_out = (*base, "activity_regularizer", "autocast", *_SAMPLE_SHAPE)
-        return {**serialize_keras_object(base), **self._argument_config(*leave_out)}
+        return serialize_keras_object(base)  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
-
-
-def _recorded(build: Callable[..., None]) -> Callable[..., None]:
-    """A subclass's `build`: in the layer's name scope, on shapes as tuples, and noted."""
-    names = list(inspect.signature(build).parameters)[1:]
-
-    @functools.wraps(build)
-    def recorded(self: Layer, *args: Any, **kwargs: Any) -> None:
-        if self._building:  # a subclass's build calls super().build()
-            return build(self, *args, **kwargs)
-        shapes = {name: map_shapes(lambda s: s, shape) for name, shape in {**dict(zip(names, args, strict=False)), **kwargs}.items()}
-        self._building = True
-        try:
-            with self._scope(), interpreter.using(_EAGER):
-                build(self, **shapes)
-        finally:
-            self._building = False
-        self._note_built(shapes)
-
-    return recorded
 
 
 def _overrides(layer: Layer, *methods: str) -> bool:

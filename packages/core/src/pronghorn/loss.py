@@ -28,17 +28,19 @@ class Loss(Configurable):
 
     Args:
         name: shown in listings; the class name in snake case by default.
-        reduction: "sum_over_batch_size" and "mean" divide the weighted sum by the number of values, not by the sum of
-            the weights; "mean_with_sample_weight" divides by the sum of the weights; "sum" does not divide; "none" and
-            None give the values as they are.
-        dtype: what targets, predictions and weights are cast to; floatx by default. A dtype policy stands for its
-            compute dtype.
+        reduction: "sum_over_batch_size" and "mean" divide the weighted sum by the number of values, not by
+            the sum of the weights; "mean_with_sample_weight" divides by the sum of the weights; "sum" does
+            not divide; "none" and None give the values as they are.
+        dtype: what targets, predictions and weights are cast to; floatx by default. A dtype policy stands for
+            its compute dtype.
     """
 
     omitted_defaults: ClassVar[dict[str, Any]] = {"dtype": None}
-    """Arguments that the config has only where they differ from these values, since Keras's files lack them."""
+    """Arguments that are in the config only where they differ from these values: Keras's files lack them."""
 
-    def __init__(self, name: str | None = None, reduction: Reduction = "sum_over_batch_size", dtype: Any = None) -> None:
+    def __init__(
+        self, name: str | None = None, reduction: Reduction = "sum_over_batch_size", dtype: Any = None
+    ) -> None:
         if reduction not in REDUCTIONS:
             raise ValueError(
                 f"{type(self).__name__}: unknown reduction {reduction!r}; expected one of {REDUCTIONS}"
@@ -88,8 +90,8 @@ class LossFunctionWrapper(Loss):
     """The loss that a function `(y_true, y_pred, **kwargs) -> values` computes.
 
     Args:
-        fn: the function; a target of one rank less or more than the predictions, and a last axis of size 1, is
-            squeezed or expanded before.
+        fn: the function; a target of one rank less or more than the predictions, and a last axis of size 1,
+            is squeezed or expanded before.
         reduction, name, dtype: as in `Loss`.
         kwargs: passed on to `fn`.
     """
@@ -154,14 +156,18 @@ def same_shape(y_true: Any, y_pred: Any, name: str, mend: str = "") -> tuple[Ten
     """
     y_pred = convert_to_tensor(y_pred)
     y_true, y_pred = squeeze_or_expand_to_same_rank(convert_to_tensor(y_true, dtype=y_pred.dtype), y_pred)
-    if y_true.ndim == y_pred.ndim and all(_fits(n, m) for n, m in zip(y_true.shape, y_pred.shape, strict=True)):
+    if y_true.ndim == y_pred.ndim and all(
+        _fits(n, m) for n, m in zip(y_true.shape, y_pred.shape, strict=True)
+    ):
         return y_true, y_pred
     if not mend:
         mend = f"reshape the targets to the predictions' shape {y_pred.shape}"
         if y_true.ndim == y_pred.ndim and y_true.shape[:-1] == y_pred.shape[:-1]:
-            mend = f"give the output layer {y_true.shape[-1]} unit(s), or the targets {y_pred.shape[-1]} column(s)"
+            units, columns = y_true.shape[-1], y_pred.shape[-1]
+            mend = f"give the output layer {units} unit(s), or the targets {columns} column(s)"
     raise ValueError(
-        f"{name}: the targets have shape {y_true.shape} and the predictions {y_pred.shape}, which must be equal; {mend}"
+        f"{name}: the targets have shape {y_true.shape} and the predictions {y_pred.shape}, which must be "
+        f"equal; {mend}"
     )
 
 
@@ -176,7 +182,7 @@ def _fits(n: int | None, m: int | None) -> bool:
 
 
 def align_weights(weights: Tensor, values: Tensor, what: str) -> Tensor:
-    """`weights` with the rank of `values`: its axes are the leading ones of the values, the others get size 1.
+    """`weights` with the rank of `values`: its axes are their leading ones, the others get size 1.
 
     Raises:
         ValueError: a size is neither 1 nor that of the values.
@@ -186,7 +192,8 @@ def align_weights(weights: Tensor, values: Tensor, what: str) -> Tensor:
     sizes = zip(weights.shape, values.shape, strict=False)
     if weights.ndim > values.ndim or not all(n == 1 or _fits(n, m) for n, m in sizes):
         raise ValueError(
-            f"{what} has shape {weights.shape}, which does not fit the values of shape {values.shape} that it weighs; "
+            f"{what} has shape {weights.shape}, which does not fit the values of shape {values.shape} that "
+            "it weighs; "
             f"give one weight per sample, shape {values.shape[:1]}, or one per value, shape {values.shape}"
         )
     missing = values.ndim - weights.ndim
@@ -194,7 +201,11 @@ def align_weights(weights: Tensor, values: Tensor, what: str) -> Tensor:
 
 
 def reduce_values(
-    values: Tensor, sample_weight: Any = None, mask: Any = None, reduction: Reduction = "sum_over_batch_size", name: str = "loss"
+    values: Tensor,
+    sample_weight: Any = None,
+    mask: Any = None,
+    reduction: Reduction = "sum_over_batch_size",
+    name: str = "loss",
 ) -> Tensor:
     """The reduction of `values`, weighted, over the entries that the mask leaves.
 

@@ -77,13 +77,19 @@ class Metric(Configurable):
         """
         initial = Zeros() if initializer == "zeros" else initializers.get(initializer)
         with name_scope(self.name.replace("/", ">")):
-            variable = Variable(initial, tuple(shape), dtype, trainable=False, aggregation=aggregation, name=name)
+            variable = Variable(
+                initial, tuple(shape), dtype, trainable=False, aggregation=aggregation, name=name
+            )
         if not any(variable is v for v in self._variables):
             self._variables.append(variable)
         return variable
 
     def add_weight(
-        self, shape: Sequence[int] = (), initializer: Any = "zeros", dtype: Any = None, name: str | None = None
+        self,
+        shape: Sequence[int] = (),
+        initializer: Any = "zeros",
+        dtype: Any = None,
+        name: str | None = None,
     ) -> Variable:
         """`add_variable`, by its older name."""
         return self.add_variable(shape, initializer, dtype=dtype, name=name)
@@ -92,7 +98,8 @@ class Metric(Configurable):
         if isinstance(value, (Variable, Metric)):
             if "_metrics" not in self.__dict__:
                 raise RuntimeError(
-                    f"{type(self).__name__}: attribute {name!r} is set before `super().__init__()`; call that first"
+                    f"{type(self).__name__}: attribute {name!r} is set before `super().__init__()`; call "
+                    "that first"
                 )
             tracked: list[Any] = self._variables if isinstance(value, Variable) else self._metrics
             if not any(value is known for known in tracked):
@@ -171,8 +178,12 @@ class MeanMetricWrapper(Mean):
         kwargs: passed on to `fn`.
     """
 
-    def __init__(self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
-        super().__init__(name=name or getattr(fn, "__name__", None) or auto_name(type(self).__name__), dtype=dtype)
+    def __init__(
+        self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any
+    ) -> None:
+        super().__init__(
+            name=name or getattr(fn, "__name__", None) or auto_name(type(self).__name__), dtype=dtype
+        )
         self.fn = fn
         self._kwargs = kwargs
         if isinstance(fn, Loss) or _is_own_loss(fn):
@@ -185,7 +196,6 @@ class MeanMetricWrapper(Mean):
         if mask is not None:
             sample_weight = masked_weights(sample_weight, mask, values, self.dtype, self.name)
         super().update_state(values, sample_weight)
-
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, the function as a config of its own."""
@@ -206,7 +216,9 @@ def masked_weights(sample_weight: Any, mask: Tensor, values: Tensor, dtype: str,
     kept = align_weights(convert_to_tensor(mask, dtype=dtype), values, f"{name}: the mask of the predictions")
     if sample_weight is None:
         return kept
-    return kept * align_weights(convert_to_tensor(sample_weight, dtype=dtype), values, f"{name}: sample_weight")
+    return kept * align_weights(
+        convert_to_tensor(sample_weight, dtype=dtype), values, f"{name}: sample_weight"
+    )
 
 
 def per_sample(

@@ -27,10 +27,9 @@ class LearningRateSchedule(Configurable):
         raise NotImplementedError(f"{type(self).__name__} has no `__call__(step)`")
 
 
-class OptimizerOptions(TypedDict, total=False):
-    """What every optimizer accepts besides its own hyperparameters; `Optimizer` explains them."""
+class OptimizerOptionsWithoutDecay(TypedDict, total=False):
+    """What every optimizer accepts besides weight decay and its own; `Optimizer` explains them."""
 
-    weight_decay: float | None
     clipnorm: float | None
     clipvalue: float | None
     global_clipnorm: float | None
@@ -40,6 +39,12 @@ class OptimizerOptions(TypedDict, total=False):
     loss_scale_factor: float | None
     gradient_accumulation_steps: int | None
     name: str | None
+
+
+class OptimizerOptions(OptimizerOptionsWithoutDecay, total=False):
+    """What every optimizer accepts besides its own; `Optimizer` explains them."""
+
+    weight_decay: float | None
 
 
 class Optimizer(Configurable):
@@ -57,9 +62,9 @@ class Optimizer(Configurable):
             variable.assign(variable + m)
     ```
 
-    A rule that is an elementwise expression of the variable, its slots, its gradient and scalars, the same for every
-    variable, runs as one launch over all variables. Scalars that need more than a product are computed once per step
-    by `once`.
+    A rule that is an elementwise expression of the variable, its slots, its gradient and scalars, the same
+    for every variable, runs as one launch over all variables. Scalars that need more than a product are
+    computed once per step by `once`.
 
     Args:
         learning_rate: a number, a `LearningRateSchedule`, or a function without arguments.
@@ -67,13 +72,18 @@ class Optimizer(Configurable):
         clipnorm: largest L2 norm of each gradient.
         clipvalue: largest absolute value of each element of the gradients.
         global_clipnorm: largest L2 norm of all gradients together.
-        use_ema: keeps an exponential moving average of the variables, which replaces them at the end of `fit`.
+        use_ema: keeps an exponential moving average of the variables, which replaces them at the end of
+            `fit`.
         ema_momentum: the average's share of its old value.
         ema_overwrite_frequency: replaces the variables by the average every so many steps as well.
-        loss_scale_factor: the loss is multiplied by it and the gradients divided, against underflow in float16.
+        loss_scale_factor: the loss is multiplied by it and the gradients divided, against underflow in
+            float16.
         gradient_accumulation_steps: updates once in so many steps, by the mean of their gradients.
         name: of the optimizer; its class name in snake case by default.
     """
+
+    mutations = 0
+    """How often a setting was changed: programs that traced the optimizer before are then traced again."""
 
     def __init__(
         self,
@@ -113,23 +123,31 @@ class Optimizer(Configurable):
         self._learning_rate: Any = learning_rate
         if not callable(learning_rate):
             number = _number(type(self).__name__, learning_rate)
-            self._learning_rate = self.add_variable((), lambda shape, dtype: np.array(number), name="learning_rate")
+            self._learning_rate = self.add_variable(
+                (), lambda shape, dtype: np.array(number), name="learning_rate"
+            )
 
     def _check_options(self) -> None:
         name = type(self).__name__
         clips = {key: getattr(self, key) for key in ("clipnorm", "clipvalue", "global_clipnorm")}
         if len(given := {key: value for key, value in clips.items() if value is not None}) > 1:
-            raise ValueError(f"{name}: only one of clipnorm, clipvalue and global_clipnorm can be set, got {given}")
+            raise ValueError(
+                f"{name}: only one of clipnorm, clipvalue and global_clipnorm can be set, got {given}"
+            )
         for key, value in given.items():
             if not value > 0:
-                raise ValueError(f"{name}: {key} must be above 0, got {value!r}; leave it out for no clipping")
+                raise ValueError(
+                    f"{name}: {key} must be above 0, got {value!r}; leave it out for no clipping"
+                )
         if not 0 <= self.ema_momentum <= 1:
             raise ValueError(f"{name}: ema_momentum must be from 0 to 1, got {self.ema_momentum!r}")
         counts = {"ema_overwrite_frequency": 1, "gradient_accumulation_steps": 2}
         for key, least in counts.items():
             value = getattr(self, key)
             if value is not None and (value != int(value) or value < least):
-                raise ValueError(f"{name}: {key} must be None or a whole number of at least {least}, got {value!r}")
+                raise ValueError(
+                    f"{name}: {key} must be None or a whole number of at least {least}, got {value!r}"
+                )
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -146,7 +164,7 @@ class Optimizer(Configurable):
 
     @property
     def variables(self) -> list[Variable]:
-        """The state in the order of Keras's files: iteration, learning rate (unless a schedule), then the slots."""
+        """The state in Keras's order: iteration, learning rate (unless a schedule), then the slots."""
         return list(self._variables)
 
     @property
@@ -165,7 +183,8 @@ class Optimizer(Configurable):
             self._variables = [v for v in self._variables if v is not self._learning_rate]
         elif not callable(value):
             raise TypeError(
-                f"{self.name}: the learning rate is the schedule {self._learning_rate!r} and cannot be set to {value!r}; "
+                f"{self.name}: the learning rate is the schedule {self._learning_rate!r} and cannot be set "
+                f"to {value!r}; "
                 f"create the optimizer with a number as `learning_rate` to set it later"
             )
         self._learning_rate = value
@@ -173,7 +192,9 @@ class Optimizer(Configurable):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if "_variables" not in self.__dict__ and name != "_variables":
-            raise RuntimeError(f"{type(self).__name__}: call `super().__init__()` before setting attribute {name!r}")
+            raise RuntimeError(
+                f"{type(self).__name__}: call `super().__init__()` before setting attribute {name!r}"
+            )
         if isinstance(value, Variable):
             self._track(value)
         elif not name.startswith("_") and name in self.__dict__:
@@ -204,10 +225,17 @@ class Optimizer(Configurable):
             name: its name below the optimizer's.
         """
         if layout is not None:
-            raise NotImplementedError(f"{self.name}: add_variable takes no `layout`; tensors are not distributed")
+            raise NotImplementedError(
+                f"{self.name}: add_variable takes no `layout`; tensors are not distributed"
+            )
         initial = Zeros() if initializer == "zeros" else initializers.get(initializer)
-        with name_scope(self.name), interpreter.using(interpreter.Eager()):  # also where the first step is being traced
-            variable = Variable(initial, tuple(shape), dtype, trainable=False, aggregation=aggregation, name=name)
+        with (
+            name_scope(self.name),
+            interpreter.using(interpreter.Eager()),
+        ):  # also where the first step is being traced
+            variable = Variable(
+                initial, tuple(shape), dtype, trainable=False, aggregation=aggregation, name=name
+            )
         self._track(variable)
         return variable
 
@@ -246,7 +274,9 @@ class Optimizer(Configurable):
     def build(self, variables: Sequence[Variable]) -> None:
         """Makes the state for `variables`; subclasses add their slots after calling this."""
         if any(v.overwrite_with_gradient for v in variables):
-            raise NotImplementedError(f"{self.name}: variables that are overwritten with their gradient are not supported")
+            raise NotImplementedError(
+                f"{self.name}: variables that are overwritten with their gradient are not supported"
+            )
         self._trainable_variables = list(variables)
         self._index = {v: i for i, v in enumerate(variables)}
         if self.use_ema:
@@ -259,7 +289,8 @@ class Optimizer(Configurable):
         """The position of a variable among those that the optimizer was built with."""
         if variable not in self._index:
             raise ValueError(
-                f"{self.name}: unknown variable {variable.path!r}; an optimizer updates only the variables it was built "
+                f"{self.name}: unknown variable {variable.path!r}; an optimizer updates only the variables "
+                "it was built "
                 f"with, create a new one for other variables"
             )
         return self._index[variable]
@@ -267,13 +298,15 @@ class Optimizer(Configurable):
     def exclude_from_weight_decay(
         self, var_list: Iterable[Variable] | None = None, var_names: Iterable[str] | None = None
     ) -> None:
-        """Leaves variables without weight decay: those listed, and those in whose name one of `var_names` occurs.
+        """Spares variables weight decay: those listed, and those with one of `var_names` in their name.
 
         Raises:
             ValueError: the optimizer is built already.
         """
         if self.built:
-            raise ValueError(f"{self.name}: exclude_from_weight_decay must be called before the optimizer is built")
+            raise ValueError(
+                f"{self.name}: exclude_from_weight_decay must be called before the optimizer is built"
+            )
         names = sorted(set(var_names or ()))
         self._undecayed = (frozenset(var_list or ()), re.compile("|".join(names)) if names else None)
 
@@ -281,7 +314,9 @@ class Optimizer(Configurable):
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
         """Updates one variable and its slots; `gradient` and `learning_rate` have its dtype."""
-        raise NotImplementedError(f"{type(self).__name__} has no `update_step(gradient, variable, learning_rate)`")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no `update_step(gradient, variable, learning_rate)`"
+        )
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
         """Updates each variable by its gradient; None leaves one as it is. Returns the number of steps."""
@@ -294,25 +329,28 @@ class Optimizer(Configurable):
 
         Args:
             grads: one gradient per variable, None where there is none.
-            trainable_variables: the variables, by default those the optimizer was built with. The first call builds
-                the state.
+            trainable_variables: the variables, by default those the optimizer was built with. The first call
+                builds the state.
 
         Raises:
-            ValueError: no gradient at all, another number of gradients than variables, or an unknown variable.
+            ValueError: no gradient at all, another number of gradients than variables, or an unknown
+                variable.
         """
         grads = list(grads)
         if not grads:
             return
         variables = self._targets(grads, trainable_variables)
         if all(g is None for g in grads):
-            raise ValueError(f"{self.name}: there is no gradient for any variable; the loss depends on none of them")
+            raise ValueError(
+                f"{self.name}: there is no gradient for any variable; the loss depends on none of them"
+            )
         warn_unused(variables, grads)
         present = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
         grads = [ops.cast(g, v.dtype) for g, v in present]
         variables = [v for _, v in present]
         tracer = interpreter.current().tracer
         if tracer is not None:
-            tracer.touched[self] = self.__dict__.get("mutations", 0)
+            tracer.touched[self] = self.mutations
         token = LAYER.set(self.name)
         try:
             if self.loss_scale_factor is not None:
@@ -333,7 +371,9 @@ class Optimizer(Configurable):
     def _targets(self, grads: Sequence[Any], variables: Sequence[Variable] | None) -> list[Variable]:
         if variables is None:
             if not self.built:
-                raise ValueError(f"{self.name}: apply(grads) without variables needs a built optimizer; call build first")
+                raise ValueError(
+                    f"{self.name}: apply(grads) without variables needs a built optimizer; call build first"
+                )
             variables = self._trainable_variables
         if len(grads) != len(variables):
             raise ValueError(f"{self.name}: got {len(grads)} gradients for {len(variables)} variables")
@@ -440,9 +480,13 @@ class Optimizer(Configurable):
             ValueError: the optimizer is not built, or the number or a shape differs.
         """
         if not self.built:
-            raise ValueError(f"{self.name}: set_weights needs a built optimizer; call build(trainable_variables) first")
+            raise ValueError(
+                f"{self.name}: set_weights needs a built optimizer; call build(trainable_variables) first"
+            )
         if len(weights) != len(self._variables):
-            raise ValueError(f"{self.name}: set_weights got {len(weights)} values for {len(self._variables)} variables")
+            raise ValueError(
+                f"{self.name}: set_weights got {len(weights)} values for {len(self._variables)} variables"
+            )
         for variable, value in zip(self._variables, weights, strict=True):
             variable.assign(value)
 
@@ -452,10 +496,11 @@ class Optimizer(Configurable):
             store[str(i)] = variable.numpy()
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
-        """Reads what `save_own_variables` wrote; warns and leaves the state alone where the number differs."""
+        """Reads what `save_own_variables` wrote; warns and does nothing where the number differs."""
         if len(store.keys()) != len(self._variables):
             warnings.warn(
-                f"the state of optimizer {self.name!r} is not loaded: the file has {len(store.keys())} variables and the "
+                f"the state of optimizer {self.name!r} is not loaded: the file has {len(store.keys())} "
+                "variables and the "
                 f"optimizer {len(self._variables)}{'' if self.built else ', since it is not built yet'}",
                 stacklevel=2,
             )
@@ -464,7 +509,7 @@ class Optimizer(Configurable):
             variable.assign(np.asarray(store[str(i)]))
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments: those of every optimizer in Keras's order, then the optimizer's own."""
+        """The constructor's arguments: those of every optimizer in Keras's order, then its own."""
         from pronghorn.saving.registry import serialize_keras_object
 
         own, rate = self._argument_config("learning_rate"), self._learning_rate
@@ -476,13 +521,14 @@ class Optimizer(Configurable):
         return shared | {key: value for key, value in own.items() if key not in shared}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
         """The optimizer that a config describes, without state."""
         from pronghorn.saving.registry import deserialize_keras_object
 
         rate = config.get("learning_rate")
         if isinstance(rate, Mapping):
-            config = config | {"learning_rate": deserialize_keras_object(rate, custom_objects=custom_objects)}
+            schedule = deserialize_keras_object(rate, custom_objects=custom_objects)
+            config = {**config, "learning_rate": schedule}
         return cls(**config)
 
 
@@ -513,7 +559,8 @@ def _number(name: str, learning_rate: Any) -> float:
         return float(learning_rate)
     except TypeError:
         raise ValueError(
-            f"{name}: argument `learning_rate` must be a number, a LearningRateSchedule or a function without "
+            f"{name}: argument `learning_rate` must be a number, a LearningRateSchedule or a function "
+            "without "
             f"arguments, got {learning_rate!r}"
         ) from None
 
@@ -521,15 +568,17 @@ def _number(name: str, learning_rate: Any) -> float:
 def _shrink(square: Tensor, largest: float) -> Tensor:
     """The factor that makes a norm, given its square, at most `largest`; NaN where the norm is not finite."""
     norm = ops.sqrt(square)
-    return largest / ops.maximum(norm, largest) + (norm - norm)
+    return largest / ops.maximum(norm, largest) + (norm - norm)  # type: ignore[no-any-return]
 
 
 def _show_options(constructor: Any) -> None:
-    """Lets `inspect.signature` and help name the arguments that a constructor takes as `**options: Unpack[…]`."""
+    """Lets `inspect.signature` and help name the arguments behind a constructor's `**options: Unpack[…]`."""
     if constructor is None or "OptimizerOptions" not in str(constructor.__annotations__.get("options")):
         return
     signature = inspect.signature(constructor)
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     shared = list(inspect.signature(Optimizer.__init__).parameters.values())[2:]
     names = {p.name for p in own}
-    constructor.__signature__ = signature.replace(parameters=[*own, *(p for p in shared if p.name not in names)])
+    constructor.__signature__ = signature.replace(
+        parameters=[*own, *(p for p in shared if p.name not in names)]
+    )

@@ -8,4 +8,5 @@ from pronghorn.plugins import hookimpl
 @hookimpl
 def pronghorn_initializers() -> dict[str, str]:
     """Name -> "module:attribute"."""
-    return {name: f"pronghorn.initializer:{name}" for name in ("GlorotUniform", "Ones", "Zeros")}
+    names = {"glorot_uniform": "GlorotUniform", "ones": "Ones", "zeros": "Zeros"}
+    return {key: f"pronghorn.initializer:{name}" for alias, name in names.items() for key in (alias, name)}

@@ -90,7 +90,7 @@ class Program:
 
     Args:
         function: what to trace. Effects on variables are kept; effects on Python objects happen only while tracing.
-        advance: False keeps seed states (and all other assignments) from being written back.
+        advance: False leaves seed states as they are, so that the next call draws the same numbers.
         verify: traces a second time at the second call and raises where the two differ (Python state that would freeze).
     """
 
@@ -137,7 +137,7 @@ class Program:
 
     def trace(self, args: tuple[Any, ...], kwargs: dict[str, Any], locate: bool = False) -> tuple[Graph, Any, Tracer]:
         """The graph of the function on these arguments, the structure of its result, and the tracer."""
-        tracer = Tracer(effects=self.advance, locate=locate)
+        tracer = Tracer(advance=self.advance, locate=locate)
 
         def symbol(leaf: Any) -> Any:
             if isinstance(leaf, Rows):

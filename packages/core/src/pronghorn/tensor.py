@@ -29,7 +29,26 @@ _SYMBOLIC_USE = (
 )
 
 
-class Tensor:
+if TYPE_CHECKING:
+
+    class _Operators:
+        """Python's operators, which `_install_operators` makes: declared for type checkers only."""
+
+        def _unary(self) -> Tensor: ...
+        def _binary(self, other: Any) -> Tensor: ...
+
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _binary
+        __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = _binary
+        __matmul__ = __rmatmul__ = __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = _binary
+        __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = _binary
+        __eq__ = __ne__ = _binary  # type: ignore[assignment]
+        __neg__ = __abs__ = __invert__ = _unary
+
+else:
+    _Operators = object
+
+
+class Tensor(_Operators):
     """An immutable array on a device, or a symbol for one.
 
     Concrete: `buffer` holds the value. Symbolic: `scope` is the trace (or the model graph) it belongs to and `node` what
@@ -194,18 +213,17 @@ def _install_operators(cls: type) -> None:
     for slot, name in _BINARY.items():
         setattr(cls, f"__{slot}__", _binary(name))
         setattr(cls, f"__r{slot}__", _reflected(name))
-    for slot, name in _COMPARE.items():
+    for slot, name in {**_COMPARE, "getitem": "get_item"}.items():
         setattr(cls, f"__{slot}__", _binary(name))
     for slot, name in _UNARY.items():
         setattr(cls, f"__{slot}__", lambda self, name=name: getattr(_ops(), name)(self))
-    cls.__getitem__ = lambda self, key: _ops().get_item(self, key)  # type: ignore[attr-defined]
     cls.__hash__ = object.__hash__  # type: ignore[assignment]
 
 
 _install_operators(Tensor)
 
 
-class Variable:
+class Variable(_Operators):
     """A named array that training may change.
 
     The value lives in one buffer whose address never changes; programs update it in place. Reading gives a `Tensor` of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 
@@ -26,6 +27,18 @@ class CpuAccelerator(Accelerator):
         if config.trace_nans():
             return ReferenceExecutable(simplify(graph), check=True)
         return CpuExecutable(graph)
+
+    def each_thread_count(self) -> Iterator[int]:
+        from pronghorn_cpu.runner import default_pool
+
+        pool = default_pool()
+        before = pool.threads
+        try:
+            for count in (1, 2, 4):
+                pool.resize(count)
+                yield count
+        finally:
+            pool.resize(before)
 
     def peak_flops(self) -> float:
         return _peak_flops()

@@ -147,7 +147,7 @@ def _compile(cold: dict[str, str]) -> None:
 
 def _helpers_pay(count: int) -> bool:
     """Helpers take a while to start, of which this process saves half if it need not import Numba itself."""
-    return bool(sys.executable) and thread_count() > 1 and count >= (16 if "numba" in sys.modules else 6)
+    return bool(sys.executable) and thread_count() > 1 and count >= (16 if "numba" in sys.modules else 8)
 
 
 def _compile_by_helpers(sources: list[str], keep: Callable[[str, bytes], None]) -> None:
@@ -204,7 +204,7 @@ class Helper:
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """A function to call after each of ``total`` kernels; shows how far it is once half a second has passed."""
+    """A function to call after each of ``total`` kernels; shows how far it is once that takes long."""
     started = time.monotonic()
     done = shown = 0
     stream = None if os.environ.get("PRONGHORN_QUIET") == "1" else sys.stderr

@@ -154,7 +154,8 @@ FLOAT64: Constants = {
     "ASIN": (
         0.16666666666666669, 0.07499999999998425, 0.04464285714637338, 0.030381944137085216,
         0.022372173002005596, 0.017352391265909227, 0.013971235301124539, 0.011478952690257387,
-        0.010324318288744113, 0.005450878187720551, 0.017419357964884856, -0.014881409392818063, 0.02877844261259304,
+        0.010324318288744113, 0.005450878187720551, 0.017419357964884856, -0.014881409392818063,
+        0.02877844261259304,
     ),
     "TWO_THIRDS": 0.6666666666666666,
     "TWO_THIRDS_LOW": 3.700743415417188e-17,
@@ -179,8 +180,7 @@ def _define(signature: str, source: str) -> None:
     PROGRAMS[name] = Program(tuple(p.strip() for p in parameters.split(",")), tuple(statements), constants)
 
 
-# ------------------------------------------------------------------------------------------------
-# exponentials
+# -------------------------------------------------------------------------------- exponentials
 
 _define("scale(x, shifted)", """
     # x * 2^n for n = shifted - MAGIC, in two steps so that overflow and subnormals round once
@@ -225,7 +225,8 @@ _define("expm1(x)", """
     r = fma(n, -LN2_LOW, fma(n, -LN2_HIGH, c))
     p = fma(r * r, poly(r, EXP), r)
     half = real((bits(shifted) - bits(MAGIC) + (BIAS - 1)) << MANTISSA)
-    result = p if n == 0 else 2.0 * fma(half, p, half - 0.5)
+    near = x if x == 0.0 else p
+    result = near if n == 0 else 2.0 * fma(half, p, half - 0.5)
 """)  # fmt: skip
 
 _define("tanh(x)", """
@@ -289,7 +290,8 @@ _define("asinh(x)", """
 
 _define("acosh(x)", """
     t = x - 1.0
-    result = log(x) + LN2 if x > LARGE else log1p(t + sqrt(fma(t, t, 2.0 * t)))
+    near = NAN if x < 1.0 else log1p(t + sqrt(fma(t, t, 2.0 * t)))
+    result = log(x) + LN2 if x > LARGE else near
 """)  # fmt: skip
 
 _define("atanh(x)", """
@@ -351,8 +353,7 @@ _define("pow_float64(x, y)", """
     result = pow_signed(x, y, pow_finite(abs(x), y))
 """)  # fmt: skip
 
-# ------------------------------------------------------------------------------------------------ error
-# function
+# -------------------------------------------------------------------------------- error function
 
 _define("erf(x)", """
     a = abs(x)
@@ -362,8 +363,7 @@ _define("erf(x)", """
     result = near if a < 1.0 else copysign(far, x)
 """)  # fmt: skip
 
-# ------------------------------------------------------------------------------------------------
-# trigonometry
+# -------------------------------------------------------------------------------- trigonometry
 
 _define("turns(x)", """
     # the nearest multiple of pi/2, in the low bits
@@ -432,13 +432,12 @@ _define("atan(x)", """
 """)  # fmt: skip
 
 _define("atan2(y, x)", """
-    # halving both keeps their sum finite; equal infinities and zeros stand for equal and for none
-    both = abs(x) == INFINITY and abs(y) == INFINITY
-    a = 1.0 if both else 0.5 * abs(y)
-    b = 1.0 if both else 0.5 * abs(x)
-    b = 1.0 if x == 0.0 and y == 0.0 else b
-    a = 0.0 if abs(x) == INFINITY and not both else a
-    b = 1.0 if abs(x) == INFINITY else b
+    # quarters keep the sum finite; an infinity makes the other one nothing unless it is infinite, too
+    part = 0.25 if abs(x) > 1.0 or abs(y) > 1.0 else 1.0
+    high = abs(y) == INFINITY
+    wide = abs(x) == INFINITY
+    a = 1.0 if high else (0.0 if wide else part * abs(y))
+    b = 1.0 if wide or (x == 0.0 and y == 0.0) else (0.0 if high else part * abs(x))
     first = atan_ratio(a, b)
     turn = copysign(1.0, x) < 0.0
     value = copysign(PI_1 - (first - PI_2) if turn else first, y)

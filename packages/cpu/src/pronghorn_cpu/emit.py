@@ -92,8 +92,7 @@ class Emitter:
         self.builder = builder
         self.width = width
 
-    # ------------------------------------------------------------------------------------------ types and
-    # constants
+    # -------------------------------------------------------------------------------- types and constants
 
     def vector(self, scalar: ir.Type) -> ir.Type:
         """The type of `width` such scalars."""
@@ -689,8 +688,7 @@ class _Expression:
         )  # fmt: skip
 
 
-# ------------------------------------------------------------------------------------------------ entry
-# points
+# -------------------------------------------------------------------------------- entry points
 
 
 @functools.lru_cache(maxsize=1024)

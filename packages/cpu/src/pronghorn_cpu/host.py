@@ -1,4 +1,4 @@
-"""What the processor at hand offers to generated kernels: the width of its vectors, and fused multiply-add."""
+"""What the processor at hand offers to generated kernels: its vector registers, and fused multiply-add."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ def float32_lanes() -> int:
     forced = os.environ.get("PRONGHORN_VECTOR_WIDTH")
     if forced is not None:
         if forced not in ("16", "8", "4"):
-            raise ValueError(
-                f"PRONGHORN_VECTOR_WIDTH is {forced!r}; set it to 16, 8 or 4 (float32 lanes), or unset it."
-            )
+            raise ValueError(f"PRONGHORN_VECTOR_WIDTH is {forced!r}; set it to 16, 8 or 4 (float32 lanes).")
         return int(forced)
     if "avx512f" in _features():
         return 16
@@ -49,6 +47,6 @@ def vector_registers() -> int:
 
 @functools.cache
 def has_fma() -> bool:
-    """Whether a multiply-add is one instruction with one rounding; without it, kernels round twice (and their bits differ)."""
+    """Whether a multiply-add is one instruction, rounded once; kernels round twice (other bits) if not."""
     x86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
     return not x86 or "fma" in _features()

@@ -75,6 +75,15 @@ set_slot_f64 = _intrinsic(
 )
 """``set_slot_f64(p, i, value)``: writes the bits of a float64 into slot ``i``."""
 
+flag = _intrinsic(
+    "flag",
+    types.boolean(types.int64),
+    lambda context, builder, a: builder.icmp_unsigned(
+        "!=", builder.load(_pointer(builder, a[0], ir.IntType(8))), ir.Constant(ir.IntType(8), 0)
+    ),
+)
+"""``flag(address) -> bool``: the bool (one byte) at ``address``."""
+
 
 # Raw memory as an array.
 

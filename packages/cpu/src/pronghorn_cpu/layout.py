@@ -47,9 +47,10 @@ ARRIVED = 24  #  arrivals at barriers since the workers started
 WAITERS = 25  #  threads to be woken when all have arrived
 SLEEPERS = 32  # workers to be woken for the next run
 
-CLOCK = 40  #    a line of scratch for each thread's clock
+SCRATCH = 40  #  a line for each thread: its clock in two words, then
+TRUST = 2  #     whether it expects spinning at a barrier to be of use: not if negative
 
 
 def words(threads: int) -> int:
     """The size of the control block for so many threads."""
-    return CLOCK + 8 * threads
+    return SCRATCH + 8 * threads

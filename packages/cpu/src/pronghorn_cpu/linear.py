@@ -1,19 +1,20 @@
-"""Plans of matrix products: which kernels to launch, with which argument blocks, for given shapes and strides.
+"""Plans of matrix products: which kernels to launch, with which argument blocks, for shapes and strides.
 
-Sources depend on the dtype (and the machine's vector width) alone, sizes and strides are arguments: a new shape compiles
-nothing. How the work is cut depends on shapes alone, and how the sums are cut on constants that are the same everywhere.
+Sources depend on the dtype (and the machine's vector width) alone, sizes and strides are arguments: a new
+shape compiles nothing. How the work is cut depends on shapes alone, and how the sums are cut on constants
+that are the same everywhere.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product as combinations
 
 from pronghorn.body import Body
-
 from pronghorn_cpu import host
+from pronghorn_cpu.emit import element
 from pronghorn_cpu.launch import Callee, Launch, Pointer, Scratch, Slot, kernel_source
 from pronghorn_cpu.matmul_kernels import (
     DEPTH_BLOCK,
@@ -27,24 +28,22 @@ from pronghorn_cpu.matmul_kernels import (
 )
 from pronghorn_cpu.threads import thread_count
 
-_WORK_ROWS = 16
-_WORK_COLUMNS = 64
-"""The smallest piece of a result that is a thread's: enough pieces for many threads of a small layer."""
+_WORK_ROWS, _WORK_COLUMNS = 16, 64
+"""The smallest piece of a result that is a thread's: a small layer still has pieces for many threads."""
 
 _WIDEST_WORK = 256
 _MANY_PIECES = 64
-
-_PARALLEL_PRODUCTS = 1 << 16
-"""Multiply-adds from which a second thread pays for the barrier (some microseconds' work of one)."""
+"""Pieces grow until there are no more than so many."""
 
 _PART_DEPTH = 1024
 _MOST_PARTS = 16
-"""A long sum of which there are few is cut into at most this many parts of at least that depth."""
+"""Long sums, if few, are cut into at most so many parts, each at least that deep (part of the bits)."""
 
-_ITEMSIZE = {
-    "bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "float16": 2, "bfloat16": 2, "int32": 4, "uint32": 4,
-    "float32": 4, "int64": 8, "uint64": 8, "float64": 8,
-}  # fmt: skip
+_PARALLEL_PRODUCTS = 1 << 16
+"""Multiply-adds from which a second thread pays for the barrier: a microsecond's work."""
+
+_COMBINED = 4096
+"""Elements that a thread sums over all parts at a time: they stay in the first-level cache."""
 
 
 @dataclass(frozen=True)
@@ -62,27 +61,26 @@ class View:
     def broadcast(self, shape: Sequence[int]) -> View | None:
         """This array as one of `shape`, as NumPy broadcasts; None if it cannot be."""
         missing = len(shape) - len(self.shape)
-        if missing < 0 or any(
-            have not in (1, want) for have, want in zip(self.shape, shape[missing:], strict=True)
-        ):
+        if missing < 0:
             return None
-        strides = (
-            stride if size == want else 0
-            for size, stride, want in zip(self.shape, self.strides, shape[missing:], strict=True)
-        )
-        return View(tuple(shape), (0,) * missing + tuple(strides))
+        strides = [0] * missing
+        for size, stride, wanted in zip(self.shape, self.strides, shape[missing:], strict=True):
+            if size not in (1, wanted):
+                return None
+            strides.append(stride if size == wanted else 0)
+        return View(tuple(shape), tuple(strides))
 
 
 @dataclass(frozen=True)
 class Epilogue:
-    """An elementwise program for each element of the product, which is its first input; the `inputs` are the others."""
+    """An elementwise program over the product, which is its first input; `inputs` are the others."""
 
     body: Body
     inputs: tuple[View, ...] = ()
 
 
 def fusable(view: View, shape: Sequence[int]) -> bool:
-    """Whether an epilogue can read `view` along with a product of `shape`: it broadcasts, and its rows are dense."""
+    """Whether an epilogue of a product of `shape` can read `view`: it broadcasts, and its rows are dense."""
     whole = view.broadcast(shape)
     return whole is not None and whole.strides[-1] in (0, 1)
 
@@ -115,17 +113,34 @@ def _registers(dtype: str) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class _Layout:
-    """One operand of a batch of products over (outer, inner, row, column), its strides in elements."""
+    """An operand of a batch of products: where it is, and its strides in elements over (..., row, column)."""
 
     slot: Pointer | Scratch
     itemsize: int
-    strides: tuple[int, int, int, int]
+    strides: tuple[int, ...]
 
     def bytes(self, axis: int) -> int:
+        """The stride along `axis` in bytes."""
         return self.strides[axis] * self.itemsize
 
-    def shifted(self, offset: int) -> _Layout:
+    def moved(self, offset: int) -> _Layout:
+        """The same, `offset` bytes further."""
         return replace(self, slot=replace(self.slot, offset=self.slot.offset + offset))
+
+    def at(self, index: Sequence[int]) -> _Layout:
+        """What lies at `index` in the leading dimensions."""
+        leading = self.strides[: len(index)]
+        elements = sum(i * stride for i, stride in zip(index, leading, strict=True))
+        return replace(self.moved(elements * self.itemsize), strides=self.strides[len(index) :])
+
+    def turned(self) -> _Layout:
+        """The transposed matrices."""
+        *batch, row, column = self.strides
+        return replace(self, strides=(*batch, column, row))
+
+
+_OUTER, _INNER, _ROW, _COLUMN = range(4)
+"""The dimensions of the operands in `_Products`."""
 
 
 @dataclass(frozen=True)
@@ -151,14 +166,14 @@ def plan_matmul(
 ) -> tuple[Launch, ...]:
     """The launches that compute ``A @ B`` for A of (..., M, K) and B of (..., K, N), of any strides.
 
-    Their operands are A, B, the epilogue's further inputs, then the outputs: dense arrays of (..., M, N), one per output of
-    the epilogue's body, or the product alone. The product is built up in the first output of `dtype`; that one must share
-    memory with no input, the others with neither A nor B.
+    Their operands are A, B, the epilogue's further inputs, then the outputs: dense arrays of (..., M, N),
+    one per output of the epilogue's body, or the product alone. The product is built up in the first output
+    of `dtype`; that one must share memory with no input, the others with neither A nor B.
 
     Args:
         dtype: of A, B and the product, float32 or float64.
         epilogue: applied to each piece of the product while it is in cache. Its inputs must be `fusable`.
-        threads: for how many threads to provide scratch memory, by default `thread_count()`. More of them do not help.
+        threads: for how many threads to provide scratch memory, by default `thread_count()`; more would idle.
 
     Raises:
         ValueError: the shapes do not multiply or broadcast, or an epilogue's input is not fusable.
@@ -179,18 +194,16 @@ def plan_matmul(
 
 
 def _result_shape(a: View, b: View) -> tuple[int, ...]:
+    came = f"matmul got operands of shapes {a.shape} and {b.shape}"
     if min(len(a.shape), len(b.shape)) < 2 or a.shape[-1] != b.shape[-2]:
         raise ValueError(
-            f"matmul got operands of shapes {a.shape} and {b.shape}; expected (..., M, K) and (..., K, N) with one K."
+            f"{came}; expected (..., M, K) and (..., K, N) with one K; transpose or reshape them."
         )
     batch: list[int] = []
-    for k in range(max(len(a.shape), len(b.shape)), 2, -1):
-        sizes = {view.shape[-k] for view in (a, b) if len(view.shape) >= k} - {1}
-        if len(sizes) > 1:
-            raise ValueError(
-                f"matmul got operands of shapes {a.shape} and {b.shape}; their batch dimensions must be equal or 1."
-            )
-        batch.append(sizes.pop() if sizes else 1)
+    for left, right in itertools.zip_longest(a.shape[-3::-1], b.shape[-3::-1], fillvalue=1):
+        if 1 not in (left, right) and left != right:
+            raise ValueError(f"{came}; expected batch dimensions that are equal or 1; reshape or repeat one.")
+        batch.insert(0, right if left == 1 else left)
     return *batch, a.shape[-2], b.shape[-1]
 
 
@@ -202,169 +215,139 @@ def _batches(
     depth = a.shape[-1]
     left, right = a.broadcast((*batch, rows, depth)), b.broadcast((*batch, depth, columns))
     assert left is not None and right is not None
-    dense = View.dense(shape)
     body = epilogue.body if epilogue else None
-    further = [
+    inputs = [
         _operand_view(view, shape, k) for k, view in enumerate(epilogue.inputs if epilogue else (), start=1)
     ]
-    if body and len(body.inputs) != 1 + len(further):
+    if body and len(body.inputs) != 1 + len(inputs):
         raise ValueError(
-            f"the epilogue's body has {len(body.inputs)} inputs; got {len(further)} views beside the product."
+            f"matmul got an epilogue with {len(inputs)} inputs beside the product; expected "
+            f"{len(body.inputs) - 1}, one for each further input of its body."
         )
     outputs = [body.dtype(output) for output in body.outputs] if body else [dtype]
-    first_output = 2 + len(further)
-    home: Pointer | Scratch = Pointer(first_output + outputs.index(dtype)) if dtype in outputs else Scratch()
+    first = 2 + len(inputs)
+    home: Pointer | Scratch = Pointer(first + outputs.index(dtype)) if dtype in outputs else Scratch()
 
     # The row is one more dimension that may merge with the batch: B has stride 0 along it.
-    views = [(*left.strides[:-2], left.strides[-2]), (*right.strides[:-2], 0), dense.strides[:-1]]
-    views += [view.strides[:-1] for view in further]
-    sizes, merged = _merge((*batch, rows), views)
-    while len(sizes) < 3:
-        sizes, merged = (1, *sizes), [(0, *strides) for strides in merged]
+    views = [left.strides[:-1], (*right.strides[:-2], 0), View.dense(shape).strides[:-1]]
+    views += [view.strides[:-1] for view in inputs]
+    sizes, (a_strides, b_strides, c_strides, *further) = _merge((*batch, rows), views)
     *loops, outer, inner, rows = sizes
 
     size = host.ITEMSIZE[dtype]
-    a_layout = _Layout(Pointer(0), size, (*_three(merged[0]), left.strides[-1]))
-    b_outer, b_inner, _ = _three(merged[1])
-    b_layout = _Layout(Pointer(1), size, (b_outer, b_inner, right.strides[-2], right.strides[-1]))
-    c_layout = _Layout(home, size, (*_three(merged[2]), 1))
-    operands = []
-    if body:
-        operands.append(c_layout)
-        for k, (view, strides) in enumerate(zip(further, merged[3:], strict=True)):
-            itemsize = _ITEMSIZE[body.inputs[1 + k]]
-            operands.append(_Layout(Pointer(2 + k), itemsize, (*_three(strides), view.strides[-1])))
-        for k, output in enumerate(outputs):
-            operands.append(_Layout(Pointer(first_output + k), _ITEMSIZE[output], c_layout.strides))
-    whole = _Products(
-        dtype, outer, inner, rows, columns, depth, a_layout, b_layout, c_layout, body, tuple(operands)
-    )
-    if not loops:
-        return [whole]
-    # More dimensions than the kernel loops over: one launch for each of their indices.
-    leading = [
-        merged[0],
-        merged[1],
-        merged[2],
-        *([merged[2], *merged[3:], *[merged[2]] * len(outputs)] if body else []),
+    layouts = [
+        _Layout(Pointer(0), size, (*a_strides, left.strides[-1])),
+        _Layout(Pointer(1), size, (*b_strides[:-1], *right.strides[-2:])),
+        _Layout(home, size, (*c_strides, 1)),
     ]
-    result = []
-    for index in combinations(*map(range, loops)):
-        shifted = [
-            layout.shifted(sum(i * s for i, s in zip(index, strides, strict=False)) * layout.itemsize)
-            for layout, strides in zip((a_layout, b_layout, c_layout, *operands), leading, strict=True)
-        ]
-        result.append(replace(whole, a=shifted[0], b=shifted[1], c=shifted[2], operands=tuple(shifted[3:])))
-    return result
-
-
-def _three(strides: Sequence[int]) -> tuple[int, int, int]:
-    outer, inner, row = strides[-3:]
-    return outer, inner, row
+    if body:
+        layouts.append(layouts[2])
+        for k, (view, strides) in enumerate(zip(inputs, further, strict=True)):
+            itemsize = element(body.inputs[1 + k]).size
+            layouts.append(_Layout(Pointer(2 + k), itemsize, (*strides, view.strides[-1])))
+        for k, output in enumerate(outputs):
+            layouts.append(_Layout(Pointer(first + k), element(output).size, (*c_strides, 1)))
+    batches = []
+    for index in itertools.product(*map(range, loops)):  # what the kernel has no loops for
+        x, y, z, *operands = (layout.at(index) for layout in layouts)
+        batches.append(_Products(dtype, outer, inner, rows, columns, depth, x, y, z, body, tuple(operands)))
+    return batches
 
 
 def _operand_view(view: View, shape: tuple[int, ...], number: int) -> View:
     whole = view.broadcast(shape)
     if whole is None or whole.strides[-1] not in (0, 1):
         raise ValueError(
-            f"the epilogue's input {number} has shape {view.shape} and strides {view.strides}; expected one that broadcasts "
-            f"to {shape} with stride 0 or 1 along the last dimension; copy it first."
+            f"matmul got an epilogue whose input {number} has shape {view.shape} and strides {view.strides}; "
+            f"expected one that broadcasts to {shape} with stride 0 or 1 along the last dimension; copy it."
         )
     return whole
 
 
-def _merge(
-    sizes: Sequence[int], views: Sequence[Sequence[int]]
-) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
-    """Joins neighbouring dimensions that every view can walk as one, and drops those of size 1.
+def _merge(sizes: Sequence[int], views: Sequence[Sequence[int]]) -> tuple[list[int], list[tuple[int, ...]]]:
+    """Joins neighbouring dimensions that every view can walk as one, drops those of size 1; leaves 3 or more.
 
     The last dimension is that of the rows; views[1], that of B, has stride 0 along it.
     """
-    kept = [
-        (size, [view[k] for view in views])
-        for k, size in enumerate(sizes)
-        if size != 1 or k == len(sizes) - 1
-    ]
+    last = len(sizes) - 1
+    kept = [(size, [view[k] for view in views]) for k, size in enumerate(sizes) if size != 1 or k == last]
     joined = kept[:1]
     for size, strides in kept[1:]:
         before, outer = joined[-1]
-        if size == 1:  # one row: a batch of them that meets the same B is a matrix
-            if outer[1] != 0:
-                joined.append((size, strides))
-        elif all(x == y * size for x, y in zip(outer, strides, strict=True)):
+        if size == 1 and outer[1] == 0:
+            continue  # products of one row that meet the same B are the rows of a matrix
+        if size != 1 and all(x == y * size for x, y in zip(outer, strides, strict=True)):
             joined[-1] = before * size, strides
         else:
             joined.append((size, strides))
-    return tuple(size for size, _ in joined), [
-        tuple(strides[k] for _, strides in joined) for k in range(len(views))
-    ]
+    joined = [(1, [0] * len(views))] * (3 - len(joined)) + joined
+    return [size for size, _ in joined], list(zip(*(strides for _, strides in joined), strict=True))
 
 
 def _as_row(products: _Products) -> _Products:
-    """A product with one column as the one with one row that it is the transpose of: vectors of either kind are one path."""
-    if products.columns != 1 or products.rows == 1 or products.c.strides[2] != 1:
+    """A product of one column as the transposed one, of one row: vectors of either kind take one path."""
+    if products.columns != 1 or products.rows == 1 or products.c.strides[_ROW] != 1:
         return products
-    if any(layout.strides[2] not in (0, 1) for layout in products.operands):
+    if any(layout.strides[_ROW] not in (0, 1) for layout in products.operands):
         return products
-
-    def turn(layout: _Layout) -> _Layout:
-        outer, inner, row, column = layout.strides
-        return replace(layout, strides=(outer, inner, column, row))
-
     return replace(
-        products, rows=1, columns=products.rows, a=turn(products.b), b=turn(products.a), c=turn(products.c),
-        operands=tuple(map(turn, products.operands)),
-    )  # fmt: skip
+        products,
+        rows=1,
+        columns=products.rows,
+        a=products.b.turned(),
+        b=products.a.turned(),
+        c=products.c.turned(),
+        operands=tuple(layout.turned() for layout in products.operands),
+    )
 
 
 def _plan_products(products: _Products, threads: int) -> list[Launch]:
     dtype, rows, columns, depth = products.dtype, products.rows, products.columns, products.depth
     items = products.outer * products.inner
-    size = host.ITEMSIZE[dtype]
-    parallel = items * rows * columns * max(depth, 1) >= _PARALLEL_PRODUCTS
-    parts, part_depth = _parts(items, rows, columns, depth)
-    blocks = max(1, math.ceil(part_depth / DEPTH_BLOCK))
-    work_rows, work_columns = _pieces(items * parts, rows, columns)
     thread_bytes = scratch_bytes(dtype, *_registers(dtype))
-    epilogue, table = _epilogue(products)
+    result_bytes = items * rows * columns * host.ITEMSIZE[dtype]
+    parts, part_depth = _parts(items, rows, columns, depth)
 
-    result_bytes = items * rows * columns * size
-    memory = threads * thread_bytes
-    c = products.c
-    if isinstance(c.slot, Scratch):  # no output can hold the product
-        c = c.shifted(memory)
-        table = tuple(Scratch(memory + slot.offset) if isinstance(slot, Scratch) else slot for slot in table)
+    # Scratch memory: every thread's own, the product if no output can hold it, the parts of the sums.
+    memory = math.ceil(threads * thread_bytes / 64) * 64
+    if isinstance(products.c.slot, Scratch):
+        operands = tuple(
+            layout.moved(memory) if isinstance(layout.slot, Scratch) else layout
+            for layout in products.operands
+        )
+        products = replace(products, c=products.c.moved(memory), operands=operands)
         memory += result_bytes
-    target = c
+    target = products
     if parts > 1:
-        target = _Layout(Scratch(memory), size, (0, rows * columns, columns, 1))
+        target = _split(products, part_depth, Scratch(memory))
         memory += parts * result_bytes
-    memory = math.ceil(memory / 64) * 64
 
-    a, b = products.a, products.b
+    epilogue, table = _epilogue(products)
+    a, b, c = target.a, target.b, target.c
+    work_rows, work_columns = _pieces(items * parts, rows, columns)
     slots: dict[Matmul, Slot] = {
         Matmul.A: a.slot,
         Matmul.B: b.slot,
-        Matmul.C: target.slot,
-        Matmul.OUTER: products.outer,
-        Matmul.INNER: products.inner if parts == 1 else parts,
-        Matmul.A_OUTER: a.bytes(0),
-        Matmul.A_INNER: a.bytes(1) if parts == 1 else part_depth * a.bytes(3),
-        Matmul.B_OUTER: b.bytes(0),
-        Matmul.B_INNER: b.bytes(1) if parts == 1 else part_depth * b.bytes(2),
-        Matmul.C_OUTER: target.bytes(0),
-        Matmul.C_INNER: target.bytes(1),
+        Matmul.C: c.slot,
+        Matmul.OUTER: target.outer,
+        Matmul.INNER: target.inner,
+        Matmul.A_OUTER: a.bytes(_OUTER),
+        Matmul.A_INNER: a.bytes(_INNER),
+        Matmul.B_OUTER: b.bytes(_OUTER),
+        Matmul.B_INNER: b.bytes(_INNER),
+        Matmul.C_OUTER: c.bytes(_OUTER),
+        Matmul.C_INNER: c.bytes(_INNER),
         Matmul.ROWS: rows,
         Matmul.COLUMNS: columns,
         Matmul.DEPTH: depth,
-        Matmul.DEPTH_INNER: 0 if parts == 1 else part_depth,
+        Matmul.DEPTH_INNER: part_depth if parts > 1 else 0,
         Matmul.DEPTH_PART: part_depth,
-        Matmul.DEPTH_BLOCK: _round_up(math.ceil(part_depth / blocks)),
-        Matmul.A_ROW: a.bytes(2),
-        Matmul.A_DEPTH: a.bytes(3),
-        Matmul.B_DEPTH: b.bytes(2),
-        Matmul.B_COLUMN: b.bytes(3),
-        Matmul.C_ROW: target.bytes(2),
+        Matmul.DEPTH_BLOCK: _round_up(part_depth / math.ceil(part_depth / DEPTH_BLOCK)) if depth else 1,
+        Matmul.A_ROW: a.bytes(_ROW),
+        Matmul.A_DEPTH: a.bytes(_COLUMN),
+        Matmul.B_DEPTH: b.bytes(_ROW),
+        Matmul.B_COLUMN: b.bytes(_COLUMN),
+        Matmul.C_ROW: c.bytes(_ROW),
         Matmul.WORK_ROWS: work_rows,
         Matmul.WORK_COLUMNS: work_columns,
         Matmul.EPILOGUE: epilogue if parts == 1 else 0,
@@ -372,64 +355,78 @@ def _plan_products(products: _Products, threads: int) -> list[Launch]:
         Matmul.SCRATCH_STRIDE: thread_bytes,
         Matmul.THREADS: threads,
     }
-    block = tuple(slots[name] for name in Matmul if name is not Matmul.OPERANDS)
+    block = [slots[name] for name in Matmul if name is not Matmul.OPERANDS]
+    parallel = items * rows * columns * depth >= _PARALLEL_PRODUCTS
     launches = [Launch(matmul_source(dtype), (*block, *table), memory, parallel)]
     if parts > 1:
         combine: dict[Combine, Slot] = {
-            Combine.PARTS: target.slot,
-            Combine.C: c.slot,
+            Combine.PARTS: c.slot,
+            Combine.C: products.c.slot,
             Combine.COUNT: parts,
             Combine.PART_STRIDE: result_bytes,
             Combine.ROWS: rows,
             Combine.COLUMNS: columns,
-            Combine.WORK_ROWS: max(1, 4096 // columns),
+            Combine.WORK_ROWS: max(1, _COMBINED // columns),
             Combine.EPILOGUE: epilogue,
             Combine.SCRATCH: Scratch(),
             Combine.SCRATCH_STRIDE: thread_bytes,
             Combine.THREADS: threads,
         }
-        block = tuple(combine[name] for name in Combine if name is not Combine.OPERANDS)
-        sums = parts * rows * columns
-        launches.append(Launch(combine_source(dtype), (*block, *table), memory, sums >= _PARALLEL_PRODUCTS))
+        block = [combine[name] for name in Combine if name is not Combine.OPERANDS]
+        parallel = parts * rows * columns >= _PARALLEL_PRODUCTS
+        launches.append(Launch(combine_source(dtype), (*block, *table), memory, parallel))
     return launches
 
 
-def _epilogue(products: _Products) -> tuple[Callee | int, tuple[Slot, ...]]:
+def _split(products: _Products, part_depth: int, memory: Scratch) -> _Products:
+    """One product as a batch of parts of its sum, which go to `memory` one after the other."""
+
+    def along(layout: _Layout, axis: int) -> _Layout:
+        row, column = layout.strides[_ROW:]
+        return replace(layout, strides=(0, part_depth * layout.strides[axis], row, column))
+
+    size = products.rows * products.columns
+    c = replace(products.c, slot=memory, strides=(0, size, products.columns, 1))
+    parts = math.ceil(products.depth / part_depth)
+    return replace(products, inner=parts, a=along(products.a, _COLUMN), b=along(products.b, _ROW), c=c)
+
+
+def _epilogue(products: _Products) -> tuple[Callee | int, list[Slot]]:
     """The slot of the epilogue's kernel, and its operand table."""
     if products.body is None:
-        return 0, ()
+        return 0, []
     inputs = products.operands[: len(products.body.inputs)]
-    source = epilogue_source(products.body, tuple(layout.strides[3] == 1 for layout in inputs))
+    source = epilogue_source(products.body, tuple(layout.strides[_COLUMN] == 1 for layout in inputs))
     table: list[Slot] = []
     for layout in products.operands:
-        table += [layout.slot, layout.bytes(0), layout.bytes(1), layout.bytes(2)]
-    return Callee(source), tuple(table)
+        table += [layout.slot, layout.bytes(_OUTER), layout.bytes(_INNER), layout.bytes(_ROW)]
+    return Callee(source), table
 
 
 def _parts(items: int, rows: int, columns: int, depth: int) -> tuple[int, int]:
-    """Into how many parts a sum is cut, and their depth: more than one if the sum is long and the result has few pieces."""
+    """Into how many parts a sum is cut, and their depth: several if it is long and its results are few."""
     pieces = math.ceil(rows / _WORK_ROWS) * math.ceil(columns / _WORK_COLUMNS)
-    if items > 1 or pieces >= _MOST_PARTS:
+    parts = min(depth // _PART_DEPTH, _MOST_PARTS // pieces) if items == 1 else 1
+    if parts <= 1:
         return 1, depth
-    parts = max(1, min(depth // _PART_DEPTH, _MOST_PARTS // pieces))
-    part_depth = _round_up(math.ceil(depth / parts))
-    return max(1, math.ceil(depth / part_depth)), part_depth
+    part_depth = _round_up(depth / parts)
+    return math.ceil(depth / part_depth), part_depth
 
 
 def _pieces(items: int, rows: int, columns: int) -> tuple[int, int]:
-    """Rows and columns of the pieces that threads share: many pieces, but no smaller than that takes."""
+    """Rows and columns of the pieces that threads share."""
 
-    def many(work_rows: int, work_columns: int) -> bool:
+    def too_many(work_rows: int, work_columns: int) -> bool:
         return items * math.ceil(rows / work_rows) * math.ceil(columns / work_columns) > _MANY_PIECES
 
     work_rows, work_columns = _WORK_ROWS, _WORK_COLUMNS
-    while work_rows < ROW_BLOCK and many(work_rows, work_columns):
+    while work_rows < ROW_BLOCK and too_many(work_rows, work_columns):
         work_rows *= 2
-    while work_columns < _WIDEST_WORK and many(work_rows, work_columns):
+    while work_columns < _WIDEST_WORK and too_many(work_rows, work_columns):
         work_columns *= 2
     return work_rows, work_columns
 
 
-def _round_up(depth: int) -> int:
-    """To whole squares of the transposition that packs B, so that only a sum's last block has a ragged end."""
-    return max(8, math.ceil(depth / 8) * 8)
+def _round_up(depth: float) -> int:
+    """To whole squares of the transposition that packs B: only a sum's last block has a ragged end."""
+    return math.ceil(depth / 8) * 8

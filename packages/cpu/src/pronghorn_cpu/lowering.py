@@ -5,6 +5,7 @@ A lowering numbers operands as the node does: its inputs, then its outputs. Ops 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -17,15 +18,29 @@ from pronghorn.graph import Node
 from pronghorn.passes.access import elements
 from pronghorn.tensor import Tensor
 from pronghorn_cpu.elementwise import plan_map
+from pronghorn_cpu.elementwise import signature as map_signature
 from pronghorn_cpu.emit import supports
 from pronghorn_cpu.launch import Launch, Pointer
 from pronghorn_cpu.linear import Epilogue, View, fusable, plan_matmul
 from pronghorn_cpu.nn import PROGRAMS
 from pronghorn_cpu.random import DISTRIBUTIONS, Draw, plan_random
 from pronghorn_cpu.reduction import ReduceSpace, plan_reduce
+from pronghorn_cpu.reduction import signature as reduce_signature
 from pronghorn_cpu.rows import RowProgram, plan_rows
-from pronghorn_cpu.shape import Copy, Fill, Gather, plan_copy, plan_fill, plan_gather
-from pronghorn_cpu.spaces import Space, broadcast_strides, dense_strides
+from pronghorn_cpu.shape import (
+    Copy,
+    Fill,
+    Gather,
+    concatenate_copies,
+    place_copy,
+    plan_copy,
+    plan_fill,
+    plan_gather,
+    plan_scatter,
+    slice_copy,
+    transpose_copy,
+)
+from pronghorn_cpu.spaces import Space, broadcast_strides
 
 Lowering = Callable[[Node], "tuple[Launch, ...] | None"]
 """Launches for a node, or None where the kernels do not cover its dtypes or attributes."""
@@ -112,31 +127,34 @@ def _draw(attrs: dict[str, Any], out: Tensor) -> Draw:
 
 
 def _table(node: Node) -> tuple[Launch, ...] | None:
-    """One launch for all members; members that only differ in how their sizes collapse get launches of their own."""
+    """One launch for all members; those whose sizes collapse in another way get a launch of their own."""
     op, members, arity = node.attrs["op"], node.attrs["members"], node.attrs["arity"]
-    count = len(node.outputs) // len(members)
+    count, total = len(node.outputs) // len(members), len(node.inputs)
     inputs = [node.inputs[k * arity : (k + 1) * arity] for k in range(len(members))]
-    outputs = [node.outputs[k * count : (k + 1) * count] for k in range(len(members))]
-    total = len(node.inputs)
-    order = [
-        position
-        for k in range(len(members))
-        for position in (*range(k * arity, (k + 1) * arity), *range(total + k * count, total + (k + 1) * count))
+    operands = [
+        (*range(k * arity, (k + 1) * arity), *range(total + k * count, total + (k + 1) * count)) for k in range(len(members))
     ]
     if op.name in _DISTRIBUTIONS:
         distribution, dtype = _DISTRIBUTIONS[op.name], node.outputs[0].dtype
         if dtype not in DISTRIBUTIONS[distribution]:
             return None
-        draws = [_draw(attrs, outs[0]) for attrs, outs in zip(members, outputs, strict=True)]
-        return _renumber((plan_random(distribution, dtype, draws),), order)
+        draws = [_draw(attrs, out) for attrs, out in zip(members, node.outputs, strict=True)]
+        return _renumber((plan_random(distribution, dtype, draws),), [k for own in operands for k in own])
     body = members[0]["body"]
     if not supports(body):
         return None
-    if op.name == "fused":
-        spaces = [_space(attrs["shape"], ins) for attrs, ins in zip(members, inputs, strict=True)]
-        return _renumber((plan_map(body, spaces),), order)
-    targets = [_target(attrs, ins) for attrs, ins in zip(members, inputs, strict=True)]
-    return _renumber(plan_reduce(body, _KINDS[members[0]["kind"].name], node.outputs[0].dtype, targets), order)
+    groups: dict[Any, list[tuple[Any, tuple[int, ...]]]] = defaultdict(list)
+    for attrs, tensors, own in zip(members, inputs, operands, strict=True):
+        item: Any = _space(attrs["shape"], tensors) if op.name == "fused" else _target(attrs, tensors)
+        groups[map_signature(item) if op.name == "fused" else reduce_signature(body, item)].append((item, own))
+    launches: list[Launch] = []
+    for group in groups.values():
+        items, order = [item for item, _ in group], [k for _, own in group for k in own]
+        if op.name == "fused":
+            launches += _renumber((plan_map(body, items),), order)
+        else:
+            launches += _renumber(plan_reduce(body, _KINDS[members[0]["kind"].name], node.outputs[0].dtype, items), order)
+    return tuple(launches)
 
 
 def _renumber(launches: Sequence[Launch], order: Sequence[int]) -> tuple[Launch, ...]:
@@ -206,43 +224,38 @@ def _copies(dtype: str, copies: Sequence[Copy], order: Sequence[int]) -> tuple[L
 
 
 def _transpose(node: Node) -> tuple[Launch, ...] | None:
-    x, out = node.inputs[0], node.outputs[0]
-    strides = dense_strides(_sizes(x))
-    copy = Copy(_sizes(out), tuple(strides[a] for a in node.attrs["axes"]), dense_strides(_sizes(out)))
-    return _copies(x.dtype, [copy], (0, 1))
+    x = node.inputs[0]
+    return _copies(x.dtype, [transpose_copy(_sizes(x), node.attrs["axes"])], (0, 1))
 
 
 def _slice(node: Node) -> tuple[Launch, ...] | None:
-    x, out = node.inputs[0], node.outputs[0]
-    strides = dense_strides(_sizes(x))
-    offset = sum(a * s for a, s in zip(node.attrs["start"], strides, strict=True))
-    steps = tuple(n * s for n, s in zip(node.attrs["step"], strides, strict=True))
-    return _copies(x.dtype, [Copy(_sizes(out), steps, dense_strides(_sizes(out)), source_offset=offset)], (0, 1))
+    x, attrs = node.inputs[0], node.attrs
+    return _copies(x.dtype, [slice_copy(_sizes(x), attrs["start"], attrs["size"], attrs["step"])], (0, 1))
 
 
 def _concatenate(node: Node) -> tuple[Launch, ...] | None:
-    out, axis = node.outputs[0], node.attrs["axis"]
-    strides = dense_strides(_sizes(out))
-    copies, start = [], 0
-    for x in node.inputs:
-        copies.append(Copy(_sizes(x), dense_strides(_sizes(x)), strides, target_offset=start * strides[axis]))
-        start += _sizes(x)[axis]
     last = len(node.inputs)
-    return _copies(out.dtype, copies, [k for position in range(last) for k in (position, last)])
+    copies = concatenate_copies([_sizes(t) for t in node.inputs], node.attrs["axis"])
+    return _copies(node.outputs[0].dtype, copies, [k for position in range(last) for k in (position, last)])
 
 
 def _pad(node: Node) -> tuple[Launch, ...] | None:
-    x, out = node.inputs[0], node.outputs[0]
-    low, interior = node.attrs["low"], node.attrs["interior"]
+    x, out, low = node.inputs[0], node.outputs[0], node.attrs["low"]
     if min((*low, *node.attrs["high"]), default=0) < 0 or x.dtype in ("string", "complex64", "complex128"):
         return None
-    strides = dense_strides(_sizes(out))
-    offset = sum(a * s for a, s in zip(low, strides, strict=True))
-    steps = tuple((gap + 1) * s for gap, s in zip(interior, strides, strict=True))
     value = np.asarray(node.attrs["value"], dtypes.numpy_dtype(x.dtype))
     fill = plan_fill(x.dtype, [Fill(elements(out.shape), int.from_bytes(value.tobytes(), "little"))])
-    copy = Copy(_sizes(x), dense_strides(_sizes(x)), steps, target_offset=offset)
+    copy = place_copy(_sizes(x), _sizes(out), low, [gap + 1 for gap in node.attrs["interior"]])
     return (*_renumber([fill], (1,)), *_renumber(plan_copy(x.dtype, [copy]), (0, 1)))
+
+
+def _scatter_rows(node: Node) -> tuple[Launch, ...] | None:
+    values, indices = node.inputs
+    if values.dtype not in ("float32", "float64") or indices.dtype not in ("int32", "int64"):
+        return None
+    count = elements(indices.shape)
+    columns = elements(values.shape) // count if count else 0
+    return (plan_scatter(node.attrs["rows"], columns, count, values.dtype, indices.dtype),) if count else None
 
 
 _DISTRIBUTIONS = {"random_uniform": "uniform", "random_bits": "bits", "random_normal": "normal"}
@@ -259,16 +272,38 @@ LOWERINGS: dict[str, Lowering] = {
     "slice": _slice,
     "concatenate": _concatenate,
     "pad": _pad,
+    "scatter_rows": _scatter_rows,
     **{op: _rows(program) for op, program in PROGRAMS.items()},
     **{op: _random(distribution) for op, distribution in _DISTRIBUTIONS.items()},
 }
+
+
+def numba_kernel(reference: str, *, parallel: bool = True) -> Lowering:
+    """The lowering of an op that has a Numba kernel of its own, for plugins.
+
+    Args:
+        reference: "module:function". The function `kernel(p, t, threads)` is compiled by Numba: it does share `t` of
+            `threads` of the work. Block `p` has two slots for each operand (inputs, then outputs): the address of its first
+            element, and its number of elements; read them with `pronghorn_cpu.intrinsics.slot`. Operands are dense.
+        parallel: False has one thread do all of it.
+    """
+    module, _, function = reference.partition(":")
+    source = f"from {module} import {function} as kernel\n"
+
+    def lowering(node: Node) -> tuple[Launch, ...]:
+        operands = (*node.inputs, *node.outputs)
+        slots = [slot for k, t in enumerate(operands) for slot in (Pointer(k), elements(t.shape))]
+        return (Launch(source, tuple(slots), parallel=parallel),)
+
+    return lowering
 
 
 @cache
 def _plugin_lowerings() -> dict[str, Lowering]:
     from pronghorn import plugins
 
-    return {name.removeprefix("cpu:"): plugins.load("kernels", name) for name in plugins.references("kernels") if name.startswith("cpu:")}
+    names = [name for name in plugins.references("kernels") if name.startswith("cpu/")]
+    return {name.removeprefix("cpu/"): plugins.load("kernels", name) for name in names}
 
 
 def lower(node: Node) -> tuple[Launch, ...] | None:

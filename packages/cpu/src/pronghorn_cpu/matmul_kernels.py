@@ -1,9 +1,10 @@
-"""The kernels of the matmul family, as Numba intrinsics for generated sources: product, sum of parts, epilogue.
+"""The kernels of the matmul family, as Numba intrinsics: product, sum of parts, epilogue.
 
-One kernel per dtype multiplies matrices of every size and stride. What differs between uses of it, the epilogue, is a kernel
-of its own that is called through its address for each finished piece of the result, while that is in cache: so the costly
-kernel is compiled once, an epilogue costs what an elementwise kernel costs, and fused and unfused bits are equal by
-construction.
+One kernel per dtype multiplies matrices of every size and stride. What differs between uses of it, the
+epilogue, is a kernel of its own, which is called through its address for each finished piece of the result,
+while that is in
+cache: so the costly kernel is compiled once, an epilogue costs what an elementwise kernel costs, and fused
+    and unfused bits are equal by construction.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from enum import IntEnum, auto
 from typing import Any, NamedTuple
 
 from llvmlite import ir
-from pronghorn.body import Body
 
+from pronghorn.body import Body
 from pronghorn_cpu import host, microkernel
 from pronghorn_cpu.emit import Emitter, element, kernel_intrinsic
 from pronghorn_cpu.loops import LANES
@@ -25,7 +26,7 @@ ROW_BLOCK = 192
 """Rows of A that are worked on together: with a block of the depth they stay in the second-level cache."""
 
 DEPTH_BLOCK = 320
-"""The longest sum that is accumulated in registers. It is part of the bits and so the same on every machine."""
+"""The longest sum that is accumulated in registers (part of the bits, and so the same on every machine)."""
 
 
 class _Slots(IntEnum):
@@ -53,9 +54,9 @@ class Matmul(_Slots):
     COLUMNS = auto()
     DEPTH = auto()
     DEPTH_INNER = auto()
-    """What is left of DEPTH in inner product i is DEPTH - i * DEPTH_INNER: nonzero where the products are parts of one sum."""
+    """Inner product i begins i times so many terms into the sum: nonzero where they are parts of one."""
     DEPTH_PART = auto()
-    """The longest depth of one product."""
+    """The most terms of one product."""
     DEPTH_BLOCK = auto()
     A_ROW = auto()
     A_DEPTH = auto()
@@ -96,7 +97,7 @@ class Combine(_Slots):
 
 
 class Region(_Slots):
-    """The block that an epilogue is called with: its operand table, and the piece of the result that is ready."""
+    """Slots of an epilogue: the address of its operand table, and the piece of the result that is ready."""
 
     TABLE = auto()
     OUTER = auto()
@@ -108,7 +109,7 @@ class Region(_Slots):
 
 
 class Operand(_Slots):
-    """An entry of the operand table: an address, and strides in bytes. The column stride is in the kernel's source."""
+    """An entry of the operand table; strides in bytes. That of the columns is in the kernel's source."""
 
     ADDRESS = auto()
     OUTER = auto()
@@ -143,7 +144,7 @@ def matmul_kernel(dtype: str, lanes: int, vectors: int) -> Any:
 
 
 class _Product(NamedTuple):
-    """A product in memory: addresses and strides in bytes, sizes, whether C is added to, the thread's scratch memory."""
+    """A product in memory: addresses and strides in bytes, sizes, whether to add to C, scratch memory."""
 
     a: Word
     a_row: Word
@@ -161,7 +162,7 @@ class _Product(NamedTuple):
     scratch: Word
 
     def at(self, row: Word | int = 0, column: Word | int = 0, depth: Word | int = 0) -> _Product:
-        """The same from another row and column of C and another term of the sum on; the sizes are the caller's to set."""
+        """From another row and column of C and another term of the sum on, the sizes unchanged."""
         return self._replace(
             a=self.a + self.a_row * row + self.a_depth * depth,
             b=self.b + self.b_depth * depth + self.b_column * column,
@@ -176,23 +177,24 @@ class _MatmulWriter:
         self.dtype = dtype
         self.lanes = lanes
         self.itemsize = host.ITEMSIZE[dtype]
-        # Tiles of six rows run at the peak and reload A least; four rows finish what six do not divide, and wherever columns
-        # are left that do not fill a wide tile, eight rows keep enough sums in flight.
-        self.tall, self.short, self.narrow = (
-            Tile(dtype, lanes, *shape) for shape in ((6, vectors), (4, vectors), (8, 1))
-        )
+        # Wide tiles of six rows run at the peak and load A least often, and four rows finish what six do
+        # not divide. In columns that are left over, eight rows keep enough sums in flight.
+        self.tall, self.short = Tile(dtype, lanes, 6, vectors), Tile(dtype, lanes, 4, vectors)
+        self.narrow = Tile(dtype, lanes, 8, 1)
         self.row, self.narrow_row = Tile(dtype, lanes, 1, vectors), Tile(dtype, lanes, 1, 1)
 
     def write(self, code: Code, p: Word, t: Word, threads: Word) -> None:
         """The thread's share of the pieces.
 
-        Pieces are counted down the columns first, and a thread's pieces in one strip of columns are worked on as one.
+        Pieces are counted down the rows first, and a thread's pieces in one strip of columns are worked on
+        as one.
         """
 
         def read(slot: Matmul) -> Word:
             return code.slot(p, slot)
 
         rows, columns, inner_items = read(Matmul.ROWS), read(Matmul.COLUMNS), read(Matmul.INNER)
+        depth, depth_block = read(Matmul.DEPTH), read(Matmul.DEPTH_BLOCK)
         work_rows, work_columns = read(Matmul.WORK_ROWS), read(Matmul.WORK_COLUMNS)
         scratch = read(Matmul.SCRATCH) + t * read(Matmul.SCRATCH_STRIDE)
         pieces_down = (rows + work_rows - 1) // work_rows
@@ -219,18 +221,14 @@ class _MatmulWriter:
                 c_column=code.word(self.itemsize),
                 rows=rows,
                 columns=column_end - column,
-                depth=code.minimum(
-                    read(Matmul.DEPTH) - inner * read(Matmul.DEPTH_INNER), read(Matmul.DEPTH_PART)
-                ),
+                depth=code.minimum(depth - inner * read(Matmul.DEPTH_INNER), read(Matmul.DEPTH_PART)),
                 accumulate=code.word(0),
                 scratch=scratch,
             )
             with code.loop(first * work_rows, row_end, ROW_BLOCK) as block:
                 row = block.index
                 block_end = code.minimum(row + ROW_BLOCK, row_end)
-                self.block(
-                    code, product.at(row, column)._replace(rows=block_end - row), read(Matmul.DEPTH_BLOCK)
-                )
+                self.block(code, product.at(row, column)._replace(rows=block_end - row), depth_block)
                 region = [p + 8 * Matmul.OPERANDS, outer, inner, row, block_end, column, column_end]
                 _call_epilogue(code, read(Matmul.EPILOGUE), scratch, region)
 
@@ -240,9 +238,8 @@ class _MatmulWriter:
         # A last wide panel may lack less than a register; what is narrower is done register by register.
         rest = columns % self.tall.columns
         wide = columns - code.select(rest > self.tall.columns - self.lanes, 0, rest)
-        with code.loop(
-            0, code.maximum(depth, 1), depth_block
-        ) as block:  # even a sum of no terms is written once
+        turns = code.maximum(depth, 1)  # even a sum of no terms is written once
+        with code.loop(0, turns, depth_block) as block:
             k = block.index
             part = product._replace(depth=code.minimum(depth_block, depth - k), accumulate=k)
 
@@ -264,7 +261,8 @@ class _MatmulWriter:
                 self.tiles(code, self.row, product, 0, rows)
             with more:
                 whole, rest = rows // self.tall.rows, rows % self.tall.rows
-                # Two short tiles may take the place of a tall one and a rest that would waste most of another.
+                # Two short tiles may take the place of a tall one and a rest that would waste most of
+                # another.
                 fewer = code.all(rest > 0, rest <= 2 * self.short.rows - self.tall.rows, whole > 0)
                 tall = whole + code.select(rest > self.short.rows, 1, 0) - code.select(fewer, 1, 0)
                 self.tiles(code, self.tall, product, 0, tall * self.tall.rows)
@@ -334,7 +332,7 @@ def scratch_bytes(dtype: str, lanes: int, vectors: int) -> int:
 
 
 def combine_kernel(dtype: str, lanes: int) -> Any:
-    """The sum of a matmul's parts, first to last: see `linear_blocks.Combine`."""
+    """The sum of a matmul's parts, first to last: see `Combine`."""
     size = host.ITEMSIZE[dtype]
 
     def write(code: Code, p: Word, t: Word, threads: Word) -> None:
@@ -352,15 +350,8 @@ def combine_kernel(dtype: str, lanes: int) -> Any:
             with code.loop(0, read(Combine.COUNT)) as part:
                 source = read(Combine.PARTS) + part.index * read(Combine.PART_STRIDE) + offset
                 microkernel.move(code, dtype, lanes, source, read(Combine.C) + offset, count, part.index)
-            region = [
-                p + 8 * Combine.OPERANDS,
-                code.word(0),
-                code.word(0),
-                row,
-                row_end,
-                code.word(0),
-                columns,
-            ]
+            nil = code.word(0)
+            region = [p + 8 * Combine.OPERANDS, nil, nil, row, row_end, nil, columns]
             _call_epilogue(code, read(Combine.EPILOGUE), scratch, region)
 
     return _intrinsic(write)
@@ -374,7 +365,7 @@ def _call_epilogue(code: Code, epilogue: Word, block: Word, region: Sequence[Wor
 
 
 def epilogue_kernel(body: Body, contiguous: tuple[bool, ...]) -> Any:
-    """``outputs = body(inputs)`` for a piece of the result: see `linear_blocks.Region`.
+    """``outputs = body(inputs)`` for a piece of the result: see `Region`.
 
     Args:
         body: the first input is the product itself.

@@ -1,13 +1,16 @@
 """The register-tiled outer product that everything heavy is built on, and what feeds it.
 
-``C[rows, columns] (+)= sum over k of A[rows, k] * B[k, columns]``, with the whole tile of C in vector registers: for each k
-a row of B is loaded, each element of A's column is broadcast, and every pair is one fused multiply-add (the scheme of Goto
-and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008). It runs at the processor's peak.
+``C[rows, columns] (+)= sum over k of A[rows, k] * B[k, columns]``, with the whole tile of C in vector
+registers: for each k a row of B is loaded, each element of A's column is broadcast, and every pair is one
+fused multiply-add (Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008). It
+runs at the processor's peak.
 
-Every element of C sees the same sequence of multiply-adds whatever the tile, the vector width or the number of threads, so
-all of these may be chosen freely and the bits stay the same. Only how k is cut into blocks (`depth_blocks`) shows.
+Every element of C sees the same sequence of multiply-adds whatever the tile, the vector width or the number
+of threads, so all of these may be chosen freely and the bits stay. Only where the sum over k is interrupted
+shows.
 
-Everything here is written into a kernel with `staging`; a kernel that is otherwise plain Numba takes `microkernel`.
+All of this is written into a kernel with `staging`; a kernel that is otherwise plain Numba takes
+`microkernel`.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from pronghorn_cpu.staging import Code, Word
 
 @dataclass(frozen=True)
 class Tile:
-    """A block of C that stays in registers: `rows` times `vectors` registers of `lanes` elements of `dtype`."""
+    """A block of C that stays in registers: `rows` x `vectors` registers of `lanes` elements of `dtype`."""
 
     dtype: str
     lanes: int
@@ -69,7 +72,8 @@ def outer_product(
         b: address of B[0, 0]; its rows are `b_depth` bytes apart and `tile.columns` contiguous elements long.
         c: address of C[0, 0]; its rows are `c_row` bytes apart and as long.
         depth: how many products are summed; with 0 the sum is 0.
-        rows: how many rows A has, at least 1. In the others the last row is repeated: nothing else of A is read.
+        rows: how many rows A has, at least 1; the tile's further rows repeat the last one, so no other is
+            read.
     """
     builder, size = code.builder, tile.itemsize
     vector, scalar = code.vector(tile.dtype, tile.lanes), code.vector(tile.dtype, 1)
@@ -130,7 +134,7 @@ def move(
 def transpose(
     code: Code, dtype: str, lanes: int, source: Word, source_row: Word, target: Word, target_row: Word
 ) -> None:
-    """Writes the transpose of a square block of `lanes` rows, at most 32 bytes long; the strides are in bytes."""
+    """Writes the transpose of a square block of `lanes` rows of at most 32 bytes; strides are in bytes."""
     size = host.ITEMSIZE[dtype]
     kind = code.vector(dtype, lanes)
     rows = [code.load(source + r * source_row, kind, size) for r in range(lanes)]
@@ -142,9 +146,16 @@ def transpose(
         return [code.shuffle(rows[x], rows[y], mask) for x, y in pairs for mask in (low, high)]
 
     unit = 1
-    while unit < group:  # interleaves units of x and y: first those of the groups' lower halves, then of the upper
+    while (
+        unit < group
+    ):  # interleaves units of x and y: first those of the groups' lower halves, then of the upper
         lower = [start + k for start in range(0, lanes, group) for k in range(group // 2)]
-        mask = [lane + side for u in range(0, len(lower), unit) for side in (0, lanes) for lane in lower[u : u + unit]]
+        mask = [
+            lane + side
+            for u in range(0, len(lower), unit)
+            for side in (0, lanes)
+            for lane in lower[u : u + unit]
+        ]
         rows = shuffled(unit, mask, [lane + group // 2 for lane in mask])
         unit *= 2
     if group < lanes:  # exchanges the two groups' halves of the square
@@ -167,9 +178,9 @@ def pack(
     columns: Word,
     width: Word,
 ) -> None:
-    """Copies B[depth, columns], of any strides in bytes, to a dense panel whose rows are `width` elements, with zeros behind.
+    """Copies B[depth, columns], of any strides in bytes, to a dense panel whose rows have `width` elements.
 
-    `width` is a multiple of `lanes`.
+    `width` is a multiple of `lanes`; what B does not fill is 0.
     """
     size = host.ITEMSIZE[dtype]
     square = min(lanes, 32 // size)  # a wider transposition would need the slower shuffles across 256 bits
@@ -211,7 +222,7 @@ def pack(
 
 
 def microkernel(tile: Tile) -> Any:
-    """The outer product of `tile` as a Numba intrinsic of int64: `outer_product`'s arguments after the tile."""
+    """The outer product as a Numba intrinsic, whose int64 arguments are `outer_product`'s from `a` on."""
     from numba import types
     from numba.extending import intrinsic
 

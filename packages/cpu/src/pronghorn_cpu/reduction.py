@@ -261,7 +261,8 @@ def plan_reduce(
     kinds = {c.signature for c in collapsed}
     if len(kinds) != 1:
         raise ValueError(
-            f"{kind} of {body}: targets of one launch must collapse alike, got {sorted(kinds)}; plan them apart"
+            f"{kind} of {body}: targets of one launch must collapse alike, got {sorted(kinds)}; "
+            "plan them apart"
         )
     parts = [1 if kind in ARGUMENTS else _parts(c) for c in collapsed]
     form = ReduceForm(kind, dtype, *kinds.pop())

@@ -16,12 +16,12 @@ from typing import Any, TypeVar
 
 from numba import njit, types
 
-from pronghorn_cpu.intrinsics import atomic_add, atomic_load, call_kernel, pause, set_slot, slot, u8_array
+# No min, max or arrays: each would have Numba compile a function more.
+from pronghorn_cpu.intrinsics import atomic_add, atomic_load, call_kernel, flag, pause, set_slot, slot
 from pronghorn_cpu.layout import (
     ARRIVED,
     BUDGET,
     CALL,
-    CLOCK,
     DISMISS,
     ENTRY_BYTES,
     HAS_WORKERS,
@@ -35,10 +35,12 @@ from pronghorn_cpu.layout import (
     POSITION,
     RUN,
     RUN_LENGTH,
+    SCRATCH,
     SEQUENCE,
     SLEEPERS,
     SPINS,
     TAPE,
+    TRUST,
     TURN,
     UNLESS,
     WAITERS,
@@ -46,6 +48,9 @@ from pronghorn_cpu.layout import (
 
 _SEQUENCE, _ARRIVED, _SLEEPERS, _WAITERS = 8 * SEQUENCE, 8 * ARRIVED, 8 * SLEEPERS, 8 * WAITERS  # in bytes
 
+_TRUST = 4  # in spinning, in attempts
+_WAITS_WITHOUT_TRUST = 64
+_SPINS_WITHOUT_TRUST = 50
 _SPINS_PER_CLOCK = 64
 _SHORTEST_PATIENCE = 50_000  # ns
 
@@ -72,26 +77,39 @@ def _compiled(signature: str) -> Callable[[_Function], _Function]:
 @_compiled("int64(int64, int64)")
 def _now(control: int, t: int) -> int:
     """Nanoseconds."""
-    scratch = control + 8 * (CLOCK + 8 * t)
+    scratch = control + 8 * (SCRATCH + 8 * t)
     _clock_gettime(types.int32(_MONOTONIC), scratch)
     seconds: int = slot(scratch, 0)
     nanoseconds: int = slot(scratch, 1)
     return seconds * 1_000_000_000 + nanoseconds
 
 
-@_compiled("void(int64, int64)")
-def _await_arrivals(control: int, target: int) -> None:
-    """Returns when ``target`` threads have arrived at the barrier."""
-    spins = slot(control, SPINS)
+@_compiled("void(int64, int64, int64)")
+def _await_arrivals(control: int, target: int, t: int) -> None:
+    """Returns when ``target`` threads have arrived at the barrier.
+
+    If spinning was in vain several times in a row, the late one probably waits for this core: then this
+    thread sleeps almost at once, and tries spinning again only now and then.
+    """
+    trust_slot = control + 8 * (SCRATCH + 8 * t + TRUST)
+    trust = slot(trust_slot, 0)
+    spins = slot(control, SPINS) if trust > 0 else _SPINS_WITHOUT_TRUST
     arrived = atomic_load(control + _ARRIVED)
+    while arrived < target and spins > 0:
+        pause()
+        spins -= 1
+        arrived = atomic_load(control + _ARRIVED)
+    if trust <= 0:
+        trust += 1
+    elif arrived >= target:
+        trust = _TRUST
+    else:
+        trust = trust - 1 if trust > 1 else -_WAITS_WITHOUT_TRUST
+    set_slot(trust_slot, 0, trust)
     while arrived < target:
-        if spins > 0:
-            spins -= 1
-            pause()
-        else:  # whoever is late may have no core: leave it this one
-            atomic_add(control + _WAITERS, 1)
-            _system_call(_FUTEX, control + _ARRIVED, _WAIT, arrived & _LOW_WORD, 0)
-            atomic_add(control + _WAITERS, -1)
+        atomic_add(control + _WAITERS, 1)
+        _system_call(_FUTEX, control + _ARRIVED, _WAIT, arrived & _LOW_WORD, 0)
+        atomic_add(control + _WAITERS, -1)
         arrived = atomic_load(control + _ARRIVED)
 
 
@@ -105,7 +123,7 @@ def _execute(control: int, entry: int, length: int, t: int, threads: int, passed
         passed += threads
         if atomic_add(control + _ARRIVED, 1) + 1 < passed:
             if t == 0 or i < length - 1:  # after the last entry a worker waits for the next run instead
-                _await_arrivals(control, passed)
+                _await_arrivals(control, passed, t)
         elif atomic_load(control + _WAITERS) > 0:
             _system_call(_FUTEX, control + _ARRIVED, _WAKE, _EVERYBODY, 0)
     return passed
@@ -135,13 +153,14 @@ def _await_run(control: int, seen: int, t: int, patience: int) -> int:
             now = _now(control, t)
             if started == 0:
                 started = now
-            if now - started >= min(patience, most):
+            if now - started >= patience:
                 atomic_add(control + _SLEEPERS, 1)
                 while atomic_load(control + _SEQUENCE) == seen:
                     _system_call(_FUTEX, control + _SEQUENCE, _WAIT, seen & _LOW_WORD, 0)
                 atomic_add(control + _SLEEPERS, -1)
-                slept = _now(control, t) - now
-                return min(2 * patience, most) if slept < most else max(patience // 2, _SHORTEST_PATIENCE)
+                if _now(control, t) - now > most:
+                    return patience // 2 if patience > _SHORTEST_PATIENCE else patience
+                return 2 * patience if 2 * patience < most else most
     return patience
 
 
@@ -179,7 +198,7 @@ def _replay(control: int, threads: int) -> None:
             call_kernel(first, second, 0, 1)
         elif opcode == PARALLEL:
             if HAS_WORKERS and threads > 1:
-                run = min(third, budget + 1)
+                run = third if third <= budget else budget + 1  # this entry is paid for
                 _hand_out(control, entry, run)
                 set_slot(control, PASSED, _execute(control, entry, run, 0, threads, slot(control, PASSED)))
                 position += run - 1
@@ -198,7 +217,7 @@ def _replay(control: int, threads: int) -> None:
         elif opcode == JUMP:
             position = second
         elif opcode == UNLESS:
-            if u8_array(first, 1)[0] == 0:
+            if not flag(first):
                 position = second
         elif opcode == DISMISS and HAS_WORKERS:
             _hand_out(control, 0, -1)

@@ -24,7 +24,7 @@ REPLAY_SOURCE = "from pronghorn_cpu.replay import kernel\n"
 _ALL = 2**62
 _EXIT_PATIENCE = 5.0  # seconds
 # Spinning is cheap while every thread has a core; where they outnumber the cores it keeps others from work.
-_SPINS = 10_000  # some 0.2 ms
+_SPINS = 2000  # some 40 µs, about what it costs to sleep and be woken
 _PATIENCE = 2_000_000  # ns
 _SPINS_CROWDED = 50
 _PATIENCE_CROWDED = 0
@@ -143,7 +143,7 @@ class Pool:
         crowded = threads > core_count()
         block[layout.SPINS] = _SPINS_CROWDED if crowded else _SPINS
         block[layout.PATIENCE] = _PATIENCE_CROWDED if crowded else _PATIENCE
-        # Daemons: a thread of the user's that still replays at exit must not wait for workers, nor they for it.
+        # Daemons: at exit nobody waits for them but _close_at_exit, which tells them to go.
         workers = [
             threading.Thread(target=_work, args=(self._replay, block, t, threads), daemon=True)
             for t in range(1, threads)

@@ -24,7 +24,9 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
 
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     """1 where the most probable class is that of the one-hot label, for each row."""
-    y_true, y_pred = same_shape(y_true, y_pred, "categorical_accuracy", "for class indices use sparse_categorical_accuracy")
+    y_true, y_pred = same_shape(
+        y_true, y_pred, "categorical_accuracy", "for class indices use sparse_categorical_accuracy"
+    )
     return _matches(ops.argmax(y_true, axis=-1), ops.argmax(y_pred, axis=-1))
 
 
@@ -48,7 +50,8 @@ def sparse_top_k_categorical_accuracy(
 
     Args:
         y_true: class indices.
-        y_pred: scores, shape (…, classes); or class indices in order of falling score, where `from_sorted_ids`.
+        y_pred: scores, shape (…, classes); or class indices in order of falling score, where
+            `from_sorted_ids`.
         k: how many.
         from_sorted_ids: see there.
     """
@@ -110,7 +113,10 @@ class BinaryAccuracy(MeanMetricWrapper):
 
 
 class CategoricalAccuracy(MeanMetricWrapper):
-    """How often the most probable class is right, for one-hot labels. Arguments as in `pronghorn.metrics.Metric`."""
+    """How often the most probable class is right, for one-hot labels.
+
+    Arguments as in `pronghorn.metrics.Metric`.
+    """
 
     _direction = "up"
 
@@ -119,7 +125,10 @@ class CategoricalAccuracy(MeanMetricWrapper):
 
 
 class SparseCategoricalAccuracy(MeanMetricWrapper):
-    """How often the most probable class is right, for integer labels. Arguments as in `pronghorn.metrics.Metric`."""
+    """How often the most probable class is right, for integer labels.
+
+    Arguments as in `pronghorn.metrics.Metric`.
+    """
 
     _direction = "up"
 

@@ -8,7 +8,6 @@ from pronghorn import ops
 from pronghorn.loss import same_shape
 from pronghorn.metric import Mean, MeanMetricWrapper, Metric, masked_weights, per_sample
 from pronghorn.tensor import Tensor
-
 from pronghorn_objectives import margin, probability, regression
 
 
@@ -60,7 +59,7 @@ class RootMeanSquaredError(Mean):
         super().update_state(squares, sample_weight)
 
     def result(self) -> Tensor:
-        return ops.sqrt(super().result())
+        return ops.sqrt(super().result())  # type: ignore[no-any-return]
 
 
 class MeanAbsoluteError(MeanMetricWrapper):
@@ -104,7 +103,7 @@ def _cosine(y_true: Any, y_pred: Any, axis: int) -> Tensor:
 
 
 class CosineSimilarity(MeanMetricWrapper):
-    """Mean cosine of the angle between target and prediction: 1 for the same direction, where the loss gives -1.
+    """Mean cosine of the angle between target and prediction: 1 where the loss of this name gives -1.
 
     Args:
         name, dtype: as in `pronghorn.metrics.Metric`.
@@ -159,7 +158,11 @@ class CategoricalCrossentropy(MeanMetricWrapper):
         label_smoothing: float = 0,
         axis: int = -1,
     ) -> None:
-        options: dict[str, Any] = {"from_logits": from_logits, "label_smoothing": label_smoothing, "axis": axis}
+        options: dict[str, Any] = {
+            "from_logits": from_logits,
+            "label_smoothing": label_smoothing,
+            "axis": axis,
+        }
         super().__init__(probability.categorical_crossentropy, name, dtype, **options)
         self.from_logits = from_logits
         self.label_smoothing = label_smoothing
@@ -171,7 +174,7 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
 
     Args:
         name, dtype: as in `pronghorn.metrics.Metric`.
-        from_logits, axis: as in `pronghorn.losses.sparse_categorical_crossentropy`.
+        from_logits, ignore_class, axis: as in `pronghorn.losses.sparse_categorical_crossentropy`.
     """
 
     _direction = "down"
@@ -181,11 +184,13 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
         name: str = "sparse_categorical_crossentropy",
         dtype: Any = None,
         from_logits: bool = False,
+        ignore_class: int | None = None,
         axis: int = -1,
     ) -> None:
-        options: dict[str, Any] = {"from_logits": from_logits, "axis": axis}
+        options: dict[str, Any] = {"from_logits": from_logits, "ignore_class": ignore_class, "axis": axis}
         super().__init__(probability.sparse_categorical_crossentropy, name, dtype, **options)
         self.from_logits = from_logits
+        self.ignore_class = ignore_class
         self.axis = axis
 
 

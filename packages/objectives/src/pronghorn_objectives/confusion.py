@@ -1,4 +1,4 @@
-"""Metrics on the confusion matrix of yes/no predictions at one or many thresholds: counts, precision, recall, AUC."""
+"""Metrics on confusion matrices of yes/no predictions at thresholds: counts, precision, recall, AUC."""
 
 from __future__ import annotations
 
@@ -23,11 +23,20 @@ class ConfusionMetric(Metric):
         name, dtype: as in `pronghorn.metrics.Metric`.
     """
 
-    cells: ClassVar[tuple[str, ...]] = ("true_positives", "false_positives", "true_negatives", "false_negatives")
+    cells: ClassVar[tuple[str, ...]] = (
+        "true_positives",
+        "false_positives",
+        "true_negatives",
+        "false_negatives",
+    )
     """The cells that the metric needs; each is an attribute."""
 
     def __init__(
-        self, thresholds: Sequence[float], shape: tuple[int, ...] = (), name: str | None = None, dtype: Any = None
+        self,
+        thresholds: Sequence[float],
+        shape: tuple[int, ...] = (),
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
         self._thresholds = [float(t) for t in thresholds]
@@ -35,7 +44,9 @@ class ConfusionMetric(Metric):
 
     def _add_cells(self, shape: tuple[int, ...]) -> None:
         for cell in self.cells:
-            setattr(self, cell, self.add_variable((len(self._thresholds), *shape), "zeros", self.dtype, name=cell))
+            setattr(
+                self, cell, self.add_variable((len(self._thresholds), *shape), "zeros", self.dtype, name=cell)
+            )
 
     @property
     def thresholds(self) -> list[float]:
@@ -124,7 +135,7 @@ def _threshold_list(name: str, thresholds: Any, default: float) -> list[float]:
     return [float(t) for t in values]
 
 
-# ------------------------------------------------------------------------------------------------ counts
+# ------------------------------------------------------------------------------------ counts
 
 
 class _Count(ConfusionMetric):
@@ -174,7 +185,7 @@ class FalseNegatives(_Count):
     cells = ("false_negatives",)
 
 
-# ------------------------------------------------------------------------------------------------ precision and recall
+# ------------------------------------------------------------------------------------ precision and recall
 
 
 class _Share(ConfusionMetric):
@@ -223,7 +234,7 @@ class Recall(_Share):
     cells = ("true_positives", "false_negatives")
 
 
-# ------------------------------------------------------------------------------------------------ one at a given other
+# ------------------------------------------------------------------------------------ one at a given other
 
 
 def _sensitivity(metric: ConfusionMetric) -> Tensor:
@@ -272,7 +283,7 @@ class _BestUnderConstraint(ConfusionMetric):
 
 
 class SensitivityAtSpecificity(_BestUnderConstraint):
-    """The best sensitivity (share of labels 1 found) among thresholds where the specificity is at least a value.
+    """The best sensitivity (share of labels 1 found) of thresholds where the specificity is at least a value.
 
     Args:
         specificity: the least share of labels 0 that are rejected.
@@ -361,7 +372,7 @@ class RecallAtPrecision(_BestUnderConstraint):
         super().__init__(precision, num_thresholds, class_id, name, dtype)
 
 
-# ------------------------------------------------------------------------------------------------ area under the curve
+# ------------------------------------------------------------------------------------ area under the curve
 
 
 class AUC(ConfusionMetric):
@@ -371,7 +382,8 @@ class AUC(ConfusionMetric):
         num_thresholds: how many, evenly from 0 to 1.
         curve: "ROC" (true positive rate over false positive rate), "PR" (precision over recall) or "PRGAIN"
             (Flach and Kull, "Precision-recall-gain curves", 2015).
-        summation_method: "interpolation" between points ("PR" after Davis and Goadrich, 2006), "minoring" or "majoring".
+        summation_method: "interpolation" between points ("PR" after Davis and Goadrich, 2006), "minoring" or
+            "majoring".
         name, dtype: as in `pronghorn.metrics.Metric`.
         thresholds: others than the even ones, from 0 to 1.
         multi_label: whether each entry of the last axis has its own curve; the result is their mean.
@@ -429,7 +441,10 @@ class AUC(ConfusionMetric):
         y_pred = convert_to_tensor(y_pred)
         if self._by_label and not self._num_labels:
             if y_pred.ndim != 2:
-                raise ValueError(f"{self.name}: multi_label needs predictions of shape (samples, labels), got {y_pred.shape}")
+                raise ValueError(
+                    f"{self.name}: multi_label needs predictions of shape (samples, labels), got "
+                    f"{y_pred.shape}"
+                )
             self._num_labels = y_pred.shape[1]
             self._add_cells(())
         if self.from_logits:
@@ -466,7 +481,7 @@ class AUC(ConfusionMetric):
             "minoring": lambda: ops.minimum(left, right),
             "majoring": lambda: ops.maximum(left, right),
         }
-        return (x[:-1] - x[1:]) * heights[self.summation_method]()
+        return (x[:-1] - x[1:]) * heights[self.summation_method]()  # type: ignore[no-any-return]
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; thresholds only where they were given."""

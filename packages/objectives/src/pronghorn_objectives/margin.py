@@ -10,13 +10,13 @@ from pronghorn.tensor import Tensor, convert_to_tensor
 
 
 def hinge(y_true: Any, y_pred: Any) -> Tensor:
-    """mean(max(1 - y_true · y_pred, 0)), for labels -1 and 1; labels that are all 0 or 1 are taken as -1 and 1."""
+    """mean(max(1 - y_true · y_pred, 0)), for labels -1 and 1; if all are 0 or 1 they are taken as these."""
     y_true, y_pred = same_shape(y_true, y_pred, "hinge")
     return ops.mean(ops.maximum(1.0 - _signs(y_true) * y_pred, 0.0), axis=-1)
 
 
 def squared_hinge(y_true: Any, y_pred: Any) -> Tensor:
-    """mean(max(1 - y_true · y_pred, 0)²), for labels -1 and 1; labels that are all 0 or 1 are taken as -1 and 1."""
+    """mean(max(1 - y_true · y_pred, 0)²), for labels -1 and 1; if all are 0 or 1 they are taken as these."""
     y_true, y_pred = same_shape(y_true, y_pred, "squared_hinge")
     return ops.mean(ops.square(ops.maximum(1.0 - _signs(y_true) * y_pred, 0.0)), axis=-1)
 
@@ -27,7 +27,7 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Tensor:
     y_true, y_pred = same_shape(y_true, y_pred, "categorical_hinge", mend)
     right = ops.sum(y_true * y_pred, axis=-1)
     wrong = ops.max((1.0 - y_true) * y_pred, axis=-1)
-    return ops.maximum(wrong - right + 1.0, 0.0)
+    return ops.maximum(wrong - right + 1.0, 0.0)  # type: ignore[no-any-return]
 
 
 def circle(

@@ -19,7 +19,8 @@ def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Tensor:
 def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axis: Any = None) -> Tensor:
     """1 - |A ∩ B| / (|A ∩ B| + alpha·|A - B| + beta·|B - A|), A the targets, B the predictions.
 
-    Salehi et al., "Tversky loss function for image segmentation using 3D fully convolutional deep networks", 2017.
+    Salehi et al., "Tversky loss function for image segmentation using 3D fully convolutional deep networks",
+    2017.
 
     Args:
         y_true, y_pred: of one shape.

@@ -11,8 +11,8 @@ _LOSSES = {
         mean_absolute_percentage_error mean_squared_error mean_squared_logarithmic_error""",
     "probability": """
         BinaryCrossentropy BinaryFocalCrossentropy CategoricalCrossentropy CategoricalFocalCrossentropy
-        CategoricalGeneralizedCrossEntropy KLDivergence Poisson SparseCategoricalCrossentropy binary_crossentropy
-        binary_focal_crossentropy categorical_crossentropy categorical_focal_crossentropy
+        CategoricalGeneralizedCrossEntropy KLDivergence Poisson SparseCategoricalCrossentropy
+        binary_crossentropy binary_focal_crossentropy categorical_crossentropy categorical_focal_crossentropy
         categorical_generalized_cross_entropy kl_divergence poisson sparse_categorical_crossentropy""",
     "margin": "CategoricalHinge Circle Hinge SquaredHinge categorical_hinge circle hinge squared_hinge",
     "overlap": "Dice Tversky dice tversky",
@@ -23,12 +23,13 @@ _METRICS = {
         TopKCategoricalAccuracy binary_accuracy categorical_accuracy sparse_categorical_accuracy
         sparse_top_k_categorical_accuracy top_k_categorical_accuracy""",
     "averages": """
-        BinaryCrossentropy CategoricalCrossentropy CategoricalHinge CosineSimilarity Hinge KLDivergence LogCoshError
-        MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredError MeanSquaredLogarithmicError Poisson
-        RootMeanSquaredError SparseCategoricalCrossentropy SquaredHinge Sum""",
+        BinaryCrossentropy CategoricalCrossentropy CategoricalHinge CosineSimilarity Hinge KLDivergence
+        LogCoshError MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredError
+        MeanSquaredLogarithmicError Poisson RootMeanSquaredError SparseCategoricalCrossentropy SquaredHinge
+        Sum""",
     "confusion": """
-        AUC FalseNegatives FalsePositives Precision PrecisionAtRecall Recall RecallAtPrecision SensitivityAtSpecificity
-        SpecificityAtSensitivity TrueNegatives TruePositives""",
+        AUC FalseNegatives FalsePositives Precision PrecisionAtRecall Recall RecallAtPrecision
+        SensitivityAtSpecificity SpecificityAtSensitivity TrueNegatives TruePositives""",
     "regression": """
         huber log_cosh mean_absolute_error mean_absolute_percentage_error mean_squared_error
         mean_squared_logarithmic_error""",
@@ -41,7 +42,9 @@ _METRICS = {
 
 def _references(modules: dict[str, str]) -> dict[str, str]:
     return {
-        name: f"pronghorn_objectives.{module}:{name}" for module, names in modules.items() for name in names.split()
+        name: f"pronghorn_objectives.{module}:{name}"
+        for module, names in modules.items()
+        for name in names.split()
     }
 
 

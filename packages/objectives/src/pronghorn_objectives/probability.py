@@ -125,9 +125,10 @@ def binary_focal_crossentropy(
 
 
 def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) -> Tensor:
-    """(1 - p^q) / q, p the probability of the labelled class: between cross-entropy (q -> 0) and mean absolute error (1).
+    """(1 - p^q) / q, p the probability of the labelled class: cross-entropy for q -> 0, absolute error for 1.
 
-    Zhang and Sabuncu, "Generalized cross entropy loss for training deep neural networks with noisy labels", 2018.
+    Zhang and Sabuncu, "Generalized cross entropy loss for training deep neural networks with noisy labels",
+    2018.
 
     Args:
         y_true: class indices, the shape of `y_pred` without its last axis, or with a size of 1 there.
@@ -139,22 +140,23 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) ->
         y_true = ops.squeeze(y_true, -1)
     if y_true.shape != y_pred.shape[:-1]:
         raise ValueError(
-            f"categorical_generalized_cross_entropy: the class indices have shape {y_true.shape}, predictions of shape "
+            f"categorical_generalized_cross_entropy: the class indices have shape {y_true.shape}, "
+            "predictions of shape "
             f"{y_pred.shape} need {y_pred.shape[:-1]}; for one-hot targets take ops.argmax(y_true, axis=-1)"
         )
-    chosen = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype=y_pred.dtype)  # type: ignore[arg-type]
-    return (1 - ops.power(ops.sum(y_pred * chosen, axis=-1), q)) / q
+    chosen = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype=y_pred.dtype)
+    return (1 - ops.power(ops.sum(y_pred * chosen, axis=-1), q)) / q  # type: ignore[no-any-return]
 
 
 def kl_divergence(y_true: Any, y_pred: Any) -> Tensor:
-    """sum(y_true · log(y_true / y_pred)) over the last axis, both clipped to [epsilon, 1] (Kullback and Leibler, 1951)."""
+    """sum(y_true · log(y_true / y_pred)) over the last axis, both clipped to [epsilon, 1]."""
     y_true, y_pred = same_shape(y_true, y_pred, "kl_divergence")
     y_true, y_pred = (ops.clip(y, config.epsilon(), 1.0) for y in (y_true, y_pred))
     return ops.sum(y_true * ops.log(y_true / y_pred), axis=-1)
 
 
 def poisson(y_true: Any, y_pred: Any) -> Tensor:
-    """mean(y_pred - y_true · log(y_pred + epsilon)): minus the log-likelihood of counts, without its constant."""
+    """mean(y_pred - y_true · log(y_pred + epsilon)): the negative log-likelihood of counts."""
     y_true, y_pred = same_shape(y_true, y_pred, "poisson")
     return ops.mean(y_pred - y_true * ops.log(y_pred + config.epsilon()), axis=-1)
 
@@ -164,7 +166,9 @@ def _classes(name: str, y_true: Any, y_pred: Any, label_smoothing: float) -> tup
     y_true, y_pred = convert_to_tensor(y_true), convert_to_tensor(y_pred)
     mend = ""
     if y_true.ndim < y_pred.ndim or y_true.shape[-1:] == (1,) != y_pred.shape[-1:]:
-        mend = "for class indices use sparse_categorical_crossentropy, or make them one-hot with utils.to_categorical"
+        mend = (
+            "for class indices use the sparse loss, or make them one-hot with utils.to_categorical"
+        )
     y_true, y_pred = same_shape(y_true, y_pred, name, mend)
     if y_pred.shape[-1:] == (1,):
         warnings.warn(
@@ -300,7 +304,8 @@ class BinaryFocalCrossentropy(Loss):
     """Binary cross-entropy in which well classified samples count less.
 
     Args:
-        apply_class_balancing, alpha, gamma, from_logits, label_smoothing, axis: as in `binary_focal_crossentropy`.
+        apply_class_balancing, alpha, gamma, from_logits, label_smoothing, axis: as in
+            `binary_focal_crossentropy`.
         reduction, name, dtype: as in `pronghorn.losses.Loss`.
     """
 

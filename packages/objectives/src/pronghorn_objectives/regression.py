@@ -1,6 +1,7 @@
 """Losses on real numbers: each a formula of targets and predictions, as a function and as a `Loss`.
 
-Targets and predictions have one shape (samples, …, values); a value of the loss is the mean over the last axis.
+Targets and predictions have one shape (samples, …, values); a value of the loss is the mean over the last
+axis.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
     """Mean of ½e² where the error |e| is at most `delta`, of delta·(|e| - ½delta) beyond (Huber, 1964)."""
     y_true, y_pred = same_shape(y_true, y_pred, "huber")
     size = ops.absolute(y_pred - y_true)
-    return ops.mean(ops.where(size <= delta, 0.5 * ops.square(size), delta * size - 0.5 * delta * delta), axis=-1)
+    return ops.mean(
+        ops.where(size <= delta, 0.5 * ops.square(size), delta * size - 0.5 * delta * delta), axis=-1
+    )
 
 
 def log_cosh(y_true: Any, y_pred: Any) -> Tensor:
@@ -61,14 +64,17 @@ def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
 
 def _unit_vectors(x: Tensor, axis: int) -> Tensor:
     square = ops.sum(ops.square(x), axis=axis, keepdims=True)
-    return x * ops.rsqrt(ops.maximum(square, config.epsilon() ** 2))
+    return x * ops.rsqrt(ops.maximum(square, config.epsilon() ** 2))  # type: ignore[no-any-return]
 
 
 class MeanSquaredError(Loss):
     """mean((y_true - y_pred)²). Arguments as in `pronghorn.losses.Loss`."""
 
     def __init__(
-        self, reduction: Reduction = "sum_over_batch_size", name: str = "mean_squared_error", dtype: Any = None
+        self,
+        reduction: Reduction = "sum_over_batch_size",
+        name: str = "mean_squared_error",
+        dtype: Any = None,
     ) -> None:
         super().__init__(name, reduction, dtype)
 
@@ -80,7 +86,10 @@ class MeanAbsoluteError(Loss):
     """mean(|y_true - y_pred|). Arguments as in `pronghorn.losses.Loss`."""
 
     def __init__(
-        self, reduction: Reduction = "sum_over_batch_size", name: str = "mean_absolute_error", dtype: Any = None
+        self,
+        reduction: Reduction = "sum_over_batch_size",
+        name: str = "mean_absolute_error",
+        dtype: Any = None,
     ) -> None:
         super().__init__(name, reduction, dtype)
 
@@ -119,7 +128,9 @@ class MeanSquaredLogarithmicError(Loss):
 
 
 class Huber(Loss):
-    """Squared for small errors, absolute for large ones (Huber, "Robust estimation of a location parameter", 1964).
+    """Squared for small errors, absolute for large ones.
+
+    Huber, "Robust estimation of a location parameter", 1964.
 
     Args:
         delta: the error from which on the loss is linear.

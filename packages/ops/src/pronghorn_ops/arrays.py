@@ -24,6 +24,11 @@ def _many(value: Any) -> Sequence[Any]:
 # ------------------------------------------------------------------------------ made from nothing
 
 
+def array(x: Any, dtype: Any = None) -> Tensor:
+    """`x` as a tensor."""
+    return convert_to_tensor(x, dtype)
+
+
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Ones on the diagonal `k` of an (N, M) matrix, zeros elsewhere."""
     rows, columns = _row_and_column(N, N if M is None else M)

@@ -63,7 +63,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     """Norm of vectors (one axis) or matrices (two axes); of all elements without `ord` and `axis`.
 
     Args:
-        ord: inf, -inf, 0 or a number p (default 2) for vectors; "fro" (default), 1, -1, inf or -inf for matrices.
+        ord: inf, -inf, 0 or a number p (default 2) for vectors; "fro" (default), 1, -1, ±inf for matrices.
     """
     x = convert_to_tensor(x)
     x = ops.absolute(ops.cast(x, dtypes.floating(x.dtype)))

@@ -6,9 +6,9 @@ from pronghorn.plugins import hookimpl
 
 MODULES = {
     "arrays": """
-        append array_split bincount count_nonzero diag diagonal diff digitize dstack eye fliplr
-        flipud hstack identity in_top_k isin linspace logspace meshgrid repeat roll rot90 scatter
-        searchsorted segment_max segment_sum tile trace tri tril triu unique vstack
+        append array array_split bincount count_nonzero diag diagonal diff digitize dstack eye
+        fliplr flipud hstack identity in_top_k isin linspace logspace meshgrid repeat roll rot90
+        scatter searchsorted segment_max segment_sum tile trace tri tril triu unique vstack
     """,
     "elementwise": """
         allclose cbrt deg2rad divide_no_nan erfc fabs fmax fmin fmod heaviside hypot isclose
@@ -22,7 +22,7 @@ MODULES = {
         threshold
     """,
     "statistics": """
-        average median percentile ptp quantile trapezoid
+        amax amin average median percentile ptp quantile trapezoid
     """,
 }
 """The functions of each module, under their names in keras.ops."""

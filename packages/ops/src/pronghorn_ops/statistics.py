@@ -27,6 +27,18 @@ def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
 
 
 @composed
+def amax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The largest element."""
+    return ops.max(x, axis, keepdims)
+
+
+@composed
+def amin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The smallest element."""
+    return ops.min(x, axis, keepdims)
+
+
+@composed
 def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The largest element minus the smallest."""
     return ops.subtract(ops.max(x, axis, keepdims), ops.min(x, axis, keepdims))

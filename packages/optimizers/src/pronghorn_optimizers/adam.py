@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Unpack
 
 from pronghorn import ops
-from pronghorn.optimizer import Optimizer, OptimizerOptions
+from pronghorn.optimizer import Optimizer, OptimizerOptions, OptimizerOptionsWithoutDecay
 from pronghorn.tensor import Tensor, Variable
 
 
@@ -83,16 +83,19 @@ class AdamW(Adam):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
-        **options: Unpack[OptimizerOptions],
+        **options: Unpack[OptimizerOptionsWithoutDecay],
     ) -> None:
         if weight_decay is None:
             raise ValueError("AdamW: weight_decay must be a number; use Adam for no weight decay")
-        options["weight_decay"] = weight_decay
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, **options)
+        super().__init__(
+            learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **options
+        )
 
 
 class Adamax(Optimizer):
-    """Adam in the infinity norm: m as there, u = max(beta_2 · u, |g|), w -= learning_rate / (1 - beta_1^t) · m / (u + epsilon).
+    """Adam in the infinity norm.
+
+    m as there, u = max(beta_2 · u, |g|), w -= learning_rate / (1 - beta_1^t) · m / (u + epsilon).
 
     Kingma and Ba, "Adam", section 7, https://arxiv.org/abs/1412.6980.
 
@@ -137,7 +140,8 @@ class Nadam(Optimizer):
     """Adam with Nesterov momentum on a schedule (Dozat, "Incorporating Nesterov momentum into Adam", 2016).
 
     At step t the momentum is u(t) = beta_1 · (1 - ½ · 0.96^t), and U(t) the product of all up to t:
-    w -= learning_rate · (u(t+1) · m / (1 - U(t+1)) + (1 - u(t)) · g / (1 - U(t))) / (sqrt(v / (1 - beta_2^t)) + epsilon).
+    w -= learning_rate · (u(t+1) · m / (1 - U(t+1)) + (1 - u(t)) · g / (1 - U(t))) / (sqrt(v / (1 - beta_2^t))
+    + epsilon).
 
     Args:
         learning_rate: a number, schedule or function.
@@ -163,7 +167,9 @@ class Nadam(Optimizer):
             return
         super().build(variables)
         self._momentums, self._velocities = self.add_optimizer_variables(variables, ["momentum", "velocity"])
-        self._product = self.add_variable((), "ones", variables[0].dtype if variables else None, name="u_product")
+        self._product = self.add_variable(
+            (), "ones", variables[0].dtype if variables else None, name="u_product"
+        )
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
         index = self._get_variable_index(variable)
@@ -180,4 +186,8 @@ class Nadam(Optimizer):
         now, following = (self.beta_1 * (1.0 - 0.5 * ops.power(0.96, t)) for t in (step, step + 1))
         product = self._product * now
         self._product.assign(product)
-        return following / (1 - product * following), (1 - now) / (1 - product), 1 / (1 - ops.power(self.beta_2, step))
+        return (
+            following / (1 - product * following),
+            (1 - now) / (1 - product),
+            1 / (1 - ops.power(self.beta_2, step)),
+        )

@@ -45,7 +45,9 @@ class Adagrad(Optimizer):
         if self.built:
             return
         super().build(variables)
-        self._sums = self.add_optimizer_variables(variables, "accumulator", _filled(self.initial_accumulator_value))
+        self._sums = self.add_optimizer_variables(
+            variables, "accumulator", _filled(self.initial_accumulator_value)
+        )
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
         s = self._sums[self._get_variable_index(variable)]
@@ -54,7 +56,7 @@ class Adagrad(Optimizer):
 
 
 class Adadelta(Optimizer):
-    """Steps of the size of earlier steps: d = -g · sqrt(x + epsilon) / sqrt(s + epsilon), w += learning_rate · d.
+    """Steps like earlier ones: d = -g · sqrt(x + epsilon) / sqrt(s + epsilon), w += learning_rate · d.
 
     s and x are the moving averages of g² and d². Zeiler, "ADADELTA", https://arxiv.org/abs/1212.5701.
 
@@ -97,7 +99,8 @@ class Ftrl(Optimizer):
 
     Args:
         learning_rate: a number, schedule or function.
-        learning_rate_power: at most 0; how the rate falls with the sum of squared gradients, -0.5 being its root.
+        learning_rate_power: at most 0; how the rate falls with the sum of squared gradients, -0.5 being its
+            root.
         initial_accumulator_value: of that sum, at least 0.
         l1_regularization_strength, l2_regularization_strength: at least 0; penalties of the weights.
         l2_shrinkage_regularization_strength: at least 0; a penalty of the size only, kept out of the sum.
@@ -139,7 +142,9 @@ class Ftrl(Optimizer):
             return
         super().build(variables)
         initial = [_filled(self.initial_accumulator_value), "zeros"]
-        self._sums, self._linears = self.add_optimizer_variables(variables, ["accumulator", "linear"], initial)
+        self._sums, self._linears = self.add_optimizer_variables(
+            variables, ["accumulator", "linear"], initial
+        )
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
         index = self._get_variable_index(variable)

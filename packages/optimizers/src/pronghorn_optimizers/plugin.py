@@ -12,14 +12,17 @@ _OPTIMIZERS = {
     "sgd": "SGD",
 }
 _SCHEDULES = """
-    CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay PiecewiseConstantDecay PolynomialDecay"""
+    CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay PiecewiseConstantDecay
+    PolynomialDecay"""
 
 
 @hookimpl
 def pronghorn_optimizers() -> dict[str, str]:
     """Name -> "module:attribute"."""
     return {
-        name: f"pronghorn_optimizers.{module}:{name}" for module, names in _OPTIMIZERS.items() for name in names.split()
+        name: f"pronghorn_optimizers.{module}:{name}"
+        for module, names in _OPTIMIZERS.items()
+        for name in names.split()
     }
 
 

@@ -47,7 +47,9 @@ class ExponentialDecay(LearningRateSchedule):
         self.name = name
 
     def __call__(self, step: Any) -> Tensor:
-        return self.initial_learning_rate * ops.power(self.decay_rate, _progress(step, self.decay_steps, self.staircase))
+        return self.initial_learning_rate * ops.power(  # type: ignore[no-any-return]
+            self.decay_rate, _progress(step, self.decay_steps, self.staircase)
+        )
 
 
 class InverseTimeDecay(LearningRateSchedule):
@@ -74,7 +76,9 @@ class InverseTimeDecay(LearningRateSchedule):
         self.name = name
 
     def __call__(self, step: Any) -> Tensor:
-        return self.initial_learning_rate / (1 + self.decay_rate * _progress(step, self.decay_steps, self.staircase))
+        return self.initial_learning_rate / (
+            1 + self.decay_rate * _progress(step, self.decay_steps, self.staircase)
+        )
 
 
 class PiecewiseConstantDecay(LearningRateSchedule):
@@ -86,10 +90,13 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         name: of the schedule.
     """
 
-    def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant") -> None:
+    def __init__(
+        self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant"
+    ) -> None:
         if len(boundaries) != len(values) - 1:
             raise ValueError(
-                f"PiecewiseConstantDecay: {len(boundaries)} boundaries need {len(boundaries) + 1} values, got {len(values)}"
+                f"PiecewiseConstantDecay: {len(boundaries)} boundaries need {len(boundaries) + 1} values, "
+                f"got {len(values)}"
             )
         if any(a >= b for a, b in zip(boundaries, boundaries[1:], strict=False)):
             raise ValueError(f"PiecewiseConstantDecay: boundaries must rise, got {list(boundaries)}")
@@ -110,7 +117,8 @@ class PolynomialDecay(LearningRateSchedule):
 
     Args:
         initial_learning_rate, decay_steps, end_learning_rate, power: see above.
-        cycle: whether it starts again after `decay_steps`, over twice, three times … as many steps; otherwise it stays.
+        cycle: whether it starts again after `decay_steps`, over twice, three times … as many steps; otherwise
+            it stays.
         name: of the schedule.
     """
 
@@ -134,7 +142,7 @@ class PolynomialDecay(LearningRateSchedule):
         done = _progress(step, self.decay_steps)
         done = done / ops.maximum(ops.ceil(done), 1.0) if self.cycle else ops.minimum(done, 1.0)
         span = self.initial_learning_rate - self.end_learning_rate
-        return span * ops.power(1 - done, self.power) + self.end_learning_rate
+        return span * ops.power(1 - done, self.power) + self.end_learning_rate  # type: ignore[no-any-return]
 
 
 class CosineDecay(LearningRateSchedule):
@@ -177,7 +185,7 @@ class CosineDecay(LearningRateSchedule):
 
     def _share(self, done: Tensor) -> Tensor:
         cosine = 0.5 * (1.0 + ops.cos(math.pi * ops.minimum(done, 1.0)))
-        return (1 - self.alpha) * cosine + self.alpha
+        return (1 - self.alpha) * cosine + self.alpha  # type: ignore[no-any-return]
 
 
 class CosineDecayRestarts(LearningRateSchedule):
@@ -218,4 +226,4 @@ class CosineDecayRestarts(LearningRateSchedule):
             stretch = ops.power(self.t_mul, period)
             within = (done - (1.0 - stretch) / (1.0 - self.t_mul)) / stretch
         cosine = 0.5 * ops.power(self.m_mul, period) * (1.0 + ops.cos(math.pi * within))
-        return self.initial_learning_rate * ((1 - self.alpha) * cosine + self.alpha)
+        return self.initial_learning_rate * ((1 - self.alpha) * cosine + self.alpha)  # type: ignore[no-any-return]

@@ -12,8 +12,8 @@ from pronghorn.tensor import Tensor, Variable
 class SGD(Optimizer):
     """w -= learning_rate · g; with momentum m = momentum · m - learning_rate · g and w += m.
 
-    With `nesterov` w += momentum · m - learning_rate · g (Sutskever et al., "On the importance of initialization and
-    momentum in deep learning", 2013).
+    With `nesterov` w += momentum · m - learning_rate · g (Sutskever et al., "On the importance of
+    initialization and momentum in deep learning", 2013).
 
     Args:
         learning_rate: a number, schedule or function.

@@ -7,17 +7,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pronghorn import ops
+from pronghorn.tensor import Tensor
 
-def to_categorical(x: ArrayLike, num_classes: int | None = None) -> NDArray[np.float64]:
+
+def to_categorical(x: ArrayLike | Tensor, num_classes: int | None = None) -> NDArray[np.float64] | Tensor:
     """Class numbers as one-hot vectors: (...) or (..., 1) becomes (..., num_classes), float64 as in Keras.
 
     Args:
-        x: class numbers from 0 to num_classes - 1, of an integer dtype or of whole numbers.
-        num_classes: by default the largest number in `x`, plus 1.
+        x: class numbers from 0 to num_classes - 1, of an integer dtype or of whole numbers. A tensor gives a
+            tensor of dtype floatx, by `ops.one_hot`.
+        num_classes: by default the largest number in `x`, plus 1; a tensor needs it given.
 
     Raises:
         ValueError: a number is no class: negative, not whole, or not below `num_classes`.
     """
+    if isinstance(x, Tensor):
+        if num_classes is None:
+            raise ValueError("to_categorical: x is a tensor; pass num_classes, which its shape does not tell")
+        return ops.one_hot(ops.squeeze(x, -1) if len(x.shape) > 1 and x.shape[-1] == 1 else x, num_classes)
     given = np.asarray(x)
     with np.errstate(invalid="ignore"):  # NaN is refused below
         labels = given.astype(np.int64)
@@ -43,14 +51,17 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> NDArray[np.f
     return one_hot.reshape(*labels.shape, classes)
 
 
-def normalize(x: ArrayLike, axis: int = -1, order: float = 2) -> NDArray[Any]:
+def normalize(x: ArrayLike | Tensor, axis: int = -1, order: float = 2) -> NDArray[Any] | Tensor:
     """`x` divided by its norm along `axis`, so that each vector has length 1; a vector of zeros stays zero.
 
     Args:
-        x: numbers of any shape; integers give float64.
+        x: numbers of any shape; integers give float64. A tensor gives a tensor, by `ops.normalize`.
         axis: the axis the norm is taken along.
         order: of the norm: 1 (sum of magnitudes), 2 (Euclidean), infinity (largest magnitude), or another p.
     """
+    if isinstance(x, Tensor):
+        unit: Tensor = ops.normalize(x, axis=axis, order=order)
+        return unit
     array = np.atleast_1d(np.asarray(x))
     norm = np.linalg.norm(array, ord=order, axis=axis, keepdims=True)
-    return array / np.where(norm == 0, 1, norm)
+    return np.asarray(array / np.where(norm == 0, 1, norm))

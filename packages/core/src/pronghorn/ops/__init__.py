@@ -17,8 +17,6 @@ from pronghorn.ops.shape import *  # noqa: F403
 from pronghorn.tensor import convert_to_tensor as convert_to_tensor
 from pronghorn.tensor import is_tensor as is_tensor
 
-array = convert_to_tensor
-
 
 def __getattr__(name: str) -> Any:
     if name.startswith("_"):

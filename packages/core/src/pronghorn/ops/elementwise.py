@@ -360,7 +360,7 @@ def erfinv(x: Any) -> Tensor:
     if x.dtype == "float64":
         for _ in range(2):
             y = y - (erf(y) - inside) * 0.886226925452758 * exp(square(y))
-    return choose(edge, divide(x, 0.0), y)
+    return choose(edge, sign(x) * float("inf"), y)
 
 
 def _polynomial(coefficients: tuple[float, ...], x: Any) -> Any:

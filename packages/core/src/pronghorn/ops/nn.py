@@ -27,12 +27,8 @@ __all__ = [
 Array = np.ndarray[Any, Any]
 
 
-def _same(x: Spec, **attrs: Any) -> Spec:
-    return Spec(x.shape, x.dtype)
-
-
-def _row_sum(x: Any, axis: int = -1) -> Any:
-    return reduce_sum(x, axis=(axis % len(x.shape),), keepdims=True)
+def _row_sum(x: Any) -> Any:
+    return reduce_sum(x, axis=(len(x.shape) - 1,), keepdims=True)
 
 
 def _float_tensor(x: Any) -> Tensor:
@@ -40,53 +36,8 @@ def _float_tensor(x: Any) -> Tensor:
     return e.cast(t, dtypes.floating(t.dtype))
 
 
-# ---------------------------------------------------------------------- softmax
-
-
-@primitive(_same, lambda g, out, x, axis: (out * (g - _row_sum(g * out, axis)),), name="softmax")
-def softmax_over(x: Array, axis: int) -> Array:
-    """exp(x) / sum(exp(x)) along one axis."""
-    with np.errstate(all="ignore"):
-        powers = np.exp(x - x.max(axis=axis, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=axis, keepdims=True), dtype=x.dtype)
-
-
-@primitive(_same, lambda g, out, x, axis: (g - e.exp(out) * _row_sum(g, axis),), name="log_softmax")
-def log_softmax_over(x: Array, axis: int) -> Array:
-    """x - log(sum(exp(x))) along one axis."""
-    with np.errstate(all="ignore"):
-        shifted = x - x.max(axis=axis, keepdims=True)
-        return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True)), dtype=x.dtype)
-
-
-def _over_axes(op: Any, x: Any, axis: Any, name: str) -> Any:
-    """`op` over one axis, or over several (None: all) taken together."""
-    x = _float_tensor(x)
-    rank = len(x.shape)
-    if isinstance(axis, int):
-        return op(x, axis=canonical_axis(axis, rank, name))
-    axes = canonical_axes(axis, rank, name)
-    kept = tuple(i for i in range(rank) if i not in axes)
-    moved = transpose(x, kept + axes)
-    rows = op(reshape(moved, (*(x.shape[i] for i in kept), -1)), axis=len(kept))
-    return transpose(reshape(rows, moved.shape), tuple(int(i) for i in np.argsort(kept + axes)))
-
-
-@composed
-def softmax(x: Any, axis: Any = -1) -> Tensor:
-    """exp(x) / sum(exp(x)) over `axis`, which may be several."""
-    return _over_axes(softmax_over, x, axis, "softmax")
-
-
-@composed
-def log_softmax(x: Any, axis: Any = -1) -> Tensor:
-    """log(softmax(x)), without overflow."""
-    return _over_axes(log_softmax_over, x, axis, "log_softmax")
-
-
-# ---------------------------------------------------------------------- cross-entropy primitives
-# Each gives one loss for each row (the last axis) and has a backward primitive. What the backward primitives
-# compute is also written in ops, for second derivatives.
+def _first(x: Spec, *rest: Spec, **attrs: Any) -> Spec:
+    return Spec(x.shape, x.dtype)
 
 
 def through(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,17 +56,69 @@ def through(function: Callable[..., Any]) -> Callable[..., Any]:
     return rule
 
 
+# ---------------------------------------------------------------------- softmax
+
+
+@primitive(_first, through(lambda y, g: y * (g - _row_sum(g * y))))
+def softmax_gradient(y: Array, g: Array) -> Array:
+    """The gradient of softmax, from its result and the gradient that comes in."""
+    return np.asarray(y * (g - (g * y).sum(axis=-1, keepdims=True)), dtype=y.dtype)
+
+
+@primitive(_first, lambda g, out, x: (softmax_gradient(out, g),), name="softmax")
+def softmax_rows(x: Array) -> Array:
+    """exp(x) / sum(exp(x)) over the last axis."""
+    with np.errstate(all="ignore"):
+        powers = np.exp(x - x.max(axis=-1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=-1, keepdims=True), dtype=x.dtype)
+
+
+@primitive(_first, through(lambda y, g: g - e.exp(y) * _row_sum(g)))
+def log_softmax_gradient(y: Array, g: Array) -> Array:
+    """The gradient of log_softmax, from its result and the gradient that comes in."""
+    return np.asarray(g - np.exp(y) * g.sum(axis=-1, keepdims=True), dtype=y.dtype)
+
+
+@primitive(_first, lambda g, out, x: (log_softmax_gradient(out, g),), name="log_softmax")
+def log_softmax_rows(x: Array) -> Array:
+    """x - log(sum(exp(x))) over the last axis."""
+    with np.errstate(all="ignore"):
+        shifted = x - x.max(axis=-1, keepdims=True)
+        return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)), dtype=x.dtype)
+
+
+def _over_axes(op: Any, x: Any, axis: Any, name: str) -> Any:
+    """`op`, which works on the last axis, over one axis or over several (None: all) taken together."""
+    x = _float_tensor(x)
+    rank = len(x.shape)
+    axes = canonical_axes(axis, rank, name)
+    if axes == (rank - 1,):
+        return op(x)
+    kept = tuple(i for i in range(rank) if i not in axes)
+    moved = transpose(x, kept + axes)
+    rows = op(reshape(moved, (*(x.shape[i] for i in kept), -1)))
+    return transpose(reshape(rows, moved.shape), tuple(int(i) for i in np.argsort(kept + axes)))
+
+
+@composed
+def softmax(x: Any, axis: Any = -1) -> Tensor:
+    """exp(x) / sum(exp(x)) over `axis`, which may be several."""
+    return _over_axes(softmax_rows, x, axis, "softmax")
+
+
+@composed
+def log_softmax(x: Any, axis: Any = -1) -> Tensor:
+    """log(softmax(x)), without overflow."""
+    return _over_axes(log_softmax_rows, x, axis, "log_softmax")
+
+
+# ---------------------------------------------------------------------- cross-entropy primitives
+# Each gives one loss for each row (the last axis) and has a backward primitive. What the backward primitives
+# compute is also written in ops, for second derivatives.
+
+
 def _row_spec(x: Spec, labels: Spec, **attrs: Any) -> Spec:
     return Spec(x.shape[:-1], x.dtype)
-
-
-def _first(x: Spec, *rest: Spec, **attrs: Any) -> Spec:
-    return Spec(x.shape, x.dtype)
-
-
-def _softmax_rows(x: Array) -> Array:
-    powers = np.exp(x - x.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 @primitive(
@@ -142,7 +145,7 @@ def softmax_crossentropy_gradient(logits: Array, labels: Array, g: Array) -> Arr
     """g * (softmax(logits) * sum(labels) - labels)."""
     with np.errstate(all="ignore"):
         total = labels.sum(axis=-1, keepdims=True)
-        return np.asarray(g[..., None] * (_softmax_rows(logits) * total - labels), dtype=logits.dtype)
+        return np.asarray(g[..., None] * (softmax_rows.reference(logits) * total - labels), dtype=logits.dtype)
 
 
 @primitive(
@@ -172,7 +175,7 @@ def sparse_softmax_crossentropy_gradient(logits: Array, labels: Array, g: Array)
     """g * (softmax(logits) - one_hot(labels))."""
     with np.errstate(all="ignore"):
         known, label = _known(labels, logits.shape[-1])
-        slope = _softmax_rows(logits)
+        slope = softmax_rows.reference(logits)
         picked = np.take_along_axis(slope, label[..., None], axis=-1)
         np.put_along_axis(slope, label[..., None], picked - 1, axis=-1)
         return np.asarray(np.where(known[..., None], g[..., None] * slope, 0), dtype=logits.dtype)
@@ -237,8 +240,8 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
     target = e.cast(target, output.dtype)
     if target.shape != output.shape or not output.shape:
         raise ValueError(
-            f"categorical_crossentropy: `target` of shape {target.shape} and `output` of shape {output.shape} "
-            f"must have one shape of at least one axis; for integer labels use sparse_categorical_crossentropy"
+            f"categorical_crossentropy: `target` of shape {target.shape} must have the shape {output.shape} "
+            f"of `output`, of at least one axis; for integer labels use sparse_categorical_crossentropy"
         )
     axis = canonical_axis(axis, len(output.shape), "categorical_crossentropy")
     target, output = moveaxis(target, axis, -1), moveaxis(output, axis, -1)
@@ -273,7 +276,7 @@ def sparse_categorical_crossentropy(
     if target.shape != output.shape[:-1]:
         raise ValueError(
             f"sparse_categorical_crossentropy: `target` of shape {target.shape} must have the shape of "
-            f"`output` without its classes, {output.shape[:-1]}; for one-hot labels use categorical_crossentropy"
+            f"`output` without classes, {output.shape[:-1]}; for one-hot labels use categorical_crossentropy"
         )
     if from_logits:
         return sparse_softmax_crossentropy(output, target)
@@ -288,7 +291,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     target = e.cast(target, output.dtype)
     if target.shape != output.shape:
         raise ValueError(
-            f"binary_crossentropy: `target` of shape {target.shape} and `output` of shape {output.shape} differ"
+            f"binary_crossentropy: `target` of shape {target.shape} must have the shape {output.shape}"
         )
     if from_logits:
         yes, no = e.log_sigmoid(output), e.log_sigmoid(e.negative(output))

@@ -18,8 +18,8 @@ from pronghorn.ops.axes import canonical_axes, canonical_axis
 from pronghorn.tensor import Tensor, convert_to_tensor
 
 __all__ = [
-    "all", "amax", "amin", "any", "argmax", "argmin", "cumprod", "cumsum", "logsumexp", "max", "mean",
-    "min", "prod", "std", "stop_gradient", "sum", "var",
+    "all", "any", "argmax", "argmin", "cumprod", "cumsum", "logsumexp", "max", "mean", "min", "prod",
+    "std", "stop_gradient", "sum", "var",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
@@ -86,7 +86,7 @@ def reduce_sum(x: Array, axis: Axes, keepdims: bool) -> Array:
 
 def _extremum(name: str, function: Callable[..., Any]) -> Op:
     def reference(x: Array, axis: Axes, keepdims: bool) -> Array:
-        if x.size == 0 and any(x.shape[i] == 0 for i in axis):
+        if any_zero(x.shape, axis):
             raise ValueError(
                 f"{name[7:]}: no element to choose along axis {axis} of shape {x.shape}; give `initial`"
             )
@@ -180,10 +180,6 @@ def max(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -
 def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Tensor:
     """Smallest element over `axis`, at most `initial`; NaN wins."""
     return _extreme(reduce_min, e.minimum, "min", x, axis, keepdims, initial)
-
-
-amax = max
-amin = min
 
 
 def _extreme(op: Op, pick: Any, name: str, x: Any, axis: Any, keepdims: bool, initial: Any) -> Tensor:

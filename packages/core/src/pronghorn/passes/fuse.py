@@ -212,10 +212,10 @@ def _epilogues(
 
 
 def _plain(user: Node, c: Tensor) -> bool:
-    """Whether the map's operands are matrices, rows, columns or scalars beside the product, all of one float dtype."""
+    """Whether the map's operands are matrices, rows, columns or scalars beside the product, of its dtype or bool."""
     body: Body = user.attrs["body"]
-    dtypes = {*body.inputs, *(body.dtype(k) for k in body.outputs)}
-    if len(c.shape) != 2 or not dtypes <= {c.dtype, "bool"} or "bool" in {body.dtype(k) for k in body.outputs}:
+    written = {body.dtype(k) for k in body.outputs}
+    if len(c.shape) != 2 or not {*body.inputs, *written} <= {c.dtype, "bool"} or c.dtype not in written:
         return False
     return all(len(t.shape) <= 2 for t in user.inputs)
 

@@ -103,23 +103,23 @@ def _scalar(t: Tensor) -> float | None:
     return None
 
 
-_NEUTRAL: dict[str, tuple[float, bool]] = {"multiply": (1.0, True), "add": (0.0, True), "true_divide": (1.0, False), "subtract": (0.0, False)}
-"""Neutral operands: the number, and whether it may stand on the left."""
-
-
 def _identity(node: Node, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> tuple[Tensor, ...] | None:
     rule = _IDENTITIES.get(node.op.name)
     if rule is not None:
         same = rule(node, inputs, attrs)
         if same is not None:
             return (same,)
-    neutral = _NEUTRAL.get(node.op.name)
-    if neutral is not None and len(inputs) == 2:
-        number, commutes = neutral
-        out = node.outputs[0]
-        for x, other in ((inputs[0], inputs[1]), *(((inputs[1], inputs[0]),) if commutes else ())):
-            if x.shape == out.shape and x.dtype == out.dtype and _scalar(other) == number:
-                return (x,)
+    return None
+
+
+def _plus_zero(node: Node, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Tensor | None:
+    """Zeros come from gradients that do not exist. (A factor of 1 stays: it may be 1/n of a batch of one, which needs no
+    kernels of its own.)
+    """
+    out = node.outputs[0]
+    for x, other in (inputs, inputs[::-1]):
+        if x.shape == out.shape and x.dtype == out.dtype and _scalar(other) == 0.0:
+            return x
     return None
 
 
@@ -140,6 +140,7 @@ def _transpose(node: Node, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) ->
 
 
 _IDENTITIES: dict[str, Callable[..., Tensor | None]] = {
+    "add": _plus_zero,
     "stop_gradient": lambda node, inputs, attrs: inputs[0],
     "cast": _unchanged,
     "reshape": _unchanged,

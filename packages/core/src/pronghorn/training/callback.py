@@ -16,9 +16,10 @@ Logs = Mapping[str, Any] | None
 class Callback:
     """Base class of callbacks: override the hooks you want.
 
-    `batch` and `epoch` count from 0. In the batch hooks `logs` is a mapping whose values are read from the device when
-    you look at them; they are running values since the start of the epoch. In `on_epoch_end` it is a dict of Python floats,
-    those of the validation prefixed with "val_"; what you add to it is recorded by History.
+    `batch` and `epoch` count from 0. In the batch hooks `logs` is a mapping whose values are read from the
+    device when you look at them; they are running values since the start of the epoch. In `on_epoch_end` it
+    is a dict of Python floats, those of the validation prefixed with "val_"; what you add to it is recorded
+    by History.
 
     Attributes:
         model: the model being trained, evaluated or used for prediction.
@@ -128,10 +129,8 @@ class CallbackList(Callback):
         self.callbacks: list[Any] = [] if callbacks is None else tree.flatten(callbacks)
         for callback in self.callbacks:
             if isinstance(callback, type) or not any(hasattr(callback, hook) for hook in HOOKS):
-                raise TypeError(
-                    f"callbacks: expected Callback objects, got {callback!r}; "
-                    f"{'create one: ' + callback.__name__ + '()' if isinstance(callback, type) else 'subclass Callback'}"
-                )
+                mend = f"{callback.__name__}()" if isinstance(callback, type) else "a subclass of Callback"
+                raise TypeError(f"callbacks: expected Callback objects, got {callback!r}; pass {mend}")
         self.history = next((c for c in self.callbacks if isinstance(c, History)), None)
         if add_history and self.history is None:
             self.history = History()

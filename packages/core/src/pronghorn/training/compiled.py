@@ -1,4 +1,4 @@
-"""Losses and metrics as `compile` was given them, resolved by the first batch: strings by shape, lists and dicts by output."""
+"""Losses and metrics as `compile` got them: names resolved by shape, lists and dicts by output."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHORT = {"acc": "accuracy", "ce": "crossentropy"}
 
 
 def by_shape(identifier: Any, families: Sequence[str], y_true: Any, y_pred: Any) -> str | None:
-    """The class that "accuracy" or "crossentropy" stands for given targets and predictions; None for anything else."""
+    """The class that "accuracy" or "crossentropy" stands for, given a batch; None for anything else."""
     name = identifier.lower() if isinstance(identifier, str) else ""
     family = _SHORT.get(name, name)
     if family not in families:
@@ -59,7 +59,7 @@ class Outputs:
         return self.names[index] if self.names and self.count > 1 else None
 
     def flatten(self, value: Any, what: str) -> list[Any]:
-        """One item per output: from a list in the order of the outputs, from a dict by name with None for those it lacks.
+        """One item per output: of a list in their order, of a dict by name, with None for those it lacks.
 
         Raises:
             ValueError: `value` fits the outputs neither in number nor by name.
@@ -89,16 +89,27 @@ class Outputs:
             return [[item for item in tree.flatten(given) if item is not None]]
         return [[] if item is None else tree.flatten(item) for item in self.flatten(given, what)]
 
-    def targets(self, y_true: Any, used: Sequence[int], what: str = "y") -> list[Any]:
-        """One target per output; where there are only as many as `used` outputs, they are theirs in this order."""
-        if not isinstance(y_true, Mapping) and not self.nested:
-            given = list(y_true) if isinstance(y_true, (list, tuple)) else [y_true]
-            if len(given) == len(used) != self.count:
-                found: list[Any] = [None] * self.count
-                for index, target in zip(used, given, strict=True):
-                    found[index] = target
-                return found
-        return self.flatten(y_true, what)
+    def targets(self, y_true: Any, used: Sequence[int], what: str) -> list[Any]:
+        """One target per output; as many as there are `used` outputs are theirs, in this order.
+
+        Raises:
+            ValueError: a used output has none.
+        """
+        if y_true is None:
+            raise ValueError(
+                f"the model was compiled with {what}, but there are no targets: pass y, or (x, y) batches"
+            )
+        given = list(y_true) if isinstance(y_true, (list, tuple)) else [y_true]
+        if len(given) == len(used) != self.count and not isinstance(y_true, Mapping) and not self.nested:
+            found = dict(zip(used, given, strict=True))
+            return [found.get(i) for i in range(self.count)]
+        targets = self.flatten(y_true, "y")
+        for i in used:
+            if targets[i] is None:
+                raise ValueError(
+                    f"output {self.label(i) or i!r} has {what}, but y has no target for it; pass one"
+                )
+        return targets
 
     def weights(self, sample_weight: Any) -> list[Any]:
         """One weight tensor, or None, per output; a single tensor serves all."""
@@ -135,12 +146,15 @@ class CompileLoss:
     """The weighted sum of the losses of a model's outputs.
 
     Args:
-        loss: one for all outputs, a list in the order of the outputs, or a dict by output name; None leaves an output out.
+        loss: one for all outputs, a list in the order of the outputs, or a dict by output name; None leaves
+            an output out.
         loss_weights: likewise, numbers.
         output_names: of the model, if it has them.
     """
 
-    def __init__(self, loss: Any, loss_weights: Any = None, output_names: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, loss: Any, loss_weights: Any = None, output_names: Sequence[str] | None = None
+    ) -> None:
         self._loss = loss
         self._loss_weights = loss_weights
         self._output_names = output_names
@@ -162,17 +176,16 @@ class CompileLoss:
         self.outputs = Outputs(y_pred, self._output_names)
         per_output = self.outputs.per_output(self._loss, "loss")
         weights = self.outputs.per_output(self._loss_weights, "loss_weights")
-        used = [i for i, losses in enumerate(per_output) if losses]
-        targets = self.outputs.targets(y_true, used)
+        self._used = [i for i, losses in enumerate(per_output) if losses]
+        targets = self.outputs.targets(y_true, self._used, "a loss")
         predictions = self.outputs.flatten(y_pred, "y_pred")
         self.terms, names = [], Counter[str]()
-        for i in used:
-            if targets[i] is None:
-                raise ValueError(
-                    f"output {self.outputs.label(i) or i!r} has a loss but y has no target for it; pass the target or no loss"
-                )
+        for i in self._used:
             if weights[i] and len(weights[i]) != len(per_output[i]):
-                raise ValueError(f"loss_weights has {len(weights[i])} numbers for {len(per_output[i])} losses; pass one for each")
+                raise ValueError(
+                    f"loss_weights has {len(weights[i])} numbers for {len(per_output[i])} losses; "
+                    f"pass one for each"
+                )
             for k, identifier in enumerate(per_output[i]):
                 loss = make_loss(identifier, targets[i], predictions[i])
                 name = self.outputs.label(i) or loss.name
@@ -183,13 +196,11 @@ class CompileLoss:
         self.built = True
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor | None:
-        """The total loss; None where no output has one. Losses per output are recorded unweighted in `metrics`."""
-        if y_true is None:
-            raise ValueError("the model was compiled with a loss, but there are no targets: pass y, or (x, y) batches")
+        """The total loss; None where no output has one. `metrics` record each loss, unweighted."""
         if not self.built:
             with using(Eager()):
                 self.build(y_true, y_pred)
-        targets = self.outputs.targets(y_true, sorted({term.output for term in self.terms}))
+        targets = self.outputs.targets(y_true, self._used, "a loss")
         predictions = self.outputs.flatten(y_pred, "y_pred")
         weights = self.outputs.weights(sample_weight)
         total: Tensor | None = None
@@ -246,13 +257,15 @@ class CompileMetrics(Metric):
     """The metrics of a model's outputs as one.
 
     Args:
-        metrics: of a single output a list; of several a list with an entry (a metric, a list of them, None) for each, or a
-            dict by output name.
+        metrics: of a single output a list; of several a list with an entry (a metric, a list of them, None)
+            for each, or a dict by output name.
         weighted_metrics: likewise, for metrics that sample weights enter.
         output_names: of the model, if it has them.
     """
 
-    def __init__(self, metrics: Any, weighted_metrics: Any = None, output_names: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, metrics: Any, weighted_metrics: Any = None, output_names: Sequence[str] | None = None
+    ) -> None:
         super().__init__(name="compile_metrics")
         self._given = (("metrics", metrics, False), ("weighted_metrics", weighted_metrics, True))
         self._output_names = output_names
@@ -281,12 +294,10 @@ class CompileMetrics(Metric):
             for i, identifiers in enumerate(self.outputs.per_output(given, what)):
                 found += [(i, identifier, weighted) for identifier in identifiers]
         self._used = sorted({i for i, _, _ in found})
-        targets = self.outputs.targets(y_true, self._used)
+        targets = self.outputs.targets(y_true, self._used, "metrics")
         measures: list[Measure] = []
         counts = Counter[str]()
         for i, identifier, weighted in found:
-            if targets[i] is None:
-                raise ValueError(f"output {self.outputs.label(i) or i!r} has metrics, but y has no target for it; pass the target")
             metric = make_metric(identifier, targets[i], predictions[i])
             label = self.outputs.label(i)
             prefix = f"{label}_" if label else ""
@@ -294,20 +305,20 @@ class CompileMetrics(Metric):
             if weighted and counts[key]:
                 key = f"{prefix}weighted_{metric.name}"
             counts[key] += 1
-            measures.append(Measure(i, metric, key if counts[key] == 1 else f"{key}_{counts[key] - 1}", weighted))
+            measures.append(
+                Measure(i, metric, key if counts[key] == 1 else f"{key}_{counts[key] - 1}", weighted)
+            )
         self._measures = measures
         self.built = True
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Takes a batch into account."""
-        if y_true is None:
-            raise ValueError("the model was compiled with metrics, but there are no targets: pass y, or (x, y) batches")
         if not self.built:
             with using(Eager()):
                 self.build(y_true, y_pred)
         if not self._measures:
             return
-        targets = self.outputs.targets(y_true, self._used)
+        targets = self.outputs.targets(y_true, self._used, "metrics")
         predictions = self.outputs.flatten(y_pred, "y_pred")
         weights = self.outputs.weights(sample_weight)
         for measure in self._measures:

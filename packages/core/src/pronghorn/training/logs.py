@@ -11,7 +11,7 @@ from pronghorn.tensor import Tensor, Variable
 class Logs(MutableMapping[str, Any]):
     """A mapping of a step's results, by sorted name, as Python floats.
 
-    The first look at a key or value reads all of them from the device; a Logs that nobody looks at costs nothing.
+    The first look at a key or value reads all of them from the device; one nobody looks at costs nothing.
 
     Args:
         results: what a `train_step` or `test_step` returned: names to scalars, which may be nested by metric.
@@ -64,7 +64,8 @@ def read(results: Any) -> dict[str, Any]:
         return {}
     if not isinstance(results, Mapping):
         raise TypeError(
-            f"train_step and test_step must return a dict of logs such as {{'loss': loss}}, got {type(results).__name__}"
+            f"train_step and test_step must return a dict of logs such as {{'loss': loss}}, got "
+            f"{type(results).__name__}"
         )
     flat: dict[str, Any] = {}
     for name, value in results.items():

@@ -1,4 +1,4 @@
-"""The progress bar: Keras's text on a terminal, a line per epoch in a log, one self-updating display in a notebook."""
+"""The progress bar: Keras's text on a terminal, a line per epoch in a log, one display in a notebook."""
 
 from __future__ import annotations
 
@@ -108,7 +108,9 @@ def resolve_verbose(verbose: Any) -> int:
         return 1 if in_notebook() or (sys.stdout is not None and sys.stdout.isatty()) else 2
     if verbose in (0, 1, 2):
         return int(verbose)
-    raise ValueError(f"verbose: expected 'auto', 0 (silent), 1 (progress bar) or 2 (a line per epoch), got {verbose!r}")
+    raise ValueError(
+        f"verbose: expected 'auto', 0 (silent), 1 (progress bar) or 2 (a line per epoch), got {verbose!r}"
+    )
 
 
 class Progbar:
@@ -119,7 +121,8 @@ class Progbar:
         width: length of the bar.
         verbose: 0 silent, 1 a bar, 2 one line at the end.
         interval: seconds between two redraws, at least.
-        stateful_metrics: names whose values are shown as they are; those of others are averaged over the steps.
+        stateful_metrics: names whose values are shown as they are; those of others are averaged over the
+            steps.
         stateless_metrics: or, instead, the names whose values are averaged.
         unit_name: what is counted, for "12ms/step".
     """
@@ -151,7 +154,9 @@ class Progbar:
         self._after_first: float | None = None
         self._drawn_at = 0.0
 
-    def update(self, current: int, values: Iterable[tuple[str, Any]] | None = None, finalize: bool | None = None) -> None:
+    def update(
+        self, current: int, values: Iterable[tuple[str, Any]] | None = None, finalize: bool | None = None
+    ) -> None:
         """Shows that `current` steps are done.
 
         Args:
@@ -170,9 +175,8 @@ class Progbar:
             self._drawn_at = now
             self._draw(current, seconds, now - self._start, finalize)
         elif self.verbose == 2 and finalize and self.target:
-            elapsed = f"{now - self._start:.0f}s"
-            text = f"{_count(current, self.target)} - {elapsed} - {_rate(seconds, self.unit_name)}{self._metrics()}"
-            self._screen.line(text)
+            elapsed, rate = f"{now - self._start:.0f}s", _rate(seconds, self.unit_name)
+            self._screen.line(f"{_count(current, self.target)} - {elapsed} - {rate}{self._metrics()}")
 
     def add(self, n: int, values: Iterable[tuple[str, Any]] | None = None) -> None:
         """Shows that `n` more steps are done."""
@@ -201,7 +205,9 @@ class Progbar:
         bold, block = "1", self._screen.block
         if self.target:
             done = min(int(self.width * current / self.target), self.width)
-            bar = style("32", block * done) + style("37", (block if self._screen.styled else " ") * (self.width - done))
+            bar = style("32", block * done) + style(
+                "37", (block if self._screen.styled else " ") * (self.width - done)
+            )
             count = _count(current, self.target)
             head, width = f"{style(bold, count)} {bar}", len(count) + 1 + self.width
         else:
@@ -211,7 +217,9 @@ class Progbar:
         rest = f" {_rate(seconds, self.unit_name)}{self._metrics()}"
         width += 1 + len(clock)
         if self._screen.columns is not None and not finished:
-            rest = rest[: max(self._screen.columns - 1 - width, 0)]  # a line that wraps could not be drawn over
+            rest = rest[
+                : max(self._screen.columns - 1 - width, 0)
+            ]  # a line that wraps could not be drawn over
         self._screen.redraw(f"{head} {style(bold, clock)}{rest}", width + len(rest), finished)
 
 
@@ -228,14 +236,14 @@ def _count(current: int, target: int) -> str:
 
 
 def _rate(seconds: float, unit: str) -> str:
-    """"12ms/step"."""
+    """ "12ms/step"."""
     if seconds >= 1 or seconds == 0:
         return f"{seconds:.0f}s/{unit}"
     return f"{seconds * 1e3:.0f}ms/{unit}" if seconds >= 1e-3 else f"{seconds * 1e6:.0f}us/{unit}"
 
 
 def _eta(seconds: float) -> str:
-    """"5s", "1:05" or "1:01:05"."""
+    """ "5s", "1:05" or "1:01:05"."""
     minutes, rest = divmod(int(seconds), 60)
     if seconds > 3600:
         return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
@@ -310,7 +318,9 @@ class ProgbarLogger(Callback):
             self._screen = _screen()
         self.seen = 0
         self._due = 0.0
-        self.progbar = Progbar(self.target, verbose=self.verbose, interval=0, stateless_metrics=(), screen=self._screen)
+        self.progbar = Progbar(
+            self.target, verbose=self.verbose, interval=0, stateless_metrics=(), screen=self._screen
+        )
 
     def _update(self, batch: int, logs: Mapping[str, Any] | None) -> None:
         self.seen = batch + 1

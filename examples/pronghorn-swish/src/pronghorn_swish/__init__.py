@@ -1,0 +1,1 @@
+"""Swish for Pronghorn: x · sigmoid(beta · x)."""

@@ -1,0 +1,8 @@
+"""Models and their files, under the names that Keras has for them."""
+
+from __future__ import annotations
+
+from pronghorn.model import Model as Model
+from pronghorn.saving import load_model as load_model
+from pronghorn.saving import save_model as save_model
+from pronghorn.sequential import Sequential as Sequential

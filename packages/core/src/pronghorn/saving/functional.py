@@ -1,0 +1,173 @@
+"""Functional models as configs and back, in Keras 3's form.
+
+Keras makes an object of each op in a graph and keeps what is no tensor in that object's config. Here an op is a function:
+its arguments are divided between the node and the config on writing, and joined on reading.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pronghorn import ops, tree
+from pronghorn.functional import Functional, step_of
+from pronghorn.graph import Node
+from pronghorn.layer import Layer
+from pronghorn.saving.registry import deserialize_keras_object, serialize_keras_object
+from pronghorn.tensor import MODEL, Tensor
+
+_HOMES = {
+    "keras.src.ops.core": "cast convert_to_tensor scatter scatter_update slice slice_update stop_gradient unstack",
+    "keras.src.ops.math": "erf erfinv in_top_k logsumexp rsqrt segment_max segment_sum top_k",
+    "keras.src.ops.nn": (
+        "average_pool batch_normalization binary_crossentropy categorical_crossentropy celu conv conv_transpose "
+        "depthwise_conv dot_product_attention elu gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh layer_normalization "
+        "leaky_relu log_sigmoid log_softmax max_pool moments multi_hot normalize one_hot relu relu6 rms_normalization selu "
+        "separable_conv sigmoid silu soft_shrink softmax softplus softsign sparse_categorical_crossentropy sparse_plus "
+        "sparse_sigmoid sparsemax squareplus tanh_shrink threshold"
+    ),
+}
+"""The modules of Keras that its ops' classes are in; all others are in keras.src.ops.numpy."""
+
+_CALL_PARAMETERS = frozenset("x x1 x2 xs inputs condition key indices values fill_value y z w c".split())
+"""Parameters that belong to the call of an op's object in Keras, even where the value is no tensor."""
+
+
+class _NotYet(Exception):
+    """A node reads one that has not been made."""
+
+
+# ------------------------------------------------------------------------------------------------ writing
+
+
+def functional_config(model: Functional) -> dict[str, Any]:
+    """The config of a functional model."""
+    graph = model.graph
+
+    def history(t: Tensor) -> list[Any]:
+        step = step_of(t.node)  # type: ignore[arg-type]
+        return [graph.name(t.node), graph.calls(step).index(t.node), t.index]  # type: ignore[arg-type,list-item]
+
+    def ends(t: Tensor) -> list[Any]:
+        name, index, tensor_index = history(t)
+        return [name, index + isinstance(t.node.op, Functional), tensor_index]  # type: ignore[union-attr]
+
+    def plain(x: Any) -> Any:
+        if isinstance(x, Tensor) and x.scope is MODEL:
+            config = {"shape": list(x.shape), "dtype": x.dtype, "keras_history": history(x)}
+            return {"class_name": "__keras_tensor__", "config": config}
+        if isinstance(x, (list, tuple)):
+            return [plain(item) for item in x]
+        return {key: plain(item) for key, item in x.items()} if isinstance(x, Mapping) else serialize_keras_object(x)
+
+    def entry(step: Layer | Node) -> dict[str, Any]:
+        if isinstance(step, Node):
+            args, options = _divided(step)
+            name = graph.name(step)
+            calls = [{"args": plain(args), "kwargs": {}}]
+            return {**_op_identity(step.op.name), "config": {"name": name, **plain(options)}, "name": name, "inbound_nodes": calls}
+        calls = [{"args": plain(call.args), "kwargs": plain(call.kwargs)} for call in graph.calls(step) if call.inputs]
+        return {**serialize_keras_object(step), "name": step.name, "inbound_nodes": calls}
+
+    return {
+        "name": model.name,
+        "trainable": model.trainable,
+        "layers": [entry(step) for step in graph.steps],
+        "input_layers": tree.map_structure(ends, model.input),
+        "output_layers": tree.map_structure(ends, model.output),
+    }
+
+
+def _op_identity(name: str) -> dict[str, Any]:
+    class_name = "".join(part.title() for part in name.split("_"))
+    module = next((home for home, names in _HOMES.items() if name in names.split()), "keras.src.ops.numpy")
+    return {"module": module, "class_name": class_name, "registered_name": class_name}
+
+
+def _divided(node: Node) -> tuple[list[Any], dict[str, Any]]:
+    """An op's arguments: those of the call in Keras, and those of its object."""
+    if "__wrapped__" not in vars(node.op):
+        return list(node.args), node.kwargs
+    args, options = [], {}
+    for name, value in inspect.signature(node.op).bind(*node.args, **node.kwargs).arguments.items():
+        if name in _CALL_PARAMETERS or any(isinstance(leaf, Tensor) for leaf in tree.flatten(value)):
+            args.append(value)
+        else:
+            options[name] = value
+    return args, options
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def functional_from_config(cls: type, config: Mapping[str, Any]) -> Any:
+    """The functional model of a config, as an instance of `cls`.
+
+    Raises:
+        ValueError: the graph has a loop, or a node reads a layer that the config does not have.
+    """
+    made: dict[str, Any] = {}
+    outputs: dict[tuple[str, int], list[Any]] = {}
+    pending: list[tuple[str, list[Any]]] = []
+    for entry in config["layers"]:
+        name = entry["name"]
+        made[name] = operation = _operation(entry)
+        if isinstance(operation, Layer) and not entry["inbound_nodes"]:
+            outputs[name, 0] = tree.flatten(operation.output)
+        pending.append((name, list(entry["inbound_nodes"])))
+
+    def revived(x: Any) -> Any:
+        if isinstance(x, Mapping) and x.get("class_name") == "__keras_tensor__":
+            name, index, tensor_index = x["config"]["keras_history"]
+            if name not in made:
+                raise ValueError(f"the model's config reads a layer {name!r} that it does not have")
+            if (name, index) not in outputs:
+                raise _NotYet
+            return outputs[name, index][tensor_index]
+        if isinstance(x, list):
+            return [revived(item) for item in x]
+        if isinstance(x, Mapping) and "class_name" not in x:
+            return {key: revived(item) for key, item in x.items()}
+        return deserialize_keras_object(x)
+
+    done: dict[str, int] = {}
+    while any(calls for _, calls in pending):
+        before = sum(len(calls) for _, calls in pending)
+        for name, calls in pending:
+            while calls:
+                try:
+                    args, kwargs = revived(calls[0]["args"]), revived(calls[0]["kwargs"])
+                except _NotYet:
+                    break
+                outputs[name, done.get(name, 0)] = tree.flatten(made[name](*args, **kwargs))
+                done[name] = done.get(name, 0) + 1
+                calls.pop(0)
+        if sum(len(calls) for _, calls in pending) == before:
+            raise ValueError(f"the model's config has a loop among the layers {[name for name, calls in pending if calls]}")
+
+    def tensors(x: Any) -> Any:
+        if isinstance(x, Mapping):
+            return {key: tensors(item) for key, item in x.items()}
+        if len(x) == 3 and isinstance(x[0], str):
+            return outputs[x[0], x[1] - isinstance(made[x[0]], Functional)][x[2]]
+        return [tensors(item) for item in x]
+
+    rest = {key: value for key, value in config.items() if key not in ("layers", "input_layers", "output_layers")}
+    return cls(inputs=tensors(config["input_layers"]), outputs=tensors(config["output_layers"]), **rest)
+
+
+def _operation(entry: Mapping[str, Any]) -> Callable[..., Any]:
+    """The layer of an entry, or the op with what its object holds in Keras."""
+    if not str(entry.get("module")).startswith("keras.src.ops."):
+        return deserialize_keras_object(entry)  # type: ignore[no-any-return]
+    plain = entry["class_name"].lower()
+    name = next((name for name in dir(ops) if name.replace("_", "") == plain), None)
+    if name is None:
+        raise ValueError(f"the model's config has an op {entry['class_name']!r}, which no installed distribution has")
+    options = {key: deserialize_keras_object(value) for key, value in entry["config"].items() if key not in ("name", "dtype")}
+    if name == "cast":
+        options["dtype"] = entry["config"]["dtype"]
+    if name == "get_item":  # JSON has made a list of the key, x[0, 1:] being no x[[0, 1:]]
+        return lambda x, key: ops.get_item(x, tuple(key) if isinstance(key, list) else key)
+    return lambda *args, **kwargs: getattr(ops, name)(*args, **{**options, **kwargs})

@@ -1,0 +1,177 @@
+"""Random draws: the counter's mapping, independence, moments, and what advances a generator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pronghorn import ops, random
+from pronghorn.autodiff import GradientTape
+from pronghorn.interpreter import Tracer, using
+from pronghorn.ops.random import philox_bits
+
+COUNT = 50_000
+
+
+def value(x: Any) -> np.ndarray[Any, Any]:
+    return np.asarray(x)
+
+
+def test_philox_gives_the_published_numbers() -> None:
+    # Random123's known answers for a counter and a key of zeros; word w of lane 0 is element 16 * w.
+    expected = [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
+    assert philox_bits(0, 0, 0, 64)[::16].tolist() == expected
+
+
+def test_a_draw_depends_on_its_place_only() -> None:
+    long, short = (value(random.uniform((n,), seed=7)) for n in (1000, 100))
+    np.testing.assert_array_equal(long[:100], short)
+    np.testing.assert_array_equal(value(random.uniform((10, 100), seed=7)).ravel(), long)
+    assert (value(random.uniform((100,), seed=8)) != short).any()
+    assert (value(random.uniform((100,), seed=7 + 2**32)) != short).any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_moments(dtype: str) -> None:
+    u = value(random.uniform((COUNT,), -1, 3, dtype=dtype, seed=1))
+    assert u.dtype == dtype and u.min() >= -1 and u.max() < 3
+    np.testing.assert_allclose([u.mean(), u.var()], [1, 16 / 12], atol=0.03)
+    n = value(random.normal((COUNT,), 2, 0.5, dtype=dtype, seed=2))
+    np.testing.assert_allclose([n.mean(), n.std()], [2, 0.5], atol=0.02)
+    t = value(random.truncated_normal((COUNT,), 1, 2, dtype=dtype, seed=3))
+    assert abs(t - 1).max() <= 4
+    np.testing.assert_allclose([t.mean(), t.std()], [1, 2 * 0.8796], atol=0.03)
+
+
+def test_float16_draws_are_rounded() -> None:
+    assert random.normal((3,), dtype="float16", seed=1).dtype == "float16"
+    with pytest.raises(ValueError, match="random.uniform: argument `dtype` must be a float dtype"):
+        random.uniform((3,), dtype="int32")
+
+
+def test_integers() -> None:
+    x = value(random.randint((COUNT,), -3, 7, seed=1))
+    assert x.dtype == "int32"
+    np.testing.assert_allclose(np.bincount(x + 3), [COUNT / 10] * 10, rtol=0.06)
+    assert random.randint((2,), 0, 200, dtype="uint8", seed=1).dtype == "uint8"
+    wide = value(random.randint((COUNT,), -(2**31), 2**31, seed=2)).astype(np.float64)
+    assert abs(wide.mean()) < 2**31 * 0.02
+    with pytest.raises(ValueError, match="need minval < maxval"):
+        random.randint((2,), 3, 3)
+
+
+def test_classes_by_their_logits() -> None:
+    x = value(random.categorical(np.log([[0.1, 0.2, 0.7], [0.6, 0.4, 1e-9]]), COUNT, seed=1))
+    assert x.shape == (2, COUNT) and x.dtype == "int32"
+    np.testing.assert_allclose(np.bincount(x[0]) / COUNT, [0.1, 0.2, 0.7], atol=0.01)
+    np.testing.assert_allclose(np.bincount(x[1]) / COUNT, [0.6, 0.4], atol=0.01)
+
+
+def test_shuffling_keeps_every_row() -> None:
+    x = np.arange(40).reshape(20, 2)
+    shuffled = value(random.shuffle(x, seed=1))
+    assert (shuffled != x).any()
+    np.testing.assert_array_equal(shuffled[np.argsort(shuffled[:, 0])], x)
+
+
+def test_dropout() -> None:
+    x = np.ones((100, 500), "float32")
+    y = value(random.dropout(x, 0.4, seed=1))
+    np.testing.assert_allclose(np.unique(y), [0, 1 / 0.6], rtol=1e-6)
+    np.testing.assert_allclose((y == 0).mean(), 0.4, atol=0.01)
+    columns = value(random.dropout(x, 0.4, noise_shape=(1, None), seed=1))
+    np.testing.assert_array_equal(columns, np.broadcast_to(columns[:1], x.shape))
+    np.testing.assert_array_equal(random.dropout(x, 0.0), x)
+    assert not value(random.dropout(x, 1.0)).any()
+    with pytest.raises(ValueError, match="argument `rate` must be in"):
+        random.dropout(x, 1.5)
+    with pytest.raises(ValueError, match="`noise_shape`"):
+        random.dropout(x, 0.5, noise_shape=(1,))
+
+
+def test_the_gradient_of_dropout_uses_its_mask() -> None:
+    x = ops.convert_to_tensor(np.full((50,), 3.0))
+    with GradientTape() as tape:
+        tape.watch(x)
+        y = random.dropout(x, 0.5, seed=1)
+    np.testing.assert_allclose(value(tape.gradient(y, x)) * 3, y)
+
+
+# ---------------------------------------------------------------------- generators
+
+
+def test_a_generator_moves_on_with_each_draw() -> None:
+    generator = random.SeedGenerator(5)
+    first, second = (value(random.uniform((9,), seed=generator)) for _ in range(2))
+    assert (first != second).any()
+    np.testing.assert_array_equal(generator.state.numpy(), [5, 0, 2])
+    again = random.SeedGenerator.from_config(generator.get_config())
+    np.testing.assert_array_equal(random.uniform((9,), seed=again), first)
+    np.testing.assert_array_equal(random.uniform((9,), seed=again.next()), second)
+
+
+def test_an_integer_seed_gives_the_same_draw_each_time() -> None:
+    np.testing.assert_array_equal(random.normal((9,), seed=3), random.normal((9,), seed=3))
+
+
+def test_the_global_seed_makes_everything_reproducible() -> None:
+    def draws() -> list[Any]:
+        random.set_global_seed(11)
+        generators = [random.SeedGenerator(), random.SeedGenerator()]
+        return [value(random.uniform((4,), seed=s)) for s in (*generators, None, None)]
+
+    first, second = draws(), draws()
+    np.testing.assert_array_equal(first, second)
+    assert len(np.unique(first)) == 16
+
+
+def test_bad_seeds() -> None:
+    with pytest.raises(ValueError, match="argument `seed` must be an integer, got 'x'"):
+        random.SeedGenerator("x")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="must be an integer"):
+        random.uniform((2,), seed=0.5)
+
+
+def test_a_trace_numbers_its_draws_and_advances_the_state_once() -> None:
+    generator = random.SeedGenerator(5)
+    tracer = Tracer()
+    with using(tracer):
+        draws = [random.uniform((2,), seed=generator) for _ in range(3)]
+    graph = tracer.finish(draws)
+    assert [node.attrs["call"] for node in graph.nodes if node.op.name == "random_uniform"] == [0, 1, 2]
+    assert list(graph.writes) == [generator.state]
+    np.testing.assert_array_equal(generator.state.numpy(), [5, 0, 0])
+
+
+def test_traced_and_eager_draws_are_equal() -> None:
+    from pronghorn import accelerator
+
+    traced, eager = random.SeedGenerator(5), random.SeedGenerator(5)
+    tracer = Tracer()
+    with using(tracer):
+        graph = tracer.finish([random.normal((8,), seed=traced), random.uniform((8,), seed=traced)])
+    program = accelerator.current().compile(graph)
+    for _ in range(2):
+        for found, draw in zip(program([]), (random.normal, random.uniform), strict=True):
+            np.testing.assert_array_equal(found, draw((8,), seed=eager))
+    np.testing.assert_array_equal(traced.state.numpy(), eager.state.numpy())
+
+
+def test_draws_inside_and_outside_of_a_loop_differ() -> None:
+    from pronghorn import accelerator
+
+    generator = random.SeedGenerator(5)
+    tracer = Tracer()
+    with using(tracer):
+        before = random.uniform((4,), seed=generator)
+        _, inside = ops.scan(
+            lambda carry, _: (carry, random.uniform((4,), seed=generator)), ops.zeros(()), length=3
+        )
+        after = random.uniform((4,), seed=generator)
+        graph = tracer.finish([before, inside, after])
+    results = accelerator.current().compile(graph)([])
+    drawn = np.concatenate([r.ravel() for r in results])
+    assert len(np.unique(drawn)) == 5 * 4
+    np.testing.assert_array_equal(generator.state.numpy(), [5, 0, 5])

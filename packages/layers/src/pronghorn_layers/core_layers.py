@@ -1,0 +1,79 @@
+"""Layers without a formula of their own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pronghorn import regularizers
+from pronghorn.layer import Layer
+from pronghorn.tensor import Tensor
+
+
+class Identity(Layer):
+    """The inputs."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+
+class ActivityRegularization(Layer):
+    """The inputs; l1 sum(|x|) + l2 sum(x²), divided by the batch size, is added to the losses."""
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(activity_regularizer=regularizers.L1L2(l1=l1, l2=l2), **kwargs)
+        self.l1 = l1
+        self.l2 = l2
+        self.supports_masking = True
+        self.built = True
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return inputs
+
+    def get_config(self) -> dict[str, Any]:
+        return {key: value for key, value in super().get_config().items() if key != "activity_regularizer"}
+
+
+class Lambda(Layer):
+    """function(inputs, **arguments), for a function without variables of its own.
+
+    Files hold the function's name: define it with `def`, and register it or pass it in `custom_objects` to load the model.
+
+    Args:
+        function: of the inputs; it may take `mask` and `training`.
+        output_shape: not needed, the shape is found by tracing; checked against it.
+        mask: the outputs' mask, or a function of the inputs and their mask.
+        arguments: keyword arguments.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        output_shape: Any = None,
+        mask: Any = None,
+        arguments: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not callable(function):
+            raise TypeError(f"layer {self.name!r} (Lambda): argument `function` must be callable, got {function!r}")
+        self.function = function
+        self.mask = mask
+        self.arguments = dict(arguments or {})
+        self.supports_masking = mask is not None
+        self.output_shape = output_shape
+        self._takes = inspect.signature(function).parameters.keys() & {"mask", "training"}
+        self.built = True
+
+    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        given = {"mask": mask, "training": training}
+        return self.function(inputs, **self.arguments, **{name: given[name] for name in self._takes})
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
