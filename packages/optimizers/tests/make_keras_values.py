@@ -98,7 +98,7 @@ def optimizer_case(name, options):
     variables = [keras.Variable(w, name=f"w{k}") for k, w in enumerate(INITIAL)]
     path = []
     for gradients in GRADIENTS:
-        optimizer.apply_gradients([(keras.ops.array(g), v) for g, v in zip(gradients, variables, strict=True)])
+        optimizer.apply_gradients(zip(map(keras.ops.array, gradients), variables, strict=True))
         path.append([plain(v.numpy()) for v in variables])
     return {
         "name": name,

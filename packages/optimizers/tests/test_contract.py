@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pronghorn.optimizer import Optimizer
-from pronghorn.testing.optimizers import OptimizerContract
+from pronghorn.testing import OptimizerContract
 from pronghorn_optimizers.adam import Adam, Adamax, AdamW, Nadam
 from pronghorn_optimizers.adaptive import Adadelta, Adagrad, Ftrl
 from pronghorn_optimizers.lion import Lion

@@ -1,4 +1,4 @@
-"""Optimizers and schedules give the numbers and the configs of real Keras, recorded by make_keras_values.py."""
+"""Optimizers and schedules give real Keras's numbers and configs, recorded by make_keras_values.py."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def _close(left: Any, right: Any) -> None:
 @pytest.mark.parametrize("case", VALUES["optimizers"], ids=_label)
 def test_updates(case: dict[str, Any], compiled: bool) -> None:
     optimizer = getattr(optimizers, case["name"])(**case["options"])
-    variables = [
-        Variable(np.array(w, "float32"), name=f"w{k}") for k, w in enumerate(VALUES["initial"])
-    ]
+    variables = [Variable(np.array(w, "float32"), name=f"w{k}") for k, w in enumerate(VALUES["initial"])]
 
     def step(gradients: Any) -> None:
         optimizer.apply_gradients(zip(map(convert_to_tensor, gradients), variables, strict=True))

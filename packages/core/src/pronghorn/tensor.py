@@ -239,6 +239,7 @@ class Variable(_Operators):
         name: a name without "/".
     """
 
+    __array_priority__ = 100
     _counter = itertools.count()
 
     def __init__(

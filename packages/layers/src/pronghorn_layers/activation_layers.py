@@ -122,6 +122,7 @@ class Softmax(Layer):
 
     def call(self, inputs: Tensor, mask: Any = None) -> Tensor:
         if mask is not None:
+            mask = ops.reshape(mask, mask.shape + (1,) * (len(inputs.shape) - len(mask.shape)))
             inputs = ops.where(mask, inputs, _LOWEST[inputs.dtype])
         if isinstance(self.axis, int):
             return ops.softmax(inputs, axis=self.axis)  # type: ignore[no-any-return]

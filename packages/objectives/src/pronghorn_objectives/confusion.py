@@ -476,12 +476,10 @@ class AUC(ConfusionMetric):
             x = ops.maximum(ops.where(hits > 0, 1.0 - odds * ratio(misses, hits), 0.0), 0.0)
             y = ops.where(hits > 0, 1.0 - odds * ratio(alarms, hits), 1.0)
         left, right = y[:-1], y[1:]
-        heights = {
-            "interpolation": lambda: (left + right) / 2.0,
-            "minoring": lambda: ops.minimum(left, right),
-            "majoring": lambda: ops.maximum(left, right),
-        }
-        return (x[:-1] - x[1:]) * heights[self.summation_method]()  # type: ignore[no-any-return]
+        height = (left + right) / 2.0
+        if self.summation_method != "interpolation":
+            height = (ops.minimum if self.summation_method == "minoring" else ops.maximum)(left, right)
+        return (x[:-1] - x[1:]) * height
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; thresholds only where they were given."""

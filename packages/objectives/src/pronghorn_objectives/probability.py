@@ -166,9 +166,7 @@ def _classes(name: str, y_true: Any, y_pred: Any, label_smoothing: float) -> tup
     y_true, y_pred = convert_to_tensor(y_true), convert_to_tensor(y_pred)
     mend = ""
     if y_true.ndim < y_pred.ndim or y_true.shape[-1:] == (1,) != y_pred.shape[-1:]:
-        mend = (
-            "for class indices use the sparse loss, or make them one-hot with utils.to_categorical"
-        )
+        mend = "for class indices use the sparse loss, or make them one-hot with utils.to_categorical"
     y_true, y_pred = same_shape(y_true, y_pred, name, mend)
     if y_pred.shape[-1:] == (1,):
         warnings.warn(

@@ -87,7 +87,7 @@ def _op_identity(name: str) -> dict[str, Any]:
 
 def _divided(node: Node) -> tuple[list[Any], dict[str, Any]]:
     """An op's arguments: those of the call in Keras, and those of its object."""
-    if "__wrapped__" not in vars(node.op):
+    if not vars(node.op).keys() & {"__signature__", "__wrapped__"}:
         return list(node.args), node.kwargs
     args, options = [], {}
     for name, value in inspect.signature(node.op).bind(*node.args, **node.kwargs).arguments.items():

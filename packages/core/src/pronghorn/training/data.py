@@ -256,6 +256,8 @@ class BatchSource(Source):
 
     def check_labels(self) -> None:
         self._checks_labels = True
+        for batch in self._waiting:
+            refuse_nan_labels(batch[1])
 
 
 def _length(stream: Any) -> int | None:

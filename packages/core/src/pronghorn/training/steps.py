@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pronghorn import graph, identifiers, interpreter, ops, plugins, tree
 from pronghorn.autodiff import GradientTape
 from pronghorn.interpreter import Eager
+from pronghorn.layer import Layer
 from pronghorn.loss import LossFunctionWrapper
 from pronghorn.metric import Mean, Metric
 from pronghorn.op import infer_by_tracing
@@ -62,6 +63,7 @@ class Steps:
         trainable_weights: list[Any]
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+        def build(self, input_shape: Any) -> None: ...
         def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> list[Any]: ...
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -388,6 +390,8 @@ class Steps:
 
         if any_batch:
             x = tree.map_structure(unsized, x, none_is_leaf=False)
+            if not self.built and isinstance(x, Tensor) and type(self).build is not Layer.build:
+                self.build(x.shape)
         found = infer_by_tracing(self, (x,), {"training": False})
         symbols = [Tensor(spec.shape, spec.dtype, scope=MODEL) for spec in graph.flatten_specs(found)]
         return graph.pack_specs(found, symbols)

@@ -142,7 +142,7 @@ class Trainer(Steps):
     ) -> None:
         self.stop_training = False
         logs: dict[str, Any] = {}
-        was_nan = False
+        lost = False
         callbacks.on_train_begin()
         step = self._step("train")
         begin, end = callbacks.on_train_batch_begin, callbacks.on_train_batch_end
@@ -156,10 +156,10 @@ class Trainer(Steps):
                 if result is None:
                     break
             logs = read(result)
-            is_nan = _is_nan(logs.get("loss"))
-            if is_nan and not was_nan:
-                _warn_nan(epoch)
-            was_nan = is_nan
+            loss = logs.get("loss", 0.0)
+            if not lost and isinstance(loss, float) and not math.isfinite(loss):
+                lost = True
+                _warn_lost(loss, epoch)
             if validation is not None and due(epoch + 1):
                 found = self._evaluate(validation, callbacks)
                 logs |= {f"val_{name}": value for name, value in found.items()}
@@ -369,10 +369,6 @@ def _validation_epochs(frequency: Any) -> Callable[[int], bool]:
     return lambda epoch: epoch % every == 0
 
 
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
-
-
 def _warn_dry(method: str, epochs: Epochs, steps: str) -> None:
     if epochs.steps is None:
         reason = f"was used up by the pass before; give {steps}, or an object that can be iterated again"
@@ -381,12 +377,6 @@ def _warn_dry(method: str, epochs: Epochs, steps: str) -> None:
     warnings.warn(f"{method}: the iterator {reason}; {method} ends here", stacklevel=4)
 
 
-def _warn_nan(epoch: int) -> None:
-    switch = (
-        ""
-        if config.trace_nans()
-        else (
-            ": pronghorn.config.set_trace_nans(True) before fit makes the operation that begins it an error"
-        )
-    )
-    warnings.warn(f"the loss became NaN in epoch {epoch + 1}{switch}", stacklevel=4)
+def _warn_lost(loss: float, epoch: int) -> None:
+    switch = "; pronghorn.config.set_trace_nans(True) before fit names the layer and operation where it begins"
+    warnings.warn(f"the loss is {loss} in epoch {epoch + 1}{'' if config.trace_nans() else switch}", stacklevel=4)

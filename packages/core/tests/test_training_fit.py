@@ -1,0 +1,513 @@
+"""fit, evaluate, predict and the steps, with the smallest layer, loss and optimizer there can be."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pronghorn
+from pronghorn import config, ops
+from pronghorn.layer import Layer
+from pronghorn.loss import Loss
+from pronghorn.metric import Mean
+from pronghorn.optimizer import Optimizer
+from pronghorn.saving.registry import CustomObjectScope
+from pronghorn.training.callback import Callback
+
+
+class Dense(Layer):
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, input_shape: Any) -> None:
+        self.kernel = self.add_weight(shape=(input_shape[-1], self.units), name="kernel")
+        self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
+
+    def call(self, inputs: Any) -> Any:
+        return ops.matmul(inputs, self.kernel) + self.bias
+
+
+class SGD(Optimizer):
+    def __init__(self, learning_rate: float = 0.1, **options: Any) -> None:
+        super().__init__(learning_rate, **options)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        variable.assign(variable - learning_rate * gradient)
+
+
+class SquaredError(Loss):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return ops.mean(ops.square(y_true - y_pred), axis=-1)
+
+
+def absolute_error(y_true: Any, y_pred: Any) -> Any:
+    return ops.mean(ops.abs(y_true - y_pred), axis=-1)
+
+
+X = np.random.default_rng(0).normal(size=(70, 5))
+Y = X @ np.random.default_rng(1).normal(size=(5, 3)) + 1
+QUIET: dict[str, Any] = {"verbose": 0}
+
+
+def linear(**options: Any) -> Any:
+    """A compiled linear model whose weights are always the same."""
+    model = pronghorn.Sequential([pronghorn.Input((5,)), Dense(3)])
+    model.set_weights([np.full((5, 3), 0.5), np.zeros(3)])
+    model.compile(**{"optimizer": SGD(), "loss": SquaredError(), "metrics": [absolute_error]} | options)
+    return model
+
+
+def losses_by_hand(batch_size: int, epochs: int, weights: Any = None) -> list[float]:
+    """What `fit` without shuffling must log: gradient descent on the squared error in NumPy."""
+    kernel, bias = np.full((5, 3), 0.5), np.zeros(3)
+    weights = np.ones(len(X)) if weights is None else weights
+    logged = []
+    for _ in range(epochs):
+        total = 0.0
+        for k in range(0, len(X), batch_size):
+            x, y, w = X[k : k + batch_size], Y[k : k + batch_size], weights[k : k + batch_size, None]
+            error = x @ kernel + bias - y
+            total += float((w * error**2).sum() / 3)
+            gradient = 2 * w * error / error.size
+            kernel, bias = kernel - 0.1 * x.T @ gradient, bias - 0.1 * gradient.sum(0)
+        logged.append(total / len(X))
+    return logged
+
+
+# ---------------------------------------------------------------------------------------------- fit
+
+
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_fit_is_gradient_descent_and_logs_the_mean_over_samples(eagerly: bool) -> None:
+    history = linear(run_eagerly=eagerly).fit(X, Y, batch_size=32, epochs=3, shuffle=False, **QUIET)
+    np.testing.assert_allclose(history.history["loss"], losses_by_hand(32, 3), rtol=1e-5)
+    assert list(history.history) == ["absolute_error", "loss"]
+    assert all(type(value) is float for value in history.history["loss"])
+    assert history.epoch == [0, 1, 2]
+    assert history.params == {"verbose": 0, "epochs": 3, "steps": 3}
+
+
+def test_shuffling_is_reproduced_by_numpys_seed_and_runs_eagerly_alike() -> None:
+    runs = []
+    for eagerly in (False, True):
+        np.random.seed(4)
+        runs.append(linear(run_eagerly=eagerly).fit(X, Y, epochs=2, **QUIET).history)
+    assert runs[0] == runs[1]
+    assert runs[0]["loss"] != linear().fit(X, Y, epochs=2, shuffle=False, **QUIET).history["loss"]
+
+
+def test_sample_weights_weigh_the_loss() -> None:
+    weights = np.linspace(0, 2, len(X))
+    history = linear().fit(X, Y, 32, 2, shuffle=False, sample_weight=weights, **QUIET).history
+    np.testing.assert_allclose(history["loss"], losses_by_hand(32, 2, weights), rtol=1e-5)
+
+
+def test_class_weights_are_sample_weights_by_class() -> None:
+    labels = np.eye(3)[np.arange(len(X)) % 3]
+    by_class = linear().fit(X, labels, shuffle=False, class_weight={0: 3.0, "2": 0.5}, **QUIET).history
+    weights = np.tile([3.0, 1.0, 0.5], 24)[: len(X)]
+    by_sample = linear().fit(X, labels, shuffle=False, sample_weight=weights, **QUIET).history
+    assert by_class == by_sample
+
+
+def test_the_last_rows_are_for_validation() -> None:
+    split = linear().fit(X, Y, shuffle=False, validation_split=0.2, **QUIET).history
+    given = linear().fit(X[:56], Y[:56], shuffle=False, validation_data=(X[56:], Y[56:]), **QUIET).history
+    assert split == given
+    assert list(split) == ["absolute_error", "loss", "val_absolute_error", "val_loss"]
+
+
+def test_validation_frequency() -> None:
+    model = linear()
+    assert len(model.fit(X, Y, epochs=5, validation_split=0.2, validation_freq=2, **QUIET).history["val_loss"]) == 2
+    chosen = model.fit(X, Y, epochs=5, validation_split=0.2, validation_freq=[1, 4, 5], **QUIET)
+    assert len(chosen.history["val_loss"]) == 3
+
+
+def test_numbers_from_r_are_accepted() -> None:
+    history = linear().fit(X, Y, batch_size=35.0, epochs=2.0, initial_epoch=1.0, **QUIET)
+    assert history.epoch == [1]
+    assert history.params["steps"] == 2
+
+
+def test_arrays_begin_again_within_an_epoch_of_many_steps() -> None:
+    history = linear().fit(X, Y, batch_size=35, epochs=2, steps_per_epoch=3, shuffle=False, **QUIET)
+    assert len(history.history["loss"]) == 2
+    assert linear().fit(X, Y, steps_per_epoch=2, **QUIET).params["steps"] == 2
+
+
+def test_an_iterator_goes_on_and_running_dry_ends_training() -> None:
+    batches = iter([(X[:10], Y[:10])] * 5)
+    with pytest.warns(UserWarning, match="ended within the 3 batches that steps_per_epoch asks for"):
+        history = linear().fit(batches, epochs=4, steps_per_epoch=3, **QUIET)
+    assert history.epoch == [0, 1]
+    with pytest.warns(UserWarning, match="used up by the pass before"):
+        assert linear().fit(iter([(X, Y)]), epochs=2, **QUIET).epoch == [0]
+
+
+def test_several_steps_per_execution_are_the_same_training() -> None:
+    seen: list[int] = []
+
+    class Batches(Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen.append(batch)
+
+    one = linear().fit(X, Y, 10, 2, shuffle=False, **QUIET).history
+    three = linear(steps_per_execution=3).fit(X, Y, 10, 2, shuffle=False, callbacks=[Batches()], **QUIET).history
+    assert one == three
+    assert seen == [2, 5, 6] * 2
+
+
+def test_a_loss_that_is_lost_names_the_switch_and_the_switch_the_operation() -> None:
+    x = np.full((4, 5), 1e30)
+    with pytest.warns(UserWarning, match="the loss is inf in epoch 1; .*set_trace_nans"), np.errstate(all="ignore"):
+        linear().fit(x, x[:, :3], epochs=3, **QUIET)
+    config.set_trace_nans(True)
+    try:
+        with pytest.raises(FloatingPointError, match="operation 'square'"):
+            linear().fit(x, x[:, :3], **QUIET)
+    finally:
+        config.set_trace_nans(False)
+
+
+def test_ctrl_c_stops_at_once_and_leaves_a_usable_model() -> None:
+    class Interrupt(Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if batch == 1:
+                raise KeyboardInterrupt
+
+    model = linear()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y, 10, shuffle=False, callbacks=[Interrupt()], **QUIET)
+    assert int(model.optimizer.iterations) == 2
+    assert model.fit(X, Y, **QUIET).history["loss"][0] < losses_by_hand(32, 1)[0]
+
+
+def test_stopping_early_and_training_again_traces_nothing_new() -> None:
+    class Stop(Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.model.stop_training = True
+
+    model = linear()
+    history = model.fit(X, Y, 35, epochs=5, callbacks=Stop(), **QUIET)
+    assert history.epoch == [0]
+    assert int(model.optimizer.iterations) == 1
+    plans = list(model.train_program._plans.values())
+    model.fit(X, Y, 35, epochs=2, **QUIET)
+    assert list(model.train_program._plans.values()) == plans
+
+
+def test_freezing_a_layer_takes_effect_without_compiling_again() -> None:
+    model = linear()
+    model.fit(X, Y, **QUIET)
+    model.layers[0].kernel.trainable = False
+    before = model.get_weights()
+    model.fit(X, Y, **QUIET)
+    kernel, bias = model.get_weights()
+    assert np.array_equal(kernel, before[0])
+    assert not np.array_equal(bias, before[1])
+
+
+def test_moving_averages_replace_the_weights_at_the_end() -> None:
+    model = linear(optimizer=SGD(use_ema=True, ema_momentum=0.5))
+    model.fit(X, Y, epochs=2, shuffle=False, **QUIET)
+    plain = linear()
+    plain.fit(X, Y, epochs=2, shuffle=False, **QUIET)
+    assert not np.allclose(model.get_weights()[0], plain.get_weights()[0], rtol=1e-6)
+
+
+# ---------------------------------------------------------------------------------------------- evaluate, predict
+
+
+def test_evaluate_gives_a_list_in_the_order_of_the_metrics_or_a_dict() -> None:
+    model = linear()
+    error = X @ np.full((5, 3), 0.5) - Y
+    expected = [np.square(error).mean(), np.abs(error).mean()]
+    np.testing.assert_allclose(model.evaluate(X, Y, **QUIET), expected, rtol=1e-5)
+    logs = model.evaluate(X, Y, return_dict=True, **QUIET)
+    np.testing.assert_allclose([logs["loss"], logs["absolute_error"]], expected, rtol=1e-5)
+    np.testing.assert_allclose(linear(metrics=None).evaluate(X, Y, **QUIET), expected[0], rtol=1e-5)
+    assert model.metrics_names == ["loss", "compile_metrics"]
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 33, 70, 1000])
+def test_predict_joins_the_batches(batch_size: int | None) -> None:
+    outputs = linear().predict(X, batch_size, **QUIET)
+    assert outputs.dtype == np.float32
+    np.testing.assert_allclose(outputs, X @ np.full((5, 3), 0.5), rtol=1e-4, atol=1e-6)
+
+
+def test_predict_of_a_generator_of_unknown_length() -> None:
+    model = linear()
+    parts = [X[:10], X[10:11], X[11:60], X[60:]]
+    np.testing.assert_array_equal(model.predict((part for part in parts), **QUIET), model.predict(X, **QUIET))
+    assert model.predict(iter(parts), steps=2, **QUIET).shape == (11, 3)
+
+
+def test_predict_hands_out_memory_of_its_own() -> None:
+    model = linear()
+    first = model.predict(X[:1], **QUIET)
+    kept = first.copy()
+    model.predict(X[1:2], **QUIET)
+    assert np.array_equal(first, kept)
+    first[:] = 0
+    assert np.array_equal(model.predict(X[:1], **QUIET), kept)
+
+
+def test_evaluate_and_predict_leave_seeds_and_weights_alone() -> None:
+    class Noise(Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seed = pronghorn.random.SeedGenerator(7)
+
+        def call(self, inputs: Any) -> Any:
+            return inputs + pronghorn.random.normal(ops.shape(inputs), seed=self.seed)
+
+    model = pronghorn.Sequential([pronghorn.Input((5,)), Noise(), Dense(3)])
+    model.compile(SGD(), SquaredError())
+    state, weights = model.layers[0].seed.state.numpy(), model.get_weights()
+    assert model.evaluate(X, Y, **QUIET) == model.evaluate(X, Y, **QUIET)
+    assert np.array_equal(model.predict(X, **QUIET), model.predict(X, **QUIET))
+    assert np.array_equal(model.layers[0].seed.state.numpy(), state)
+    assert all(np.array_equal(a, b) for a, b in zip(weights, model.get_weights(), strict=True))
+    model.fit(X, Y, **QUIET)
+    assert not np.array_equal(model.layers[0].seed.state.numpy(), state)
+
+
+def test_single_batches() -> None:
+    model = linear()
+    loss, error = model.train_on_batch(X[:10], Y[:10])
+    again = linear().fit(X[:10], Y[:10], shuffle=False, **QUIET).history
+    assert [loss, error] == [again["loss"][0], again["absolute_error"][0]]
+    assert model.test_on_batch(X[:10], Y[:10], return_dict=True)["loss"] < loss
+    np.testing.assert_array_equal(model.predict_on_batch(X[:10]), model.predict(X[:10], **QUIET))
+
+
+def test_a_model_without_input_is_built_for_any_batch_size() -> None:
+    model = pronghorn.Sequential([Dense(3)])
+    assert model.predict(X[:7], **QUIET).shape == (7, 3)
+    assert model.output_shape == (None, 3)
+    model = pronghorn.Sequential([Dense(3)])
+    model.compile(SGD(), SquaredError())
+    model.fit(X, Y, **QUIET)
+    assert model.predict(X[:9], **QUIET).shape == (9, 3)
+
+
+# ---------------------------------------------------------------------------------------------- own steps
+
+
+class OwnStep(pronghorn.Model):
+    """As in Keras's guides: two metrics of its own, no compiled loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = Dense(3)
+        self.tracker = Mean(name="loss")
+
+    def call(self, inputs: Any) -> Any:
+        return self.dense(inputs)
+
+    @property
+    def metrics(self) -> list[Any]:
+        return [self.tracker]
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        x, y = data
+        with pronghorn.GradientTape() as tape:
+            loss = ops.mean(ops.square(y - self(x, training=True)))
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        self.tracker.update_state(loss)
+        return {"loss": self.tracker.result(), "norm": {"first": ops.sum(ops.square(gradients[0]))}}
+
+
+def test_a_train_step_of_ones_own() -> None:
+    runs = []
+    for eagerly in (False, True):
+        model = OwnStep()
+        model.compile(SGD(), run_eagerly=eagerly)
+        model.build((None, 5))
+        model.set_weights([np.full((5, 3), 0.5), np.zeros(3)])
+        runs.append(model.fit(X, Y, epochs=2, shuffle=False, **QUIET).history)
+    assert runs[0] == runs[1]
+    assert list(runs[0]) == ["first", "loss"]
+
+
+def test_frozen_python_state_is_an_error_at_the_second_step() -> None:
+    class Counting(OwnStep):
+        def train_step(self, data: Any) -> dict[str, Any]:
+            self.calls = getattr(self, "calls", 0) + 1
+            return super().train_step((data[0] * float(self.calls), data[1]))
+
+    model = Counting()
+    model.compile(SGD())
+    with pytest.raises(RuntimeError, match="was 1.0 in the first trace and is 2.0 in the second"):
+        model.fit(X, Y, **QUIET)
+    model = Counting()
+    model.compile(SGD(), run_eagerly=True)
+    model.fit(X, Y, **QUIET)
+    assert model.calls == 3
+
+
+def test_logs_that_are_no_dict_are_refused() -> None:
+    class NoDict(OwnStep):
+        def train_step(self, data: Any) -> Any:
+            return super().train_step(data)["loss"]
+
+    model = NoDict()
+    model.compile(SGD())
+    with pytest.raises(TypeError, match="must return a dict of logs"):
+        model.fit(X, Y, **QUIET)
+
+
+def test_compute_loss_may_be_overridden_as_before_keras_3_3() -> None:
+    class Doubled(pronghorn.Model):
+        def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None) -> Any:
+            return 2.0 * super().compute_loss(x, y, y_pred, sample_weight)
+
+    inputs = pronghorn.Input((5,))
+    model = Doubled(inputs, Dense(3)(inputs))
+    model.set_weights([np.full((5, 3), 0.5), np.zeros(3)])
+    model.compile(SGD(), SquaredError())
+    np.testing.assert_allclose(model.evaluate(X, Y, **QUIET), 2 * linear().evaluate(X, Y, **QUIET)[0], rtol=1e-6)
+
+
+def test_losses_of_layers_are_enough_to_train() -> None:
+    class Penalty(Layer):
+        def call(self, inputs: Any) -> Any:
+            self.add_loss(ops.mean(ops.square(inputs)))
+            return inputs
+
+    inputs = pronghorn.Input((5,))
+    model = pronghorn.Model(inputs, Penalty()(Dense(3)(inputs)))
+    model.compile(SGD())
+    first, second = model.fit(X, epochs=2, **QUIET).history["loss"]
+    assert second < first
+
+
+# ---------------------------------------------------------------------------------------------- compile
+
+
+def test_the_program_can_be_printed_after_fit() -> None:
+    model = linear()
+    with pytest.raises(RuntimeError, match="call fit first"):
+        _ = model.train_program
+    model.fit(X, Y, **QUIET)
+    assert "matmul" in str(model.train_program)
+
+
+def test_compile_config_round_trip() -> None:
+    model = linear(loss_weights=[1.0], steps_per_execution=2, metrics=None)
+    again = linear()
+    with CustomObjectScope({"SGD": SGD, "SquaredError": SquaredError}):
+        again.compile_from_config(model.get_compile_config())
+    assert isinstance(again.optimizer, SGD)
+    assert isinstance(again.loss, SquaredError)
+    assert again.optimizer.built
+    assert again.steps_per_execution == 2
+
+
+def test_a_lambda_as_loss_trains_but_is_not_saved() -> None:
+    model = linear(loss=lambda y, p: ops.mean(ops.square(y - p), axis=-1))
+    model.fit(X, Y, **QUIET)
+    with pytest.warns(UserWarning, match="arguments of compile.. are not saved"):
+        assert model.get_compile_config() is None
+
+
+def test_without_jit_the_steps_run_operation_by_operation() -> None:
+    model = linear(jit_compile=False)
+    history = model.fit(X, Y, shuffle=False, **QUIET).history
+    assert history == linear().fit(X, Y, shuffle=False, **QUIET).history
+    with pytest.raises(RuntimeError, match="no compiled train step"):
+        _ = model.train_program
+    with pytest.warns(UserWarning, match="has no effect"):
+        linear(jit_compile=True, run_eagerly=True)
+
+
+# ---------------------------------------------------------------------------------------------- mistakes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"y": Y[:3]}, r"x has 70 rows and y has 3 \(shapes \(70, 5\) and \(3, 3\)\)"),
+        ({"x": X[:0], "y": Y[:0]}, r"x has no rows \(shape \(0, 5\)\); pass at least one sample"),
+        ({"x": None, "y": None}, "x: expected an array, a generator or a data set, got None"),
+        ({"y": None}, "compiled with a loss, but there are no targets: pass y"),
+        ({"x": 3.0}, "x: expected an array with one row per sample, got the scalar 3.0"),
+        ({"x": [[1, 2], [3]], "y": [1, 2]}, "x: the rows of the list have different lengths"),
+        ({"x": lambda: X}, "x: expected arrays, a PyDataset, or an iterable of batches, got function"),
+        ({"y": iter([Y])}, "y: expected arrays like x, got list_iterator"),
+        ({"x": iter([X])}, "y: must not be passed where x is a list_iterator"),
+        ({"x": itertools.repeat((X, Y)), "y": None}, "steps_per_epoch: the data have no end"),
+        ({"x": iter([(X, Y, X, Y)]), "y": None}, r"a batch must be .*, got a tuple of 4 items"),
+        ({"x": iter([]), "y": None}, "the generator gave no batch"),
+        ({"batch_size": 0}, "batch_size: expected a whole number of at least 1, got 0"),
+        ({"batch_size": 2.5}, "batch_size: expected a whole number of at least 1, got 2.5"),
+        ({"epochs": "3"}, "epochs: expected a whole number of at least 0, got '3'"),
+        ({"validation_split": 1.5}, "validation_split: expected a fraction between 0 and 1, got 1.5"),
+        ({"validation_split": 0.999}, "both need at least one"),
+        ({"x": iter([(X, Y)]), "y": None, "validation_split": 0.2}, "validation_split works on arrays only"),
+        ({"shuffle": "rows"}, "shuffle: expected True, False or 'batch', got 'rows'"),
+        ({"verbose": 3}, "verbose: expected 'auto', 0"),
+        ({"class_weight": {3: 1.0}}, "expected class number -> weight, got 3: 1.0; classes are 0 to 2"),
+        ({"class_weight": {"cat": 1.0}}, "expected class number -> weight, got 'cat': 1.0"),
+        ({"class_weight": {0: 1.0}, "sample_weight": np.ones(70)}, "class_weight and sample_weight exclude each other"),
+        ({"validation_freq": 0}, "validation_freq: expected a whole number of at least 1, got 0"),
+    ],
+)
+def test_mistakes_are_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        linear().fit(**{"x": X, "y": Y, "verbose": 0} | arguments)
+
+
+def test_nan_labels_are_refused_where_the_loss_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SquaredError, "__module__", "pronghorn_objectives.regression")
+    y = Y.copy()
+    y[3] = np.nan
+    for data in ((X, y), (iter([(X, y)]), None)):
+        with pytest.raises(ValueError, match="y holds NaN, first in row 3, which makes the loss NaN"):
+            linear(metrics=None).fit(*data, **QUIET)
+
+
+def test_nan_labels_are_left_to_losses_of_ones_own() -> None:
+    def skipping(y_true: Any, y_pred: Any) -> Any:
+        return ops.mean(ops.square(ops.where(ops.isnan(y_true), 0.0, y_true - y_pred)), axis=-1)
+
+    y = Y.copy()
+    y[3] = np.nan
+    assert np.isfinite(linear(loss=skipping, metrics=None).fit(X, y, **QUIET).history["loss"][0])
+
+
+def test_compile_is_asked_for() -> None:
+    model = pronghorn.Sequential([Dense(3)])
+    for call in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):
+        with pytest.raises(ValueError, match="is not compiled; call compile"):
+            call(X, Y)
+
+
+def test_unknown_names_are_refused_at_once() -> None:
+    for arguments in ({"loss": "no_such_loss"}, {"metrics": ["no_such_metric"]}, {"optimizer": "no_such_optimizer"}):
+        with pytest.raises(ValueError, match="no_such_"):
+            linear(**arguments)
+    with pytest.raises(ValueError, match="jit_compile must be True, False or 'auto', got 'yes'"):
+        linear(jit_compile="yes")
+
+
+def test_a_batch_size_for_a_generator_has_no_effect_and_says_so() -> None:
+    with pytest.warns(UserWarning, match="batch_size=4 has no effect"):
+        linear().fit(iter([(X, Y)]), batch_size=4, **QUIET)
+
+
+def test_outputs_of_different_shapes_cannot_be_joined() -> None:
+    class Double(Layer):
+        def call(self, inputs: Any) -> Any:
+            return inputs * 2.0
+
+    model = pronghorn.Sequential([Double()])
+    with pytest.raises(ValueError, match=r"have shape \(2, 4\), those of an earlier one \(2, 3\)"):
+        model.predict(iter([np.ones((2, 3)), np.ones((2, 4))]), **QUIET)
