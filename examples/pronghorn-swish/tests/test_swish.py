@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 import pronghorn as keras
-from pronghorn import ops
+from pronghorn import Layer, ops
 from pronghorn.autodiff import check_gradients
 from pronghorn.testing import KernelContract, LayerContract
-from pronghorn_swish.swish import scaled_sigmoid_product
+from pronghorn_swish.swish import Swish, scaled_sigmoid_product
 
 
 class TestLayer(LayerContract):
-    layer = "Swish"
-    arguments = {"beta": 1.5}
     input_shape = (4, 6)
+
+    def make(self, **options: Any) -> Layer:
+        return Swish(beta=1.5, **options)
 
 
 class TestTrainableLayer(LayerContract):
-    layer = "Swish"
-    arguments = {"beta": 1.5, "trainable_beta": True}
     input_shape = (4, 6)
+
+    def make(self, **options: Any) -> Layer:
+        return Swish(trainable_beta=True, **options)
 
 
 class TestKernel(KernelContract):

@@ -52,7 +52,8 @@ def files(tmp_path: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("shuffle", [False, True, "batch"])
 @pytest.mark.parametrize(
-    "kind", ["fortran", "big endian", "strided", "single precision", "lists", "tensors", "foreign", "h5py", "memmap"]
+    "kind",
+    ["fortran", "big endian", "strided", "single precision", "lists", "tensors", "foreign", "h5py", "memmap"],
 )
 def test_every_kind_of_array_gives_the_same_batches(kind: str, shuffle: Any, files: dict[str, Any]) -> None:
     class Foreign:

@@ -123,7 +123,10 @@ def test_the_last_rows_are_for_validation() -> None:
 
 def test_validation_frequency() -> None:
     model = linear()
-    assert len(model.fit(X, Y, epochs=5, validation_split=0.2, validation_freq=2, **QUIET).history["val_loss"]) == 2
+    assert (
+        len(model.fit(X, Y, epochs=5, validation_split=0.2, validation_freq=2, **QUIET).history["val_loss"])
+        == 2
+    )
     chosen = model.fit(X, Y, epochs=5, validation_split=0.2, validation_freq=[1, 4, 5], **QUIET)
     assert len(chosen.history["val_loss"]) == 3
 
@@ -157,14 +160,19 @@ def test_several_steps_per_execution_are_the_same_training() -> None:
             seen.append(batch)
 
     one = linear().fit(X, Y, 10, 2, shuffle=False, **QUIET).history
-    three = linear(steps_per_execution=3).fit(X, Y, 10, 2, shuffle=False, callbacks=[Batches()], **QUIET).history
+    three = (
+        linear(steps_per_execution=3).fit(X, Y, 10, 2, shuffle=False, callbacks=[Batches()], **QUIET).history
+    )
     assert one == three
     assert seen == [2, 5, 6] * 2
 
 
 def test_a_loss_that_is_lost_names_the_switch_and_the_switch_the_operation() -> None:
     x = np.full((4, 5), 1e30)
-    with pytest.warns(UserWarning, match="the loss is inf in epoch 1; .*set_trace_nans"), np.errstate(all="ignore"):
+    with (
+        pytest.warns(UserWarning, match="the loss is inf in epoch 1; .*set_trace_nans"),
+        np.errstate(all="ignore"),
+    ):
         linear().fit(x, x[:, :3], epochs=3, **QUIET)
     config.set_trace_nans(True)
     try:
@@ -366,14 +374,18 @@ def test_logs_that_are_no_dict_are_refused() -> None:
 
 def test_compute_loss_may_be_overridden_as_before_keras_3_3() -> None:
     class Doubled(pronghorn.Model):
-        def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None) -> Any:
+        def compute_loss(
+            self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
+        ) -> Any:
             return 2.0 * super().compute_loss(x, y, y_pred, sample_weight)
 
     inputs = pronghorn.Input((5,))
     model = Doubled(inputs, Dense(3)(inputs))
     model.set_weights([np.full((5, 3), 0.5), np.zeros(3)])
     model.compile(SGD(), SquaredError())
-    np.testing.assert_allclose(model.evaluate(X, Y, **QUIET), 2 * linear().evaluate(X, Y, **QUIET)[0], rtol=1e-6)
+    np.testing.assert_allclose(
+        model.evaluate(X, Y, **QUIET), 2 * linear().evaluate(X, Y, **QUIET)[0], rtol=1e-6
+    )
 
 
 def test_losses_of_layers_are_enough_to_train() -> None:
@@ -456,7 +468,10 @@ def test_without_jit_the_steps_run_operation_by_operation() -> None:
         ({"verbose": 3}, "verbose: expected 'auto', 0"),
         ({"class_weight": {3: 1.0}}, "expected class number -> weight, got 3: 1.0; classes are 0 to 2"),
         ({"class_weight": {"cat": 1.0}}, "expected class number -> weight, got 'cat': 1.0"),
-        ({"class_weight": {0: 1.0}, "sample_weight": np.ones(70)}, "class_weight and sample_weight exclude each other"),
+        (
+            {"class_weight": {0: 1.0}, "sample_weight": np.ones(70)},
+            "class_weight and sample_weight exclude each other",
+        ),
         ({"validation_freq": 0}, "validation_freq: expected a whole number of at least 1, got 0"),
     ],
 )
@@ -491,7 +506,11 @@ def test_compile_is_asked_for() -> None:
 
 
 def test_unknown_names_are_refused_at_once() -> None:
-    for arguments in ({"loss": "no_such_loss"}, {"metrics": ["no_such_metric"]}, {"optimizer": "no_such_optimizer"}):
+    for arguments in (
+        {"loss": "no_such_loss"},
+        {"metrics": ["no_such_metric"]},
+        {"optimizer": "no_such_optimizer"},
+    ):
         with pytest.raises(ValueError, match="no_such_"):
             linear(**arguments)
     with pytest.raises(ValueError, match="jit_compile must be True, False or 'auto', got 'yes'"):

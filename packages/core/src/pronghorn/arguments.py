@@ -65,7 +65,9 @@ class Arguments:
         return {name: shapes[name] for name in names if name in shapes}
 
     def fill_training(self, outer: bool | None) -> bool | None:
-        """Whether the call is part of training: as passed, else as in the call around it, else as the signature has it."""
+        """Whether the call is part of training: as passed, else as in the call around it, else as the
+        signature has it.
+        """
         accepted = "training" in self.named
         value = self._explicit_training if self._explicit_training is not None else outer
         if value is None and accepted:

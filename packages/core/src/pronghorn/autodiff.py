@@ -209,7 +209,11 @@ def check_gradients(
 
         parts = [convert_to_tensor(t) for t in tree.flatten(function(*tensors))]
         rng = np.random.default_rng(0)
-        weighted = [ops.sum(p * constant(rng.uniform(0.5, 1.5, p.shape), "float64")) for p in parts if dtypes.is_float(p.dtype)]
+        weighted = [
+            ops.sum(p * constant(rng.uniform(0.5, 1.5, p.shape), "float64"))  # type: ignore[arg-type]
+            for p in parts
+            if dtypes.is_float(p.dtype)
+        ]
         total = weighted[0]
         for w in weighted[1:]:
             total = total + w

@@ -80,7 +80,8 @@ def _bound(instance: Configurable) -> dict[str, Any]:
             arguments[name] = bound.arguments[name]
         elif bound.arguments[name]:
             raise NotImplementedError(
-                f"{type(instance).__name__}: what was passed for `*{name}` cannot be saved; write get_config() for the class"
+                f"{type(instance).__name__}: what was passed for `*{name}` cannot be saved; write get_config() "
+                "for the class"
             )
     return arguments
 

@@ -94,10 +94,11 @@ def numpy_dtype(dtype: str) -> np.dtype[Any]:
     """The NumPy dtype that stores `dtype`."""
     if dtype == "bfloat16":
         try:
-            import ml_dtypes
+            import ml_dtypes  # type: ignore[import-not-found, unused-ignore]
         except ImportError:
             raise ImportError("bfloat16 arrays need the ml_dtypes package: pip install 'pronghorn[bfloat16]'") from None
-        return np.dtype(ml_dtypes.bfloat16)
+        bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return bfloat16
     return np.dtype(object if dtype == "string" else dtype)
 
 

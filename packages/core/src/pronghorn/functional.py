@@ -41,7 +41,9 @@ class InputLayer(Layer):
         self._batch_shape = as_shape(batch_shape) if shape is None else (batch, *as_shape(shape))
         self.optional = optional
         self.built = True
-        tensor = Tensor(self._batch_shape, self.dtype, scope=MODEL, name=self.name) if input_tensor is None else input_tensor
+        tensor = (
+            Tensor(self._batch_shape, self.dtype, scope=MODEL, name=self.name) if input_tensor is None else input_tensor
+        )
         tensor.node = node = Node(self, (), {"args": (), "kwargs": {}}, (tensor,), structure=tensor)
         self.inbound_nodes.append(node)
 
@@ -98,7 +100,9 @@ class Functional(Model):
         trainable: whether training changes the variables.
     """
 
-    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool | None = None, **kwargs: Any
+    ) -> None:
         Layer.__init__(self, name=name, **kwargs)
         for what, tensors in (("inputs", inputs), ("outputs", outputs)):
             for t in tree.flatten(tensors):
@@ -236,7 +240,9 @@ class Functional(Model):
 
     def compute_output_spec(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Shapes and dtypes of the outputs."""
-        if all(x is not None and x.shape == t.shape for x, t in zip(self._flat_inputs(inputs), self._inputs, strict=True)):
+        if all(
+            x is not None and x.shape == t.shape for x, t in zip(self._flat_inputs(inputs), self._inputs, strict=True)
+        ):
             flat = [Spec(t.shape, t.dtype) for t in self._outputs]
             return _unpacked(graph.pack_specs(self._outputs_struct, flat))
         with self._scope():
@@ -371,7 +377,9 @@ def _names(steps: list[Any]) -> dict[Any, str]:
     for step in steps:
         if isinstance(step, Layer):
             if step.name in names.values():
-                raise ValueError(f"the name {step.name!r} is used for two layers of the model; give one of them another name")
+                raise ValueError(
+                    f"the name {step.name!r} is used for two layers of the model; give one of them another name"
+                )
             names[step] = step.name
     taken = set(names.values())
     for step in steps:
@@ -388,7 +396,9 @@ def _names(steps: list[Any]) -> dict[Any, str]:
 def _with_inputs(inputs: Any, outputs: Any) -> tuple[Any, Any]:
     """The part of a graph after intermediate tensors, repeated with an Input in the place of each."""
     old = tree.flatten(inputs)
-    new = [t if isinstance(t.node.op, InputLayer) else Input(batch_shape=t.shape, dtype=t.dtype, name=t.name) for t in old]
+    new = [
+        t if isinstance(t.node.op, InputLayer) else Input(batch_shape=t.shape, dtype=t.dtype, name=t.name) for t in old
+    ]
     results = ModelGraph(old, tree.flatten(outputs)).run(new)
     return tree.pack_sequence_as(inputs, new), tree.pack_sequence_as(outputs, results)
 

@@ -70,7 +70,10 @@ class GlorotUniform(RandomInitializer):
     """
 
     def __init__(
-        self, seed: Any = None, input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
+        self,
+        seed: Any = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
     ) -> None:
         super().__init__(seed)
         self.input_axes = input_axes
@@ -89,8 +92,8 @@ def compute_fans(
 ) -> tuple[int, int]:
     """The numbers of inputs and outputs of one unit (fan_in, fan_out) of a weight.
 
-    A matrix is (in, out); with more dimensions it is a convolution kernel (…, in, out), whose leading dimensions are the
-    receptive field. Given axes win.
+    A matrix is (in, out); with more dimensions it is a convolution kernel (…, in, out), whose leading
+    dimensions are the receptive field. Given axes win.
     """
     shape = tuple(shape)
     if input_axes is not None and output_axes is not None:

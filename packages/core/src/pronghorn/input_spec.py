@@ -49,19 +49,29 @@ class InputSpec(Configurable):
         """What was expected, and what to change; None if `x` fits."""
         shape = x.shape
         if self.dtype is not None and x.dtype != self.dtype:
-            return f"expected dtype={self.dtype}, found dtype={x.dtype}", f"cast it with ops.cast(x, {self.dtype!r})"
+            return (
+                f"expected dtype={self.dtype}, found dtype={x.dtype}",
+                f"cast it with ops.cast(x, {self.dtype!r})",
+            )
         if self.ndim is not None and len(shape) != self.ndim and not self.allow_last_axis_squeeze:
             return f"expected ndim={self.ndim}, found ndim={len(shape)}", _rank_advice(len(shape), self.ndim)
         if self.min_ndim is not None and len(shape) < self.min_ndim:
-            return f"expected min_ndim={self.min_ndim}, found ndim={len(shape)}", _rank_advice(len(shape), self.min_ndim)
+            return f"expected min_ndim={self.min_ndim}, found ndim={len(shape)}", _rank_advice(
+                len(shape), self.min_ndim
+            )
         if self.max_ndim is not None and len(shape) > self.max_ndim:
-            return f"expected max_ndim={self.max_ndim}, found ndim={len(shape)}", _rank_advice(len(shape), self.max_ndim)
+            return f"expected max_ndim={self.max_ndim}, found ndim={len(shape)}", _rank_advice(
+                len(shape), self.max_ndim
+            )
         for axis, size in self.axes.items():
             if size is not None and shape[axis] not in (size, None):
                 advice = f"give it inputs of size {size} there, or make a new layer for inputs of size {shape[axis]}"
                 return f"expected axis {axis} of input shape to have value {size}", advice
         if self.shape is not None and not self._fits(shape):
-            return f"expected shape={self.shape}, found shape={shape}", "reshape the input, or build the layer for this shape"
+            return (
+                f"expected shape={self.shape}, found shape={shape}",
+                "reshape the input, or build the layer for this shape",
+            )
         return None
 
     def _fits(self, shape: Shape) -> bool:

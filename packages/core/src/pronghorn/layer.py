@@ -10,7 +10,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from pronghorn import constraints, dtypes, graph, initializers, interpreter, naming, policy, regularizers, tree
+from pronghorn import (
+    constraints,
+    dtypes,
+    graph,
+    initializers,
+    interpreter,
+    naming,
+    policy,
+    regularizers,
+    tree,
+)
 from pronghorn.arguments import Arguments, as_shape, common_shapes, get_mask, map_shapes, set_mask
 from pronghorn.configurable import Configurable
 from pronghorn.graph import Node, Spec
@@ -64,7 +74,8 @@ class Layer(Owner, Configurable, Operation):
     ```
 
     `call` may take `training`, and `mask` (or `x_mask` for an argument `x`): they are filled in where the caller leaves
-    them out. Variables, layers, metrics and seed generators in attributes, also in lists and dicts, belong to the layer.
+    them out. Variables, layers, metrics and seed generators in attributes, also in lists and dicts, belong to
+    the layer.
 
     Args:
         activity_regularizer: a function of the outputs; its value, divided by the batch size, is added to the losses.
@@ -206,7 +217,9 @@ class Layer(Owner, Configurable, Operation):
         self._built_in_trace = False
         if tracer is not None and not tracer.effects and self._build_shapes is not None:
             second = call.shapes_for(self.build)
-            self._build_shapes = {name: common_shapes(shape, second[name]) for name, shape in self._build_shapes.items()}
+            self._build_shapes = {
+                name: common_shapes(shape, second[name]) for name, shape in self._build_shapes.items()
+            }
 
     def get_build_config(self) -> dict[str, Any] | None:
         """The shapes it was built for, None if it is not built."""
@@ -290,7 +303,9 @@ class Layer(Owner, Configurable, Operation):
             assert_input_compatibility(self.input_spec, first, self)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """Shapes and dtypes of the outputs: by `compute_output_shape` where a subclass has it, else by tracing `call`."""
+        """Shapes and dtypes of the outputs: by `compute_output_shape` where a subclass has it, else by
+        tracing `call`.
+        """
         if not _overrides(self, "compute_output_shape"):
             with self._scope():
                 return infer_by_tracing(self.call, args, kwargs)
@@ -333,7 +348,9 @@ class Layer(Owner, Configurable, Operation):
         for part in tree.flatten(loss):
             value = convert_to_tensor(part)
             if value.shape not in ((), (1,)):
-                raise ValueError(f"layer {self.name!r}: add_loss takes scalars, got shape {value.shape}; reduce it with ops.sum")
+                raise ValueError(
+                    f"layer {self.name!r}: add_loss takes scalars, got shape {value.shape}; reduce it with ops.sum"
+                )
             self._losses.append(value)
 
     @property

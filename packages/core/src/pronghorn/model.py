@@ -15,8 +15,8 @@ class Model(Trainer, Layer):
     """A layer with `compile`, `fit`, `evaluate`, `predict`, `summary` and `save`.
 
     Made in one of three ways: `Model(inputs, outputs)` from tensors that began as `Input`; `Sequential(layers)`; or a
-    subclass that makes layers in `__init__` and uses them in `call`. A subclass may also be given inputs and outputs, to
-    have a `train_step` of its own.
+    subclass that makes layers in `__init__` and uses them in `call`. A subclass may also be given inputs and
+    outputs, to have a `train_step` of its own.
 
     Args:
         inputs, outputs: tensors of a model graph, nested as you like.
@@ -61,11 +61,15 @@ class Model(Trainer, Layer):
         layers = self.layers
         if index is not None:
             if not -len(layers) <= index < len(layers):
-                raise ValueError(f"get_layer: index {index} is out of range, model {self.name!r} has {len(layers)} layers")
+                raise ValueError(
+                    f"get_layer: index {index} is out of range, model {self.name!r} has {len(layers)} layers"
+                )
             return layers[index]
         found = next((layer for layer in layers if layer.name == name), None)
         if found is None:
-            raise ValueError(f"get_layer: no layer {name!r} in {self.name!r}; it has {[layer.name for layer in layers]}")
+            raise ValueError(
+                f"get_layer: no layer {name!r} in {self.name!r}; it has {[layer.name for layer in layers]}"
+            )
         return found
 
     def summary(

@@ -10,13 +10,17 @@ from pronghorn.configurable import Configurable
 
 
 class DTypePolicy(Configurable):
-    """A dtype's name ("float32": both), or "mixed_float16" / "mixed_bfloat16": computes in 16 bits, variables are float32."""
+    """A dtype's name ("float32": both), or "mixed_float16" / "mixed_bfloat16": computes in 16 bits, variables
+    are float32.
+    """
 
     def __init__(self, name: str) -> None:
         if not isinstance(name, str):
             raise TypeError(f"DTypePolicy: argument `name` must be a string such as 'float32', got {name!r}")
         if name.startswith("int8_from") or name.startswith("float8_from"):
-            raise NotImplementedError(f"DTypePolicy: quantized policies such as {name!r} are not supported; use a float policy")
+            raise NotImplementedError(
+                f"DTypePolicy: quantized policies such as {name!r} are not supported; use a float policy"
+            )
         mixed = name.startswith("mixed_")
         if mixed and name not in ("mixed_float16", "mixed_bfloat16"):
             raise ValueError(f"DTypePolicy: unknown policy {name!r}; expected mixed_float16, mixed_bfloat16 or a dtype")

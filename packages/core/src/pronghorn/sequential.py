@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from pronghorn import tree
-from pronghorn.arguments import get_mask
 from pronghorn.functional import Functional, InputLayer
 from pronghorn.layer import Layer
 from pronghorn.model import Model
@@ -16,8 +15,8 @@ from pronghorn.tensor import Shape, Tensor
 class Sequential(Model):
     """A stack of layers, each with one input and one output.
 
-    It is built at once where the first is an `Input`, else when the shape of the inputs becomes known: at the first call,
-    by `fit`, or by `build(input_shape)`.
+    It is built at once where the first is an `Input`, else when the shape of the inputs becomes known: at the
+    first call, by `fit`, or by `build(input_shape)`.
 
     Args:
         layers: the layers, first to last.
@@ -51,7 +50,9 @@ class Sequential(Model):
         if isinstance(layer, Tensor) and layer.node is not None and isinstance(layer.node.op, InputLayer):
             layer = layer.node.op
         if not isinstance(layer, Layer):
-            raise ValueError(f"Sequential {self.name!r}: add() takes layers, got {layer!r} of type {type(layer).__name__}")
+            raise ValueError(
+                f"Sequential {self.name!r}: add() takes layers, got {layer!r} of type {type(layer).__name__}"
+            )
         if not self._stack and layer._sample_shape is not None:
             self._stack.append(InputLayer(batch_shape=layer._sample_shape))
         if any(layer.name == other.name for other in self._stack):
@@ -60,7 +61,9 @@ class Sequential(Model):
                 f"pass another `name`"
             )
         if isinstance(layer, InputLayer) and self._stack:
-            raise ValueError(f"Sequential {self.name!r}: an Input comes first, and there are {len(self._stack)} layers already")
+            raise ValueError(
+                f"Sequential {self.name!r}: an Input comes first, and there are {len(self._stack)} layers already"
+            )
         self._stack.append(layer)
         if rebuild:
             self._rebuild()
@@ -75,7 +78,7 @@ class Sequential(Model):
         self._set_functional(None)
         if rebuild and self._stack:
             self._rebuild()
-        return layer  # type: ignore[no-any-return]
+        return layer
 
     def _rebuild(self) -> None:
         self._set_functional(None)
@@ -97,7 +100,8 @@ class Sequential(Model):
             self._stack = [first, *self._stack]
         elif first.batch_shape != input_shape:
             raise ValueError(
-                f"Sequential {self.name!r} was made for inputs of shape {first.batch_shape}, it cannot be built for {input_shape}"
+                f"Sequential {self.name!r} was made for inputs of shape {first.batch_shape}, it cannot be built "
+                f"for {input_shape}"
             )
         x = first.output
         for layer in self._stack[1:]:

@@ -75,7 +75,9 @@ def _name(model: Any, step: Any) -> str:
     return model.graph.name(step) if isinstance(step, Node) else step.name  # type: ignore[no-any-return]
 
 
-def _rows(model: Any, step: Any, connected: bool, expand: bool, show_trainable: bool, level: int = 0) -> Iterator[list[str]]:
+def _rows(
+    model: Any, step: Any, connected: bool, expand: bool, show_trainable: bool, level: int = 0
+) -> Iterator[list[str]]:
     name = "   " * level + ("└ " if level else "") + _name(model, step)
     if isinstance(step, Node):
         kind, params = step.op.name.title().replace("_", ""), "0"

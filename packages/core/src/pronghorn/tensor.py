@@ -105,7 +105,8 @@ class Tensor(_Operators):
     @property
     def T(self) -> Tensor:
         """The transpose."""
-        return _ops().transpose(self)
+        transposed: Tensor = _ops().transpose(self)
+        return transposed
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The value as a NumPy array that the caller owns."""
@@ -434,8 +435,8 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
     if isinstance(x, Tensor):
         return x if name is None or name == x.dtype else _ops().cast(x, name)
     if isinstance(x, (list, tuple)) and any(isinstance(item, (Tensor, Variable)) for item in _flat(x)):
-        stacked = _ops().stack([convert_to_tensor(item) for item in x])
-        return stacked if name is None else _ops().cast(stacked, name)
+        stacked: Tensor = _ops().stack([convert_to_tensor(item) for item in x])
+        return stacked if name is None else convert_to_tensor(stacked, name)
     if name is None:
         weak = dtypes.weak(x)
         if weak is not None:

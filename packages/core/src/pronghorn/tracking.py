@@ -1,4 +1,6 @@
-"""What a layer owns: variables, layers, metrics and seed generators, in attributes and in lists and dicts among them."""
+"""What a layer owns: variables, layers, metrics and seed generators, in attributes and in lists and dicts
+among them.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +96,17 @@ def _reporting(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-for _name in ("append", "extend", "insert", "pop", "remove", "clear", "__setitem__", "__delitem__", "__iadd__"):
+for _name in (
+    "append",
+    "extend",
+    "insert",
+    "pop",
+    "remove",
+    "clear",
+    "__setitem__",
+    "__delitem__",
+    "__iadd__",
+):
     setattr(TrackedList, _name, _reporting(getattr(list, _name)))
 for _name in ("update", "setdefault", "pop", "popitem", "clear", "__setitem__", "__delitem__", "__ior__"):
     setattr(TrackedDict, _name, _reporting(getattr(dict, _name)))
@@ -250,7 +262,11 @@ class Owner:
         """Sets its own variables from a mapping that `save_own_variables` filled."""
         own = self._own_variables()
         if len(store.keys()) != len(own):
-            hint = "" if self.built else "; it was never built: build all sublayers in build(), or write build_from_config()"
+            hint = (
+                ""
+                if self.built
+                else "; it was never built: build all sublayers in build(), or write build_from_config()"
+            )
             raise ValueError(f"layer {self.name!r} has {len(own)} variables, the file has {len(store.keys())}{hint}")
         for i, variable in enumerate(own):
             variable.assign(store[str(i)])

@@ -39,9 +39,9 @@ _TURNS = {"scan": [COPY_TURN], "while_loop": [COUNT_TURN]}
 
 
 class Argument(NamedTuple):
-    """An address that is known at each call only: `offset` bytes into argument `index`."""
+    """An address that is known at each call only: `offset` bytes into argument number `position`."""
 
-    index: int
+    position: int
     offset: int
 
 
@@ -199,10 +199,10 @@ class CpuExecutable(Executable):
         place = frame.lowered.plan.places[t]
         if place.variable is not None:
             buffer = place.variable.buffer.reshape(shape)
-            return lambda: buffer  # type: ignore[no-any-return]
+            return lambda: buffer
         address = frame.address(t)
         if isinstance(address, Argument):
-            return lambda: self._arguments[address.index].reshape(shape)  # type: ignore[arg-type]
+            return lambda: self._arguments[address.position].reshape(shape)
         array = arena().view(address - arena().address, shape, dtype)  # type: ignore[arg-type]
         return lambda: array
 
@@ -231,7 +231,7 @@ class CpuExecutable(Executable):
         address = frame.address(node.inputs[0])
         assert isinstance(address, Argument)
         rank = (len(block) - GATHER_SLOTS) // 2
-        self._row_patches.append((block, SOURCE_ROWS, SOURCE_STRIDES + rank + 1, address.index))
+        self._row_patches.append((block, SOURCE_ROWS, SOURCE_STRIDES + rank + 1, address.position))
 
     def _launch(self, launch: Launch, addresses: Sequence[Address], scratch: int = 0) -> Array:
         known = [0 if isinstance(a, Argument) else a for a in addresses]
@@ -240,7 +240,7 @@ class CpuExecutable(Executable):
             if isinstance(value, Pointer):
                 address = addresses[value.operand]
                 if isinstance(address, Argument):
-                    self._patches.append((block, slot, address.index, address.offset + value.offset))
+                    self._patches.append((block, slot, address.position, address.offset + value.offset))
         self.tape.call(cache.load(launch.source), block, launch.parallel)
         return block
 

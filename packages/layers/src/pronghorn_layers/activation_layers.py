@@ -27,10 +27,20 @@ class ReLU(Layer):
     """x where x >= threshold, else negative_slope (x - threshold); at most max_value."""
 
     def __init__(
-        self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
+        self,
+        max_value: float | None = None,
+        negative_slope: float = 0.0,
+        threshold: float = 0.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if max_value is not None and max_value < 0 or negative_slope is None or negative_slope < 0 or (threshold or -1) < -1:
+        if (
+            max_value is not None
+            and max_value < 0
+            or negative_slope is None
+            or negative_slope < 0
+            or (threshold or -1) < -1
+        ):
             raise ValueError(
                 f"layer {self.name!r} (ReLU): max_value, negative_slope and threshold must not be negative, "
                 f"got {max_value}, {negative_slope} and {threshold}"
@@ -42,7 +52,7 @@ class ReLU(Layer):
         self.built = True
 
     def call(self, inputs: Tensor) -> Tensor:
-        return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
+        return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)  # type: ignore[no-any-return]
 
 
 class LeakyReLU(Layer):
@@ -51,13 +61,15 @@ class LeakyReLU(Layer):
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if negative_slope is None or negative_slope < 0:
-            raise ValueError(f"layer {self.name!r} (LeakyReLU): negative_slope must be a number >= 0, got {negative_slope!r}")
+            raise ValueError(
+                f"layer {self.name!r} (LeakyReLU): negative_slope must be a number >= 0, got {negative_slope!r}"
+            )
         self.negative_slope = negative_slope
         self.supports_masking = True
         self.built = True
 
     def call(self, inputs: Tensor) -> Tensor:
-        return ops.leaky_relu(inputs, self.negative_slope)  # type: ignore[no-any-return]
+        return ops.leaky_relu(inputs, self.negative_slope)
 
 
 class ELU(Layer):
@@ -70,7 +82,7 @@ class ELU(Layer):
         self.built = True
 
     def call(self, inputs: Tensor) -> Tensor:
-        return ops.elu(inputs, self.alpha)  # type: ignore[no-any-return]
+        return ops.elu(inputs, self.alpha)
 
 
 class PReLU(Layer):
@@ -125,7 +137,7 @@ class Softmax(Layer):
             mask = ops.reshape(mask, mask.shape + (1,) * (len(inputs.shape) - len(mask.shape)))
             inputs = ops.where(mask, inputs, _LOWEST[inputs.dtype])
         if isinstance(self.axis, int):
-            return ops.softmax(inputs, axis=self.axis)  # type: ignore[no-any-return]
+            return ops.softmax(inputs, axis=self.axis)
         return ops.exp(inputs - ops.logsumexp(inputs, axis=tuple(self.axis), keepdims=True))  # type: ignore[no-any-return]
 
 

@@ -45,21 +45,21 @@ def linear(x: Any) -> Any:
 def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
     """x where x >= threshold, else negative_slope (x - threshold); at most max_value."""
     if threshold == 0 and max_value is None:
-        return ops.relu(x) if negative_slope == 0 else ops.leaky_relu(x, negative_slope)  # type: ignore[no-any-return]
+        return ops.relu(x) if negative_slope == 0 else ops.leaky_relu(x, negative_slope)
     x = convert_to_tensor(x)
     y = x if threshold == 0 else ops.where(ops.greater(x, threshold), x, 0.0)
     y = ops.relu(y) if max_value is None else ops.clip(y, 0.0, max_value)
-    return y if negative_slope == 0 else y - negative_slope * ops.relu(threshold - x)  # type: ignore[no-any-return]
+    return y if negative_slope == 0 else y - negative_slope * ops.relu(threshold - x)
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Tensor:
     """x if x > 0 else negative_slope x"""
-    return ops.leaky_relu(x, negative_slope)  # type: ignore[no-any-return]
+    return ops.leaky_relu(x, negative_slope)
 
 
 def elu(x: Any, alpha: float = 1.0) -> Tensor:
     """x if x > 0 else alpha (exp(x) - 1) (Clevert et al., 2016)"""
-    return ops.elu(x, alpha)  # type: ignore[no-any-return]
+    return ops.elu(x, alpha)
 
 
 def celu(x: Any, alpha: float = 1.0) -> Tensor:
@@ -70,7 +70,7 @@ def celu(x: Any, alpha: float = 1.0) -> Tensor:
 
 def gelu(x: Any, approximate: bool = False) -> Tensor:
     """x Φ(x), Φ the normal distribution function, or its approximation by tanh (Hendrycks and Gimpel, 2016)."""
-    return ops.gelu(x, approximate)  # type: ignore[no-any-return]
+    return ops.gelu(x, approximate)
 
 
 def mish(x: Any) -> Tensor:
@@ -111,7 +111,7 @@ def squareplus(x: Any, b: float = 4) -> Tensor:
 
 def sparse_sigmoid(x: Any) -> Tensor:
     """min(max((x + 1) / 2, 0), 1)"""
-    return ops.clip((convert_to_tensor(x) + 1) / 2, 0.0, 1.0)  # type: ignore[no-any-return]
+    return ops.clip((convert_to_tensor(x) + 1) / 2, 0.0, 1.0)
 
 
 def sparse_plus(x: Any) -> Tensor:
@@ -122,12 +122,12 @@ def sparse_plus(x: Any) -> Tensor:
 
 def softmax(x: Any, axis: int = -1) -> Tensor:
     """exp(x) / sum(exp(x)) along `axis`"""
-    return ops.softmax(x, axis=axis)  # type: ignore[no-any-return]
+    return ops.softmax(x, axis=axis)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Tensor:
     """log(softmax(x)), without overflow"""
-    return ops.log_softmax(x, axis=axis)  # type: ignore[no-any-return]
+    return ops.log_softmax(x, axis=axis)
 
 
 def sparsemax(x: Any, axis: int = -1) -> Tensor:
@@ -139,5 +139,4 @@ def sparsemax(x: Any, axis: int = -1) -> Tensor:
     support = ops.cast(ordered * count > above, x.dtype)
     size = ops.sum(support, axis=-1, keepdims=True)
     tau = ops.sum(ops.where(count == size, above, 0.0), axis=-1, keepdims=True) / size
-    return ops.moveaxis(ops.maximum(x - tau, 0.0), -1, axis)  # type: ignore[no-any-return]
-
+    return ops.moveaxis(ops.maximum(x - tau, 0.0), -1, axis)

@@ -43,7 +43,8 @@ class ActivityRegularization(Layer):
 class Lambda(Layer):
     """function(inputs, **arguments), for a function without variables of its own.
 
-    Files hold the function's name: define it with `def`, and register it or pass it in `custom_objects` to load the model.
+    Files hold the function's name: define it with `def`, and register it or pass it in `custom_objects` to
+    load the model.
 
     Args:
         function: of the inputs; it may take `mask` and `training`.

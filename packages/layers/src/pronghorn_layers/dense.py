@@ -43,7 +43,9 @@ class Dense(Layer):
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         if lora_rank is not None or lora_alpha is not None or quantization_config is not None:
-            raise NotImplementedError(f"layer {self.name!r}: lora_rank, lora_alpha and quantization_config are not supported")
+            raise NotImplementedError(
+                f"layer {self.name!r}: lora_rank, lora_alpha and quantization_config are not supported"
+            )
         if int(units) != units or units <= 0:
             raise ValueError(f"layer {self.name!r} (Dense): argument `units` must be a positive integer, got {units!r}")
         self.units = int(units)
@@ -63,7 +65,8 @@ class Dense(Layer):
         features = input_shape[-1]
         if features is None:
             raise ValueError(
-                f"layer {self.name!r} (Dense): the last dimension of the inputs must be known, got the shape {input_shape}; "
+                f"layer {self.name!r} (Dense): the last dimension of the inputs must be known, got the shape "
+                f"{input_shape}; "
                 f"give Input a shape with a number there"
             )
         self.kernel = self.add_weight(

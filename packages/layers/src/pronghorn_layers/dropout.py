@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pronghorn import ops, random
+from pronghorn import random
 from pronghorn.layer import InputSpec, Layer
 from pronghorn.random import SeedGenerator
 from pronghorn.tensor import Tensor
@@ -22,7 +22,11 @@ class Dropout(Layer):
     """
 
     def __init__(
-        self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.rate = _rate(self, rate)
@@ -95,7 +99,7 @@ class GaussianDropout(Layer):
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if training and self.rate > 0:
             stddev = math.sqrt(self.rate / (1 - self.rate))
-            return inputs * random.normal(inputs.shape, 1.0, stddev, self.compute_dtype, self.seed_generator)  # type: ignore[no-any-return]
+            return inputs * random.normal(inputs.shape, 1.0, stddev, self.compute_dtype, self.seed_generator)
         return inputs
 
 
@@ -115,7 +119,7 @@ class GaussianNoise(Layer):
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if training and self.stddev > 0:
-            return inputs + random.normal(inputs.shape, 0.0, self.stddev, self.compute_dtype, self.seed_generator)  # type: ignore[no-any-return]
+            return inputs + random.normal(inputs.shape, 0.0, self.stddev, self.compute_dtype, self.seed_generator)
         return inputs
 
 

@@ -34,7 +34,7 @@ class Identity(Initializer):
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         if len(shape) != 2:
             raise ValueError(f"initializer Identity: makes matrices only, got the shape {tuple(shape)}; use Orthogonal")
-        return convert_to_tensor(self.gain * np.eye(*shape), standardize(dtype))
+        return convert_to_tensor(self.gain * np.eye(shape[0], shape[1]), standardize(dtype))
 
 
 class RandomNormal(RandomInitializer):
@@ -98,12 +98,15 @@ class VarianceScaling(RandomInitializer):
         if scale <= 0:
             raise ValueError(f"initializer {type(self).__name__}: argument `scale` must be positive, got {scale}")
         if mode not in ("fan_in", "fan_out", "fan_avg"):
-            raise ValueError(f"initializer {type(self).__name__}: `mode` must be fan_in, fan_out or fan_avg, got {mode!r}")
+            raise ValueError(
+                f"initializer {type(self).__name__}: `mode` must be fan_in, fan_out or fan_avg, got {mode!r}"
+            )
         if distribution == "normal":
             distribution = "truncated_normal"
         if distribution not in ("truncated_normal", "untruncated_normal", "uniform"):
             raise ValueError(
-                f"initializer {type(self).__name__}: `distribution` must be truncated_normal, untruncated_normal or uniform, "
+                f"initializer {type(self).__name__}: `distribution` must be truncated_normal, untruncated_normal "
+                "or uniform, "
                 f"got {distribution!r}"
             )
         self.scale = scale
@@ -135,7 +138,10 @@ class _Scaled(VarianceScaling):
     parameters: tuple[float, Literal["fan_in", "fan_out", "fan_avg"], str]
 
     def __init__(
-        self, seed: Any = None, input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
+        self,
+        seed: Any = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
     ) -> None:
         super().__init__(*self.parameters, seed, input_axes, output_axes)
 
@@ -188,4 +194,4 @@ class Orthogonal(RandomInitializer):
         q, r = np.linalg.qr(drawn.numpy())
         q *= np.sign(np.diag(r))  # makes the decomposition unique, and q uniformly distributed
         matrix = q if rows >= columns else q.T
-        return ops.cast(convert_to_tensor(self.gain * matrix.reshape(shape)), standardize(dtype))  # type: ignore[no-any-return]
+        return ops.cast(convert_to_tensor(self.gain * matrix.reshape(shape)), standardize(dtype))

@@ -19,7 +19,7 @@ class Masking(Layer):
         self.built = True
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Tensor:
-        return ops.any(ops.not_equal(inputs, self.mask_value), axis=-1)  # type: ignore[no-any-return]
+        return ops.any(ops.not_equal(inputs, self.mask_value), axis=-1)
 
     def call(self, inputs: Tensor) -> Tensor:
         mask = self.compute_mask(inputs, None)

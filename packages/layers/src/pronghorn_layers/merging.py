@@ -14,8 +14,8 @@ from pronghorn.tensor import Tensor
 class Merge(Layer):
     """Base of layers called on a list of tensors whose shapes broadcast.
 
-    Where the ranks differ, the smaller ones get dimensions of 1 after the batch. The output is masked where all inputs are;
-    without a mask on every input it has none. A subclass writes `merge`.
+    Where the ranks differ, the smaller ones get dimensions of 1 after the batch. The output is masked where
+    all inputs are; without a mask on every input it has none. A subclass writes `merge`.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -25,7 +25,8 @@ class Merge(Layer):
     def build(self, input_shape: Any) -> None:
         if not isinstance(input_shape, (list, tuple)) or not all(isinstance(s, (list, tuple)) for s in input_shape):
             raise ValueError(
-                f"layer {self.name!r} ({type(self).__name__}): takes a list of tensors, got one of shape {input_shape}; "
+                f"layer {self.name!r} ({type(self).__name__}): takes a list of tensors, got one of shape "
+                f"{input_shape}; "
                 f"call it on [a, b]"
             )
         batches = {shape[0] for shape in input_shape if shape} - {None}
@@ -66,26 +67,29 @@ class Subtract(Merge):
             raise ValueError(f"layer {self.name!r} (Subtract): takes exactly two inputs, got {len(input_shape)}")
 
     def merge(self, inputs: Sequence[Tensor]) -> Tensor:
-        return ops.subtract(*inputs)
+        return ops.subtract(*inputs)  # type: ignore[no-any-return]
 
 
 class Multiply(Merge):
-    """a · b · …; a masked element of an input counts as one."""
+    """a · b · …; masked elements count as one, and those that are masked in all inputs give zero."""
 
     def merge(self, inputs: Sequence[Tensor]) -> Tensor:
-        masks = [get_mask(x) for x in inputs]
-        if any(mask is not None for mask in masks):
-            inputs = [
-                x if mask is None else ops.where(_spread(mask, x), x, 1.0) for x, mask in zip(inputs, masks, strict=True)
-            ]
-        return functools.reduce(ops.multiply, inputs)
+        masks = [_spread(get_mask(x), x) for x in inputs]
+        factors = [x if m is None else ops.where(m, x, 1.0) for x, m in zip(inputs, masks, strict=True)]
+        product = functools.reduce(ops.multiply, factors)
+        if any(m is None for m in masks):
+            return product
+        mask = functools.reduce(ops.logical_or, masks)
+        product = ops.where(mask, product, 0.0)
+        set_mask(product, ops.any(mask, axis=-1))
+        return product  # type: ignore[no-any-return]
 
 
 class Average(Merge):
     """(a + b + …) / n"""
 
     def merge(self, inputs: Sequence[Tensor]) -> Tensor:
-        return ops.divide(functools.reduce(ops.add, inputs), len(inputs))
+        return ops.divide(functools.reduce(ops.add, inputs), len(inputs))  # type: ignore[no-any-return]
 
 
 class _Extremum(Merge):
@@ -111,7 +115,7 @@ class Maximum(_Extremum):
 
     @staticmethod
     def pick(a: Any, b: Any) -> Tensor:
-        return ops.maximum(a, b)
+        return ops.maximum(a, b)  # type: ignore[no-any-return]
 
 
 class Minimum(_Extremum):
@@ -119,7 +123,7 @@ class Minimum(_Extremum):
 
     @staticmethod
     def pick(a: Any, b: Any) -> Tensor:
-        return ops.minimum(a, b)
+        return ops.minimum(a, b)  # type: ignore[no-any-return]
 
 
 class Concatenate(Layer):
@@ -133,7 +137,8 @@ class Concatenate(Layer):
     def build(self, input_shape: Any) -> None:
         if len(input_shape) < 1 or not all(isinstance(shape, (list, tuple)) for shape in input_shape):
             raise ValueError(
-                f"layer {self.name!r} (Concatenate): takes a list of tensors, got one of shape {input_shape}; call it on [a, b]"
+                f"layer {self.name!r} (Concatenate): takes a list of tensors, got one of shape {input_shape}; "
+                "call it on [a, b]"
             )
         ranks = {len(shape) for shape in input_shape}
         rest = {tuple(n for i, n in enumerate(shape) if i != self.axis % len(shape)) for shape in input_shape}
@@ -159,7 +164,8 @@ class Concatenate(Layer):
 class Dot(Layer):
     """The products of samples, summed along an axis of each.
 
-    Inputs (batch, …, n, …) twice, outputs (batch, the other axes of the first, those of the second), at least (batch, 1).
+    Inputs (batch, …, n, …) twice, outputs (batch, the other axes of the first, those of the second), at least
+    (batch, 1).
 
     Args:
         axes: the axis of both inputs that is summed over, or one for each; not 0.
@@ -169,7 +175,9 @@ class Dot(Layer):
     def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(axes, int) and (len(axes) != 2 or not all(isinstance(axis, int) for axis in axes)):
-            raise ValueError(f"layer {self.name!r} (Dot): argument `axes` must be an integer or two of them, got {axes!r}")
+            raise ValueError(
+                f"layer {self.name!r} (Dot): argument `axes` must be an integer or two of them, got {axes!r}"
+            )
         self.axes = axes
         self.normalize = normalize
         self.supports_masking = True
@@ -198,14 +206,14 @@ class Dot(Layer):
         left, right = a.shape[1:-1], b.shape[2:]
         batch, n = a.shape[0], a.shape[-1]
         product = ops.matmul(ops.reshape(a, (batch, -1, n)), ops.reshape(b, (batch, n, -1)))
-        return ops.reshape(product, (batch, *(left + right or (1,))))
+        return ops.reshape(product, (batch, *(left + right or (1,))))  # type: ignore[no-any-return]
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
         return None
 
 
 def _unit(x: Tensor, axis: int) -> Tensor:
-    return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis=axis, keepdims=True), 1e-12))
+    return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis=axis, keepdims=True), 1e-12))  # type: ignore[no-any-return]
 
 
 def _spread(mask: Any, x: Tensor) -> Any:

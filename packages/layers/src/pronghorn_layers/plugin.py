@@ -18,7 +18,10 @@ def pronghorn_layers() -> dict[str, str]:
         **_in("activation_layers", "Activation ELU LeakyReLU PReLU ReLU Softmax"),
         **_in("core_layers", "ActivityRegularization Identity Lambda"),
         **_in("dense", "Dense"),
-        **_in("dropout", "Dropout GaussianDropout GaussianNoise SpatialDropout1D SpatialDropout2D SpatialDropout3D"),
+        **_in(
+            "dropout",
+            "Dropout GaussianDropout GaussianNoise SpatialDropout1D SpatialDropout2D SpatialDropout3D",
+        ),
         **_in("masking", "Masking"),
         **_in("merging", "Add Average Concatenate Dot Maximum Minimum Multiply Subtract"),
         **_in("merging", "add average concatenate dot maximum minimum multiply subtract"),
@@ -31,7 +34,8 @@ def pronghorn_activations() -> dict[str, str]:
     """Name -> "module:attribute"."""
     return _in(
         "activations",
-        "celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish=hard_silu hard_tanh leaky_relu linear "
+        "celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish=hard_silu hard_tanh "
+        "leaky_relu linear "
         "log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus "
         "sparse_sigmoid sparsemax squareplus swish=silu tanh tanh_shrink threshold",
     )
@@ -42,7 +46,8 @@ def pronghorn_initializers() -> dict[str, str]:
     """Name -> "module:attribute"."""
     return _in(
         "initializers",
-        "Constant GlorotNormal HeNormal HeUniform Identity IdentityInitializer=Identity LecunNormal LecunUniform Orthogonal "
+        "Constant GlorotNormal HeNormal HeUniform Identity IdentityInitializer=Identity LecunNormal LecunUniform "
+        "Orthogonal "
         "OrthogonalInitializer=Orthogonal RandomNormal RandomUniform TruncatedNormal VarianceScaling constant=Constant "
         "glorot_normal=GlorotNormal he_normal=HeNormal he_uniform=HeUniform identity=Identity lecun_normal=LecunNormal "
         "lecun_uniform=LecunUniform orthogonal=Orthogonal random_normal=RandomNormal random_uniform=RandomUniform "
@@ -55,7 +60,8 @@ def pronghorn_regularizers() -> dict[str, str]:
     """Name -> "module:attribute"."""
     return _in(
         "regularizers",
-        "L1 L1L2 L2 OrthogonalRegularizer Regularizer l1=L1 l1_l2=L1L2 l2=L2 orthogonal_regularizer=OrthogonalRegularizer",
+        "L1 L1L2 L2 OrthogonalRegularizer Regularizer l1=L1 l1_l2=L1L2 l2=L2 "
+        "orthogonal_regularizer=OrthogonalRegularizer",
     )
 
 

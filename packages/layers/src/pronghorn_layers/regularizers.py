@@ -42,7 +42,7 @@ class L1(Regularizer):
         self.l1 = _factor(type(self), "l1", l1)
 
     def __call__(self, x: Any) -> Tensor:
-        return self.l1 * ops.sum(ops.abs(x))  # type: ignore[no-any-return]
+        return self.l1 * ops.sum(ops.abs(x))
 
 
 class L2(Regularizer):
@@ -52,7 +52,7 @@ class L2(Regularizer):
         self.l2 = _factor(type(self), "l2", l2)
 
     def __call__(self, x: Any) -> Tensor:
-        return self.l2 * ops.sum(ops.square(x))  # type: ignore[no-any-return]
+        return self.l2 * ops.sum(ops.square(x))
 
 
 class OrthogonalRegularizer(Regularizer):
@@ -69,12 +69,12 @@ class OrthogonalRegularizer(Regularizer):
         if len(x.shape) != 2:
             raise ValueError(f"regularizer OrthogonalRegularizer: takes matrices, got the shape {x.shape}")
         rows = x if self.mode == "rows" else ops.transpose(x)
-        n = rows.shape[0]
+        n = int(rows.shape[0] or 0)
         unit = rows * ops.rsqrt(ops.maximum(ops.sum(ops.square(rows), axis=1, keepdims=True), 1e-12))
         cosines = ops.matmul(unit, ops.transpose(unit))
         index = ops.arange(n)
         off_diagonal = ops.where(ops.expand_dims(index, 1) == index, 0.0, ops.abs(cosines))
-        return self.factor * ops.sum(off_diagonal) / (n * (n - 1))  # type: ignore[no-any-return]
+        return self.factor * ops.sum(off_diagonal) / (n * (n - 1))
 
 
 def _factor(cls: type, name: str, value: Any) -> float:

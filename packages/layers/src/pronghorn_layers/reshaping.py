@@ -52,7 +52,8 @@ class Reshape(_Reshaping):
         self.target_shape = tuple(int(n) for n in target_shape)
         if self.target_shape.count(-1) > 1 or any(n < -1 for n in self.target_shape):
             raise ValueError(
-                f"layer {self.name!r} (Reshape): `target_shape` may have one -1, else sizes >= 0, got {self.target_shape}"
+                f"layer {self.name!r} (Reshape): `target_shape` may have one -1, else sizes >= 0, got "
+                f"{self.target_shape}"
             )
         self.built = True
 
@@ -70,7 +71,8 @@ class Reshape(_Reshaping):
 
     def _mismatch(self, shape: Shape) -> str:
         return (
-            f"layer {self.name!r} (Reshape): samples of shape {shape} have {_product(shape)} elements, which do not fit into "
+            f"layer {self.name!r} (Reshape): samples of shape {shape} have {_product(shape)} elements, which do "
+            "not fit into "
             f"the target_shape {self.target_shape}; make the products of the two equal"
         )
 
@@ -85,14 +87,16 @@ class Permute(_Reshaping):
         super().__init__(**kwargs)
         self.dims = tuple(int(d) for d in dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
-            raise ValueError(f"layer {self.name!r} (Permute): `dims` must be the numbers 1 to n in any order, got {self.dims}")
+            raise ValueError(
+                f"layer {self.name!r} (Permute): `dims` must be the numbers 1 to n in any order, got {self.dims}"
+            )
         self.input_spec = InputSpec(ndim=len(self.dims) + 1)
 
     def sample_shape(self, shape: Shape) -> Shape:
         return tuple(shape[d - 1] for d in self.dims)
 
     def call(self, inputs: Tensor) -> Tensor:
-        return ops.transpose(inputs, (0, *self.dims))  # type: ignore[no-any-return]
+        return ops.transpose(inputs, (0, *self.dims))
 
 
 class RepeatVector(_Reshaping):
@@ -109,7 +113,7 @@ class RepeatVector(_Reshaping):
         return (self.n, *shape)
 
     def call(self, inputs: Tensor) -> Tensor:
-        return ops.broadcast_to(ops.expand_dims(inputs, 1), self.compute_output_shape(inputs.shape))  # type: ignore[no-any-return]
+        return ops.broadcast_to(ops.expand_dims(inputs, 1), self.compute_output_shape(inputs.shape))
 
 
 def _product(shape: Shape) -> int | None:

@@ -297,7 +297,8 @@ def _while_traced(condition: Callable[..., Any], body: Callable[..., Any], loop_
 
 def _scan_reference(*arrays: Array, body: Graph, carries: int, sequences: int, length: int, reverse: bool) -> tuple[Array, ...]:
     carry, xs, captures = arrays[:carries], arrays[carries : carries + sequences], arrays[carries + sequences :]
-    ys = [np.empty((length, *t.shape), dtypes.numpy_dtype(t.dtype)) for t in body.outputs[carries:]]  # type: ignore[misc]
+    specs = _scan_infer(body=body, carries=0, sequences=0, length=length, reverse=reverse)[carries:]
+    ys: list[Array] = [np.empty(s.shape, dtypes.numpy_dtype(s.dtype)) for s in specs]
     for t in reversed(range(length)) if reverse else range(length):
         results = _interpret(body, [*carry, *(x[t] for x in xs), *captures])
         carry = tuple(results[:carries])

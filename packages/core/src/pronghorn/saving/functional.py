@@ -1,7 +1,7 @@
 """Functional models as configs and back, in Keras 3's form.
 
-Keras makes an object of each op in a graph and keeps what is no tensor in that object's config. Here an op is a function:
-its arguments are divided between the node and the config on writing, and joined on reading.
+Keras makes an object of each op in a graph and keeps what is no tensor in that object's config. Here an op is
+a function: its arguments are divided between the node and the config on writing, and joined on reading.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ _HOMES = {
     "keras.src.ops.math": "erf erfinv in_top_k logsumexp rsqrt segment_max segment_sum top_k",
     "keras.src.ops.nn": (
         "average_pool batch_normalization binary_crossentropy categorical_crossentropy celu conv conv_transpose "
-        "depthwise_conv dot_product_attention elu gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh layer_normalization "
-        "leaky_relu log_sigmoid log_softmax max_pool moments multi_hot normalize one_hot relu relu6 rms_normalization selu "
+        "depthwise_conv dot_product_attention elu gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh "
+        "layer_normalization "
+        "leaky_relu log_sigmoid log_softmax max_pool moments multi_hot normalize one_hot relu relu6 "
+        "rms_normalization selu "
         "separable_conv sigmoid silu soft_shrink softmax softplus softsign sparse_categorical_crossentropy sparse_plus "
         "sparse_sigmoid sparsemax squareplus tanh_shrink threshold"
     ),
@@ -47,7 +49,7 @@ def functional_config(model: Functional) -> dict[str, Any]:
 
     def history(t: Tensor) -> list[Any]:
         step = step_of(t.node)  # type: ignore[arg-type]
-        return [graph.name(t.node), graph.calls(step).index(t.node), t.index]  # type: ignore[arg-type,list-item]
+        return [graph.name(t.node), graph.calls(step).index(t.node), t.index]
 
     def ends(t: Tensor) -> list[Any]:
         name, index, tensor_index = history(t)
@@ -66,7 +68,12 @@ def functional_config(model: Functional) -> dict[str, Any]:
             args, options = _divided(step)
             name = graph.name(step)
             calls = [{"args": plain(args), "kwargs": {}}]
-            return {**_op_identity(step.op.name), "config": {"name": name, **plain(options)}, "name": name, "inbound_nodes": calls}
+            return {
+                **_op_identity(step.op.name),
+                "config": {"name": name, **plain(options)},
+                "name": name,
+                "inbound_nodes": calls,
+            }
         calls = [{"args": plain(call.args), "kwargs": plain(call.kwargs)} for call in graph.calls(step) if call.inputs]
         return {**serialize_keras_object(step), "name": step.name, "inbound_nodes": calls}
 
@@ -144,7 +151,9 @@ def functional_from_config(cls: type, config: Mapping[str, Any]) -> Any:
                 done[name] = done.get(name, 0) + 1
                 calls.pop(0)
         if sum(len(calls) for _, calls in pending) == before:
-            raise ValueError(f"the model's config has a loop among the layers {[name for name, calls in pending if calls]}")
+            raise ValueError(
+                f"the model's config has a loop among the layers {[name for name, calls in pending if calls]}"
+            )
 
     def tensors(x: Any) -> Any:
         if isinstance(x, Mapping):
@@ -165,7 +174,9 @@ def _operation(entry: Mapping[str, Any]) -> Callable[..., Any]:
     name = next((name for name in dir(ops) if name.replace("_", "") == plain), None)
     if name is None:
         raise ValueError(f"the model's config has an op {entry['class_name']!r}, which no installed distribution has")
-    options = {key: deserialize_keras_object(value) for key, value in entry["config"].items() if key not in ("name", "dtype")}
+    options = {
+        key: deserialize_keras_object(value) for key, value in entry["config"].items() if key not in ("name", "dtype")
+    }
     if name == "cast":
         options["dtype"] = entry["config"]["dtype"]
     if name == "get_item":  # JSON has made a list of the key, x[0, 1:] being no x[[0, 1:]]

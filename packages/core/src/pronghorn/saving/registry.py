@@ -105,7 +105,9 @@ def get_registered_name(obj: Any) -> str:
 
 
 def get_registered_object(
-    name: str, custom_objects: Mapping[str, Any] | None = None, module_objects: Mapping[str, Any] | None = None
+    name: str,
+    custom_objects: Mapping[str, Any] | None = None,
+    module_objects: Mapping[str, Any] | None = None,
 ) -> Any:
     """The custom object called `name`, None if there is none."""
     for objects in (_scope.get(), custom_objects or {}, _custom_objects, module_objects or {}):
@@ -160,7 +162,9 @@ def _serialize_value(obj: Any) -> Any:
 
 def _serialize_instance(obj: Any) -> dict[str, Any]:
     config = {**identity(type(obj)), "config": None, "registered_name": None}
-    registered = config.pop("registered_name") if config["module"] in _PUBLIC_MODULES else get_registered_name(type(obj))
+    registered = (
+        config.pop("registered_name") if config["module"] in _PUBLIC_MODULES else get_registered_name(type(obj))
+    )
     if config["class_name"] == "Functional":
         registered = "Functional"
     config |= {"config": serialize_keras_object(obj.get_config()), "registered_name": registered}
@@ -199,7 +203,7 @@ def function_name(function: Any) -> str | None:
         return None
     if hasattr(function, "get_config"):
         return None
-    name = getattr(function, "__name__", None) or function.name
+    name = getattr(function, "__name__", None) or getattr(function, "name", "")
     if isinstance(function, Operation):
         return name if name in plugins.references("activations") else None
     return next((found for kind in KERAS_MODULES if (found := _registered_as(kind, function))), None)
@@ -218,14 +222,19 @@ def _serialize_function(function: Any) -> dict[str, Any]:
 
 
 def deserialize_keras_object(
-    config: Any, custom_objects: Mapping[str, Any] | None = None, safe_mode: bool = True, *, kind: str | None = None
+    config: Any,
+    custom_objects: Mapping[str, Any] | None = None,
+    safe_mode: bool = True,
+    *,
+    kind: str | None = None,
 ) -> Any:
     """What `serialize_keras_object` wrote, as objects again.
 
     Args:
         config: plain values; dicts with a "class_name" become objects.
         custom_objects: classes and functions by name, in addition to those registered.
-        safe_mode: whether a config that holds code is refused. Pronghorn never runs code out of a config, so only True does.
+        safe_mode: whether a config that holds code is refused. Pronghorn never runs code out of a config, so
+            only True does.
         kind: the kind of plugin to look in where the config names no module.
 
     Raises:

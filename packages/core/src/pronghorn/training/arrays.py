@@ -68,8 +68,7 @@ def is_arrays(structure: Any) -> bool:
     kinds = ("__array__", "__dlpack__", "to_numpy", "toarray")
     leaves = tree.flatten(structure)
     return bool(leaves) and all(
-        leaf is None or _scalars(leaf) or in_file(leaf) or any(hasattr(leaf, kind) for kind in kinds)
-        for leaf in leaves
+        leaf is None or _scalars(leaf) or in_file(leaf) or any(hasattr(leaf, kind) for kind in kinds) for leaf in leaves
     )
 
 
@@ -184,9 +183,7 @@ def weighted(data: Triple, class_weight: Mapping[Any, float] | None) -> Triple:
     if class_weight is None:
         return data
     if data[2] is not None:
-        raise ValueError(
-            "class_weight and sample_weight exclude each other; multiply them into one sample_weight"
-        )
+        raise ValueError("class_weight and sample_weight exclude each other; multiply them into one sample_weight")
     if data[1] is None:
         raise ValueError("class_weight needs targets, but y is None; pass y")
     return data[0], data[1], class_weights(data[1], class_weight)

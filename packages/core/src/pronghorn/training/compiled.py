@@ -96,9 +96,7 @@ class Outputs:
             ValueError: a used output has none.
         """
         if y_true is None:
-            raise ValueError(
-                f"the model was compiled with {what}, but there are no targets: pass y, or (x, y) batches"
-            )
+            raise ValueError(f"the model was compiled with {what}, but there are no targets: pass y, or (x, y) batches")
         given = list(y_true) if isinstance(y_true, (list, tuple)) else [y_true]
         if len(given) == len(used) != self.count and not isinstance(y_true, Mapping) and not self.nested:
             found = dict(zip(used, given, strict=True))
@@ -106,9 +104,7 @@ class Outputs:
         targets = self.flatten(y_true, "y")
         for i in used:
             if targets[i] is None:
-                raise ValueError(
-                    f"output {self.label(i) or i!r} has {what}, but y has no target for it; pass one"
-                )
+                raise ValueError(f"output {self.label(i) or i!r} has {what}, but y has no target for it; pass one")
         return targets
 
     def weights(self, sample_weight: Any) -> list[Any]:
@@ -152,9 +148,7 @@ class CompileLoss:
         output_names: of the model, if it has them.
     """
 
-    def __init__(
-        self, loss: Any, loss_weights: Any = None, output_names: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, loss: Any, loss_weights: Any = None, output_names: Sequence[str] | None = None) -> None:
         self._loss = loss
         self._loss_weights = loss_weights
         self._output_names = output_names
@@ -183,8 +177,7 @@ class CompileLoss:
         for i in self._used:
             if weights[i] and len(weights[i]) != len(per_output[i]):
                 raise ValueError(
-                    f"loss_weights has {len(weights[i])} numbers for {len(per_output[i])} losses; "
-                    f"pass one for each"
+                    f"loss_weights has {len(weights[i])} numbers for {len(per_output[i])} losses; pass one for each"
                 )
             for k, identifier in enumerate(per_output[i]):
                 loss = make_loss(identifier, targets[i], predictions[i])
@@ -235,6 +228,7 @@ def make_metric(identifier: Any, y_true: Any, y_pred: Any) -> Metric:
     from pronghorn import metrics
 
     chosen = by_shape(identifier, list(BY_SHAPE), y_true, y_pred)
+    metric: Any
     metric = plugins.load("metrics", chosen)() if chosen else metrics.get(identifier)
     if not isinstance(metric, Metric):
         name = getattr(metric, "name", None) or getattr(metric, "__name__", None)
@@ -263,9 +257,7 @@ class CompileMetrics(Metric):
         output_names: of the model, if it has them.
     """
 
-    def __init__(
-        self, metrics: Any, weighted_metrics: Any = None, output_names: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, metrics: Any, weighted_metrics: Any = None, output_names: Sequence[str] | None = None) -> None:
         super().__init__(name="compile_metrics")
         self._given = (("metrics", metrics, False), ("weighted_metrics", weighted_metrics, True))
         self._output_names = output_names
@@ -305,9 +297,7 @@ class CompileMetrics(Metric):
             if weighted and counts[key]:
                 key = f"{prefix}weighted_{metric.name}"
             counts[key] += 1
-            measures.append(
-                Measure(i, metric, key if counts[key] == 1 else f"{key}_{counts[key] - 1}", weighted)
-            )
+            measures.append(Measure(i, metric, key if counts[key] == 1 else f"{key}_{counts[key] - 1}", weighted))
         self._measures = measures
         self.built = True
 

@@ -139,17 +139,22 @@ class ArraySource(Source):
     """
 
     def __init__(
-        self, data: Triple, batch_size: int, shuffle: Shuffle = False, rows: range | None = None
+        self,
+        data: Triple,
+        batch_size: int,
+        shuffle: Shuffle = False,
+        rows: range | None = None,
+        class_weight: Mapping[Any, float] | None = None,
     ) -> None:
-        self.data = data
+        self.given = data
+        self.data = weighted(data, class_weight)
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.range = range(count_rows(data)) if rows is None else rows
         self.rows = len(self.range)
         self.batches = math.ceil(self.rows / batch_size)
         self.in_memory = all(
-            leaf is None or (type(leaf) is np.ndarray and leaf.dtype.kind in "fiubc")
-            for leaf in tree.flatten(data)
+            leaf is None or (type(leaf) is np.ndarray and leaf.dtype.kind in "fiubc") for leaf in tree.flatten(data)
         )
 
     def __iter__(self) -> Batches:
@@ -188,9 +193,7 @@ def read_rows(source: Any, indices: Array) -> Array:
     return np.asarray(source[unique])[positions.reshape(-1)]
 
 
-def ahead(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int, depth: int
-) -> Iterator[Result]:
+def ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: int, depth: int) -> Iterator[Result]:
     """The results of `function` on `items`, in order, computed by threads up to `depth` ahead."""
     pending: deque[tuple[Item, Future[Result]]] = deque()
 
@@ -304,9 +307,7 @@ class PyDataset:
 class PyDatasetSource(BatchSource):
     """The batches of a PyDataset, in a new random order in each pass where `shuffle` is true."""
 
-    def __init__(
-        self, dataset: PyDataset, shuffle: Shuffle, class_weight: Mapping[Any, float] | None
-    ) -> None:
+    def __init__(self, dataset: PyDataset, shuffle: Shuffle, class_weight: Mapping[Any, float] | None) -> None:
         super().__init__((), class_weight)
         self.dataset = dataset
         self.shuffle = shuffle
@@ -364,15 +365,13 @@ def make_source(
                 raise ValueError(f"{name}: expected arrays like x, got {type(value).__name__}")
         data = as_arrays(x, y, sample_weight, lazy=True)
         size = size or (32 if steps is None else math.ceil(count_rows(data) / steps))
-        return ArraySource(weighted(data, class_weight), size, shuffle)
+        return ArraySource(data, size, shuffle, class_weight=class_weight)
     streams = isinstance(x, PyDataset) or hasattr(x, "__iter__") or hasattr(x, "__next__")
     if not streams or isinstance(x, (list, tuple, Mapping)):
         raise ValueError(f"x: expected arrays, a PyDataset, or an iterable of batches, got {kind}: {x!r}")
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
-            raise ValueError(
-                f"{name}: must not be passed where x is a {kind}; let that yield (x, y, sample_weight)"
-            )
+            raise ValueError(f"{name}: must not be passed where x is a {kind}; let that yield (x, y, sample_weight)")
     if size is not None:
         message = f"batch_size={size} has no effect: x is a {kind}, which makes the batches itself"
         warnings.warn(message, stacklevel=4)
@@ -383,12 +382,7 @@ def make_source(
     return BatchSource(x, class_weight)
 
 
-def split_arrays(
-    source: Source,
-    fraction: Any,
-    batch_size: int | None = None,
-    class_weight: Mapping[Any, float] | None = None,
-) -> tuple[Source, Source]:
+def split_arrays(source: Source, fraction: Any, batch_size: int | None = None) -> tuple[Source, Source]:
     """Training and validation sources: the last `fraction` of the rows, unshuffled, are for validation.
 
     Class weights count in training only.
@@ -399,18 +393,16 @@ def split_arrays(
     if not isinstance(fraction, (int, float, np.floating)) or not 0 < fraction < 1:
         raise ValueError(f"validation_split: expected a fraction between 0 and 1, got {fraction!r}")
     if not isinstance(source, ArraySource):
-        raise ValueError(
-            "validation_split works on arrays only; pass validation_data for a generator or data set"
-        )
-    total = source.rows or 0
+        raise ValueError("validation_split works on arrays only; pass validation_data for other data")
+    total = len(source.range)
     cut = math.floor(total * (1.0 - float(fraction)))
     if not 0 < cut < total:
         raise ValueError(
             f"validation_split={fraction} of {total} rows leaves {cut} for training and {total - cut} for "
             f"validation; both need at least one"
         )
-    training = ArraySource(weighted(source.data, class_weight), source.batch_size, source.shuffle, range(cut))
-    return training, ArraySource(source.data, batch_size or source.batch_size, False, range(cut, total))
+    training = ArraySource(source.data, source.batch_size, source.shuffle, range(cut))
+    return training, ArraySource(source.given, batch_size or source.batch_size, False, range(cut, total))
 
 
 # ------------------------------------------------------------------------------------------------ epochs

@@ -7,9 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 
-def plot(
-    history: Any, path: str | os.PathLike[str] | None = None, metrics: Iterable[str] | None = None
-) -> Any:
+def plot(history: Any, path: str | os.PathLike[str] | None = None, metrics: Iterable[str] | None = None) -> Any:
     """Draws the loss and each metric over the epochs, training and validation in one panel.
 
     Args:
@@ -25,15 +23,11 @@ def plot(
         ValueError: there is nothing to draw, or a name that `history` does not have.
     """
     curves: Mapping[str, Any] = getattr(history, "history", history)
-    known = [
-        name for name in curves if not name.startswith("val_") or name.removeprefix("val_") not in curves
-    ]
+    known = [name for name in curves if not name.startswith("val_") or name.removeprefix("val_") not in curves]
     names = known if metrics is None else list(metrics)
     missing = [name for name in names if name not in curves]
     if missing:
-        raise ValueError(
-            f"plot: the history has no curve {missing[0]!r}; it has {', '.join(known) or 'none'}"
-        )
+        raise ValueError(f"plot: the history has no curve {missing[0]!r}; it has {', '.join(known) or 'none'}")
     if not names:
         raise ValueError("plot: the history is empty; plot what `fit` returned after at least one epoch")
     names.sort(key=lambda name: name != "loss")
@@ -71,8 +65,6 @@ def _figure(panels: int, shown: bool) -> Any:
 
             figure = Figure(figsize=size, layout="constrained")
     except ImportError:
-        raise ImportError(
-            "plot needs matplotlib, which is not installed: pip install 'pronghorn[plot]'"
-        ) from None
+        raise ImportError("plot needs matplotlib, which is not installed: pip install 'pronghorn[plot]'") from None
     figure.subplots(panels, 1, sharex=True)
     return figure

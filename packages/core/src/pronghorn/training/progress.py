@@ -108,9 +108,7 @@ def resolve_verbose(verbose: Any) -> int:
         return 1 if in_notebook() or (sys.stdout is not None and sys.stdout.isatty()) else 2
     if verbose in (0, 1, 2):
         return int(verbose)
-    raise ValueError(
-        f"verbose: expected 'auto', 0 (silent), 1 (progress bar) or 2 (a line per epoch), got {verbose!r}"
-    )
+    raise ValueError(f"verbose: expected 'auto', 0 (silent), 1 (progress bar) or 2 (a line per epoch), got {verbose!r}")
 
 
 class Progbar:
@@ -205,9 +203,7 @@ class Progbar:
         bold, block = "1", self._screen.block
         if self.target:
             done = min(int(self.width * current / self.target), self.width)
-            bar = style("32", block * done) + style(
-                "37", (block if self._screen.styled else " ") * (self.width - done)
-            )
+            bar = style("32", block * done) + style("37", (block if self._screen.styled else " ") * (self.width - done))
             count = _count(current, self.target)
             head, width = f"{style(bold, count)} {bar}", len(count) + 1 + self.width
         else:
@@ -217,9 +213,7 @@ class Progbar:
         rest = f" {_rate(seconds, self.unit_name)}{self._metrics()}"
         width += 1 + len(clock)
         if self._screen.columns is not None and not finished:
-            rest = rest[
-                : max(self._screen.columns - 1 - width, 0)
-            ]  # a line that wraps could not be drawn over
+            rest = rest[: max(self._screen.columns - 1 - width, 0)]  # a line that wraps could not be drawn over
         self._screen.redraw(f"{head} {style(bold, clock)}{rest}", width + len(rest), finished)
 
 
@@ -318,9 +312,7 @@ class ProgbarLogger(Callback):
             self._screen = _screen()
         self.seen = 0
         self._due = 0.0
-        self.progbar = Progbar(
-            self.target, verbose=self.verbose, interval=0, stateless_metrics=(), screen=self._screen
-        )
+        self.progbar = Progbar(self.target, verbose=self.verbose, interval=0, stateless_metrics=(), screen=self._screen)
 
     def _update(self, batch: int, logs: Mapping[str, Any] | None) -> None:
         self.seen = batch + 1

@@ -398,9 +398,7 @@ class Steps:
 
     def _require_compiled(self, method: str) -> None:
         if not self.compiled:
-            raise ValueError(
-                f"{method}: model {self.name!r} is not compiled; call compile(optimizer, loss) before it"
-            )
+            raise ValueError(f"{method}: model {self.name!r} is not compiled; call compile(optimizer, loss) before it")
 
 
 def _check_names(kind: str, by_shape: tuple[str, ...], given: Any) -> None:

@@ -96,25 +96,16 @@ class Trainer(Steps):
         validation_steps = _optional(validation_steps, "validation_steps")
         validation_batch_size = _optional(validation_batch_size, "validation_batch_size")
         due = _validation_epochs(validation_freq)
+        source = make_source(
+            x, y, sample_weight, batch_size=batch_size, steps=steps, shuffle=shuffle, class_weight=class_weight
+        )
         held_out: Source | None = None
-        if validation_split and validation_data is None:
-            source = make_source(x, y, sample_weight, batch_size=batch_size, steps=steps, shuffle=shuffle)
-            source, held_out = split_arrays(source, validation_split, validation_batch_size, class_weight)
-        else:
-            source = make_source(
-                x,
-                y,
-                sample_weight,
-                batch_size=batch_size,
-                steps=steps,
-                shuffle=shuffle,
-                class_weight=class_weight,
-            )
-            if validation_data is not None:
-                parts = unpack_x_y_sample_weight(validation_data)
-                if validation_batch_size is None and is_arrays(parts[0]):
-                    validation_batch_size = batch_size
-                held_out = make_source(*parts, batch_size=validation_batch_size, steps=validation_steps)
+        if validation_data is not None:
+            parts = unpack_x_y_sample_weight(validation_data)
+            size = validation_batch_size or (batch_size if is_arrays(parts[0]) else None)
+            held_out = make_source(*parts, batch_size=size, steps=validation_steps)
+        elif validation_split:
+            source, held_out = split_arrays(source, validation_split, validation_batch_size)
         training = Epochs(source, steps, "steps_per_epoch")
         validation = None if held_out is None else Epochs(held_out, validation_steps, "validation_steps")
         self._prepare(source)
@@ -122,7 +113,7 @@ class Trainer(Steps):
             self._prepare(held_out)
         callbacks = self._callback_list(callbacks, verbose, training, epochs, history=True)
         try:
-            self._fit(training, validation, due, callbacks, initial_epoch, epochs)
+            self._fit(training, validation, due, callbacks, range(initial_epoch, epochs))
         finally:
             training.close()
             if validation is not None:
@@ -137,8 +128,7 @@ class Trainer(Steps):
         validation: Epochs | None,
         due: Callable[[int], bool],
         callbacks: CallbackList,
-        initial_epoch: int,
-        epochs: int,
+        epochs: range,
     ) -> None:
         self.stop_training = False
         logs: dict[str, Any] = {}
@@ -146,7 +136,7 @@ class Trainer(Steps):
         callbacks.on_train_begin()
         step = self._step("train")
         begin, end = callbacks.on_train_batch_begin, callbacks.on_train_batch_end
-        for epoch in range(self._initial_epoch or initial_epoch, epochs):
+        for epoch in range(self._initial_epoch or epochs.start, epochs.stop):
             self.reset_metrics()
             callbacks.on_epoch_begin(epoch)
             result = self._run_epoch(step, training, begin, end, "stop_training")
@@ -317,9 +307,7 @@ class Trainer(Steps):
         """
         return self._on_batch("train", x, y, sample_weight, class_weight, return_dict)
 
-    def test_on_batch(
-        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
-    ) -> Any:
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """The loss and the metrics on a batch."""
         return self._on_batch("test", x, y, sample_weight, None, return_dict)
 
@@ -378,5 +366,7 @@ def _warn_dry(method: str, epochs: Epochs, steps: str) -> None:
 
 
 def _warn_lost(loss: float, epoch: int) -> None:
-    switch = "; pronghorn.config.set_trace_nans(True) before fit names the layer and operation where it begins"
-    warnings.warn(f"the loss is {loss} in epoch {epoch + 1}{'' if config.trace_nans() else switch}", stacklevel=4)
+    message = f"the loss is {loss} in epoch {epoch + 1}"
+    if not config.trace_nans():
+        message += "; pronghorn.config.set_trace_nans(True) before fit names the layer and operation to blame"
+    warnings.warn(message, stacklevel=4)

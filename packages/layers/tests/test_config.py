@@ -1,0 +1,189 @@
+"""Configs have Keras's keys and values, made layers are equal after a round trip, and bad arguments are explained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pronghorn import activations, constraints, initializers, layers, regularizers
+from pronghorn.saving.registry import deserialize_keras_object, serialize_keras_object
+
+FLOAT32 = {
+    "module": "keras",
+    "class_name": "DTypePolicy",
+    "config": {"name": "float32"},
+    "registered_name": None,
+}
+GLOROT = {
+    "module": "keras.initializers",
+    "class_name": "GlorotUniform",
+    "config": {"seed": None, "input_axes": None, "output_axes": None},
+    "registered_name": None,
+}
+ZEROS = {"module": "keras.initializers", "class_name": "Zeros", "config": {}, "registered_name": None}
+
+
+def test_dense() -> None:
+    """As real Keras 3.15 writes it."""
+    layer = layers.Dense(3, "relu", kernel_regularizer="l2", activity_regularizer=regularizers.L1(0.5), name="d")
+    assert serialize_keras_object(layer) == {
+        "module": "keras.layers",
+        "class_name": "Dense",
+        "config": {
+            "name": "d",
+            "trainable": True,
+            "dtype": FLOAT32,
+            "activity_regularizer": {
+                "module": "keras.regularizers",
+                "class_name": "L1",
+                "config": {"l1": 0.5},
+                "registered_name": None,
+            },
+            "units": 3,
+            "activation": "relu",
+            "use_bias": True,
+            "kernel_initializer": GLOROT,
+            "bias_initializer": ZEROS,
+            "kernel_regularizer": {
+                "module": "keras.regularizers",
+                "class_name": "L2",
+                "config": {"l2": 0.01},
+                "registered_name": None,
+            },
+            "bias_regularizer": None,
+            "kernel_constraint": None,
+            "bias_constraint": None,
+            "quantization_config": None,
+        },
+        "registered_name": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (lambda: layers.Dropout(0.5, seed=3), {"rate": 0.5, "seed": 3, "noise_shape": None}),
+        (lambda: layers.Activation("relu"), {"activation": "relu"}),
+        (lambda: layers.Dense(2), {"activation": "linear"}),
+        (lambda: layers.Flatten(), {"data_format": "channels_last"}),
+        (lambda: layers.Reshape([3, -1]), {"target_shape": (3, -1)}),
+        (lambda: layers.Permute((2, 1)), {"dims": (2, 1)}),
+        (lambda: layers.RepeatVector(2.0), {"n": 2}),
+        (lambda: layers.Add(), {}),
+        (lambda: layers.Concatenate(), {"axis": -1}),
+        (lambda: layers.Dot(1), {"axes": 1, "normalize": False}),
+        (lambda: layers.Masking(), {"mask_value": 0.0}),
+        (lambda: layers.ReLU(), {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}),
+        (lambda: layers.LeakyReLU(), {"negative_slope": 0.3}),
+        (lambda: layers.ELU(), {"alpha": 1.0}),
+        (lambda: layers.Softmax(), {"axis": -1}),
+        (
+            lambda: layers.PReLU(),
+            {
+                "alpha_initializer": ZEROS,
+                "alpha_regularizer": None,
+                "alpha_constraint": None,
+                "shared_axes": None,
+            },
+        ),
+        (lambda: layers.ActivityRegularization(0.1), {"l1": 0.1, "l2": 0.0}),
+    ],
+)
+def test_config(layer: Callable[[], Any], expected: dict[str, Any]) -> None:
+    config = layer().get_config()
+    for base in ("name", "trainable", "dtype"):
+        config.pop(base)
+    assert expected.items() <= config.items()
+    assert config.keys() == expected.keys() or "units" in config
+
+
+@pytest.mark.parametrize(
+    ("made", "class_name", "config"),
+    [
+        (lambda: regularizers.get("l2"), "L2", {"l2": 0.01}),
+        (lambda: regularizers.L1L2(l1=1), "L1L2", {"l1": 1.0, "l2": 0.0}),
+        (lambda: constraints.get("max_norm"), "MaxNorm", {"max_value": 2, "axis": 0}),
+        (
+            lambda: constraints.MinMaxNorm(),
+            "MinMaxNorm",
+            {"min_value": 0.0, "max_value": 1.0, "rate": 1.0, "axis": 0},
+        ),
+        (lambda: constraints.NonNeg(), "NonNeg", {}),
+        (lambda: initializers.get("normal"), "RandomNormal", {"seed": None, "mean": 0.0, "stddev": 0.05}),
+        (
+            lambda: initializers.VarianceScaling(),
+            "VarianceScaling",
+            {
+                "seed": None,
+                "scale": 1.0,
+                "mode": "fan_in",
+                "distribution": "truncated_normal",
+                "input_axes": None,
+                "output_axes": None,
+            },
+        ),
+        (
+            lambda: initializers.get("he_normal"),
+            "HeNormal",
+            {"seed": None, "input_axes": None, "output_axes": None},
+        ),
+    ],
+)
+def test_parts(made: Callable[[], Any], class_name: str, config: dict[str, Any]) -> None:
+    written = json.loads(json.dumps(serialize_keras_object(made())))
+    assert (written["class_name"], written["config"], written["registered_name"]) == (
+        class_name,
+        config,
+        None,
+    )
+    assert deserialize_keras_object(written).get_config() == config
+
+
+def test_activations_are_written_by_name() -> None:
+    assert activations.serialize(activations.relu) == "relu"
+    assert activations.deserialize("swish") is activations.silu
+    assert activations.get(None) is activations.linear
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: layers.Dense(0), "`units` must be a positive integer, got 0"),
+        (lambda: layers.Dense(2.5), "`units` must be a positive integer, got 2.5"),
+        (lambda: layers.Dense(2, activation="rela"), "did you mean 'relu'"),
+        (lambda: layers.Dense(2, unit=3), r"unknown arguments \['unit'\]"),
+        (lambda: layers.Dense(2)(np.ones(3)), "expected min_ndim=2, found ndim=1"),
+        (lambda: layers.Dropout(2), r"`rate` must be in \[0, 1\], got 2"),
+        (
+            lambda: layers.Reshape((4,))(np.ones((2, 3))),
+            "have 3 elements, which do not fit into the target_shape",
+        ),
+        (lambda: layers.Permute((1, 3)), "`dims` must be the numbers 1 to n"),
+        (lambda: layers.Add()(np.ones((2, 3))), r"takes a list of tensors, got one of shape \(2, 3\)"),
+        (lambda: layers.Subtract()([np.ones((2, 3))] * 3), "takes exactly two inputs, got 3"),
+        (
+            lambda: layers.Concatenate()([np.ones((2, 3)), np.ones((1, 3))]),
+            "must be equal except along axis -1",
+        ),
+        (lambda: layers.Dot(1)([np.ones((2, 3)), np.ones((2, 4))]), "must have equal sizes"),
+        (lambda: regularizers.L2(-1), "`l2` must be a finite number >= 0, got -1"),
+        (lambda: layers.Lambda(3), "`function` must be callable"),
+    ],
+)
+def test_bad_arguments(wrong: Callable[[], Any], message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        wrong()
+
+
+def test_what_is_not_supported_says_so() -> None:
+    with pytest.raises(NotImplementedError, match="lora_rank"):
+        layers.Dense(2, lora_rank=4)
+
+
+def test_a_lambda_is_not_saved() -> None:
+    with pytest.raises(NotImplementedError, match="`function` cannot be saved: .*without a name"):
+        layers.Lambda(lambda x: x).get_config()
