@@ -93,9 +93,7 @@ def test_a_mask_on_the_values_counts_too() -> None:
 
 
 def test_shapes_must_be_equal() -> None:
-    with pytest.raises(
-        ValueError, match=r"distance: the targets have shape \(10, 1\) and the predictions \(10, 768\)"
-    ):
+    with pytest.raises(ValueError, match=r"distance: the targets have shape \(10, 1\) and the predictions \(10, 768\)"):
         Distance(name="distance")(np.zeros((10, 1)), np.zeros((10, 768)))
     with pytest.raises(ValueError, match="must be equal; reshape the targets"):
         Distance()(np.zeros((10, 2, 3)), np.zeros((10, 6)))

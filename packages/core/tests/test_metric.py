@@ -22,9 +22,7 @@ class Positives(Metric):
         self.total = self.add_variable((), "zeros", name="total")
 
     def update_state(self, values: Any) -> None:
-        self.total.assign(
-            self.total + ops.sum(ops.cast(convert_to_tensor(values) > self.threshold, self.dtype))
-        )
+        self.total.assign(self.total + ops.sum(ops.cast(convert_to_tensor(values) > self.threshold, self.dtype)))
 
     def result(self) -> Tensor:
         return self.total.value

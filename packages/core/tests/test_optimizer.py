@@ -207,9 +207,7 @@ def test_bad_arguments(options: dict[str, Any], message: str) -> None:
 
 def test_state_of_another_size_is_not_loaded() -> None:
     optimizer = Descent(1.0, name="rule")
-    with pytest.warns(
-        UserWarning, match="the file has 3 variables and the optimizer 2, since it is not built yet"
-    ):
+    with pytest.warns(UserWarning, match="the file has 3 variables and the optimizer 2, since it is not built yet"):
         optimizer.load_own_variables({"0": 1, "1": 2, "2": 3})
     optimizer.load_own_variables({"0": np.int32(7), "1": np.float32(0.5)})
     assert int(optimizer.iterations) == 7

@@ -83,9 +83,7 @@ def test_hooks_that_are_set_on_the_object_count() -> None:
 
 
 def test_what_is_no_callback_is_refused() -> None:
-    with pytest.raises(
-        TypeError, match=r"callbacks: expected Callback objects, got <class .*; pass Recorder\(\)"
-    ):
+    with pytest.raises(TypeError, match=r"callbacks: expected Callback objects, got <class .*; pass Recorder\(\)"):
         CallbackList([Recorder])
     with pytest.raises(TypeError, match="got 'early'; pass a subclass of Callback"):
         CallbackList(["early"])

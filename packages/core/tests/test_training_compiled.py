@@ -166,9 +166,7 @@ def test_metrics_of_one_output() -> None:
     assert results(compiled) == dict.fromkeys(expected, 0)
 
 
-@pytest.mark.parametrize(
-    "metrics", [[absolute_error, [Largest("top")]], {"b": Largest("top"), "a": [absolute_error]}]
-)
+@pytest.mark.parametrize("metrics", [[absolute_error, [Largest("top")]], {"b": Largest("top"), "a": [absolute_error]}])
 def test_metrics_of_several_outputs(metrics: Any) -> None:
     compiled = CompileMetrics(metrics, output_names=["a", "b"])
     compiled.update_state([ONES, ONES], [TWOS, column(5, 6)])

@@ -123,10 +123,7 @@ def test_the_last_rows_are_for_validation() -> None:
 
 def test_validation_frequency() -> None:
     model = linear()
-    assert (
-        len(model.fit(X, Y, epochs=5, validation_split=0.2, validation_freq=2, **QUIET).history["val_loss"])
-        == 2
-    )
+    assert len(model.fit(X, Y, epochs=5, validation_split=0.2, validation_freq=2, **QUIET).history["val_loss"]) == 2
     chosen = model.fit(X, Y, epochs=5, validation_split=0.2, validation_freq=[1, 4, 5], **QUIET)
     assert len(chosen.history["val_loss"]) == 3
 
@@ -160,9 +157,7 @@ def test_several_steps_per_execution_are_the_same_training() -> None:
             seen.append(batch)
 
     one = linear().fit(X, Y, 10, 2, shuffle=False, **QUIET).history
-    three = (
-        linear(steps_per_execution=3).fit(X, Y, 10, 2, shuffle=False, callbacks=[Batches()], **QUIET).history
-    )
+    three = linear(steps_per_execution=3).fit(X, Y, 10, 2, shuffle=False, callbacks=[Batches()], **QUIET).history
     assert one == three
     assert seen == [2, 5, 6] * 2
 
@@ -374,18 +369,14 @@ def test_logs_that_are_no_dict_are_refused() -> None:
 
 def test_compute_loss_may_be_overridden_as_before_keras_3_3() -> None:
     class Doubled(pronghorn.Model):
-        def compute_loss(
-            self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
-        ) -> Any:
+        def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None) -> Any:
             return 2.0 * super().compute_loss(x, y, y_pred, sample_weight)
 
     inputs = pronghorn.Input((5,))
     model = Doubled(inputs, Dense(3)(inputs))
     model.set_weights([np.full((5, 3), 0.5), np.zeros(3)])
     model.compile(SGD(), SquaredError())
-    np.testing.assert_allclose(
-        model.evaluate(X, Y, **QUIET), 2 * linear().evaluate(X, Y, **QUIET)[0], rtol=1e-6
-    )
+    np.testing.assert_allclose(model.evaluate(X, Y, **QUIET), 2 * linear().evaluate(X, Y, **QUIET)[0], rtol=1e-6)
 
 
 def test_losses_of_layers_are_enough_to_train() -> None:

@@ -12,12 +12,7 @@ import pytest
 from pronghorn import activations, constraints, initializers, layers, regularizers
 from pronghorn.saving.registry import deserialize_keras_object, serialize_keras_object
 
-FLOAT32 = {
-    "module": "keras",
-    "class_name": "DTypePolicy",
-    "config": {"name": "float32"},
-    "registered_name": None,
-}
+FLOAT32 = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}, "registered_name": None}
 GLOROT = {
     "module": "keras.initializers",
     "class_name": "GlorotUniform",
@@ -83,12 +78,7 @@ def test_dense() -> None:
         (lambda: layers.Softmax(), {"axis": -1}),
         (
             lambda: layers.PReLU(),
-            {
-                "alpha_initializer": ZEROS,
-                "alpha_regularizer": None,
-                "alpha_constraint": None,
-                "shared_axes": None,
-            },
+            {"alpha_initializer": ZEROS, "alpha_regularizer": None, "alpha_constraint": None, "shared_axes": None},
         ),
         (lambda: layers.ActivityRegularization(0.1), {"l1": 0.1, "l2": 0.0}),
     ],
@@ -107,11 +97,7 @@ def test_config(layer: Callable[[], Any], expected: dict[str, Any]) -> None:
         (lambda: regularizers.get("l2"), "L2", {"l2": 0.01}),
         (lambda: regularizers.L1L2(l1=1), "L1L2", {"l1": 1.0, "l2": 0.0}),
         (lambda: constraints.get("max_norm"), "MaxNorm", {"max_value": 2, "axis": 0}),
-        (
-            lambda: constraints.MinMaxNorm(),
-            "MinMaxNorm",
-            {"min_value": 0.0, "max_value": 1.0, "rate": 1.0, "axis": 0},
-        ),
+        (lambda: constraints.MinMaxNorm(), "MinMaxNorm", {"min_value": 0.0, "max_value": 1.0, "rate": 1.0, "axis": 0}),
         (lambda: constraints.NonNeg(), "NonNeg", {}),
         (lambda: initializers.get("normal"), "RandomNormal", {"seed": None, "mean": 0.0, "stddev": 0.05}),
         (
@@ -126,20 +112,12 @@ def test_config(layer: Callable[[], Any], expected: dict[str, Any]) -> None:
                 "output_axes": None,
             },
         ),
-        (
-            lambda: initializers.get("he_normal"),
-            "HeNormal",
-            {"seed": None, "input_axes": None, "output_axes": None},
-        ),
+        (lambda: initializers.get("he_normal"), "HeNormal", {"seed": None, "input_axes": None, "output_axes": None}),
     ],
 )
 def test_parts(made: Callable[[], Any], class_name: str, config: dict[str, Any]) -> None:
     written = json.loads(json.dumps(serialize_keras_object(made())))
-    assert (written["class_name"], written["config"], written["registered_name"]) == (
-        class_name,
-        config,
-        None,
-    )
+    assert (written["class_name"], written["config"], written["registered_name"]) == (class_name, config, None)
     assert deserialize_keras_object(written).get_config() == config
 
 
@@ -158,17 +136,11 @@ def test_activations_are_written_by_name() -> None:
         (lambda: layers.Dense(2, unit=3), r"unknown arguments \['unit'\]"),
         (lambda: layers.Dense(2)(np.ones(3)), "expected min_ndim=2, found ndim=1"),
         (lambda: layers.Dropout(2), r"`rate` must be in \[0, 1\], got 2"),
-        (
-            lambda: layers.Reshape((4,))(np.ones((2, 3))),
-            "have 3 elements, which do not fit into the target_shape",
-        ),
+        (lambda: layers.Reshape((4,))(np.ones((2, 3))), "have 3 elements, which do not fit into the target_shape"),
         (lambda: layers.Permute((1, 3)), "`dims` must be the numbers 1 to n"),
         (lambda: layers.Add()(np.ones((2, 3))), r"takes a list of tensors, got one of shape \(2, 3\)"),
         (lambda: layers.Subtract()([np.ones((2, 3))] * 3), "takes exactly two inputs, got 3"),
-        (
-            lambda: layers.Concatenate()([np.ones((2, 3)), np.ones((1, 3))]),
-            "must be equal except along axis -1",
-        ),
+        (lambda: layers.Concatenate()([np.ones((2, 3)), np.ones((1, 3))]), "must be equal except along axis -1"),
         (lambda: layers.Dot(1)([np.ones((2, 3)), np.ones((2, 4))]), "must have equal sizes"),
         (lambda: regularizers.L2(-1), "`l2` must be a finite number >= 0, got -1"),
         (lambda: layers.Lambda(3), "`function` must be callable"),

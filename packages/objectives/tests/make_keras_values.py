@@ -101,6 +101,20 @@ METRICS = [
     ("AUC", {"curve": "PRGAIN", "summation_method": "majoring", "num_thresholds": 21}, BINARY),
     ("AUC", {"multi_label": True, "label_weights": [1.0, 2.0, 0.5]}, BINARY),
     ("AUC", {"from_logits": True, "thresholds": [0.25, 0.5, 0.75]}, [BINARY[0], NUMBERS[0]]),
+    ("IoU", {"num_classes": 3, "target_class_ids": [0, 2]}, [INDICES, INDICES[[1, 0, 2, 3]]]),
+    ("MeanIoU", {"num_classes": 3, "ignore_class": 1, "dtype": "float32"}, [INDICES, INDICES[[1, 0, 2, 3]]]),
+    ("BinaryIoU", {"threshold": 0.4, "dtype": "float32"}, [BINARY[0][:, 0], SCORES[:, 0]]),
+    ("OneHotIoU", {"num_classes": 3, "target_class_ids": [1, 2], "dtype": "float32"}, [LABELS, SCORES]),
+    ("OneHotMeanIoU", {"num_classes": 3, "dtype": "float32"}, [LABELS, SCORES]),
+    ("F1Score", {}, [LABELS, SCORES]),
+    ("FBetaScore", {"average": "weighted", "beta": 2.0, "threshold": 0.4}, BINARY),
+    ("FBetaScore", {"average": "micro", "beta": 0.5}, [LABELS, SCORES]),
+    ("F1Score", {"average": "macro"}, [LABELS, SCORES]),
+    ("PearsonCorrelation", {}, NUMBERS),
+    ("ConcordanceCorrelation", {}, NUMBERS),
+    ("R2Score", {}, NUMBERS),
+    ("R2Score", {"class_aggregation": None, "num_regressors": 2}, NUMBERS),
+    ("R2Score", {"class_aggregation": "variance_weighted_average"}, NUMBERS),
     ("SensitivityAtSpecificity", {"specificity": 0.6}, BINARY),
     ("SpecificityAtSensitivity", {"sensitivity": 0.6}, BINARY),
     ("PrecisionAtRecall", {"recall": 0.5}, BINARY),
@@ -155,7 +169,7 @@ def metric_case(name, options, data):
     results = []
     metric.update_state(y_true, y_pred)
     results.append(plain(metric.result()))
-    metric.update_state(y_true[::-1], y_pred, WEIGHTS)
+    metric.update_state(y_true[::-1], y_pred, WEIGHTS.astype(metric.dtype))
     results.append(plain(metric.result()))
     metric.reset_state()
     metric.update_state(y_true[:2], y_pred[:2])

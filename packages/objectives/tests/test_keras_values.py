@@ -64,7 +64,7 @@ def test_metric(case: dict[str, Any]) -> None:
     metric = getattr(metrics, case["name"])(**case["options"])
     metric.update_state(y_true, y_pred)
     results = [metric.result().numpy()]
-    metric.update_state(y_true[::-1], y_pred, WEIGHTS)
+    metric.update_state(y_true[::-1], y_pred, WEIGHTS.astype(metric.dtype))
     results.append(metric.result().numpy())
     metric.reset_state()
     metric.update_state(y_true[:2], y_pred[:2])

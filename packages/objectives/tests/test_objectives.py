@@ -33,9 +33,7 @@ def test_gradients(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", ["mean_squared_error", "huber", "poisson", "hinge", "binary_crossentropy"])
 def test_targets_and_predictions_of_different_shapes(name: str) -> None:
     function = getattr(losses, name)
-    with pytest.raises(
-        ValueError, match=rf"^{name}: the targets have shape \(10, 1\) and the predictions \(10, 8\)"
-    ):
+    with pytest.raises(ValueError, match=rf"^{name}: the targets have shape \(10, 1\) and the predictions \(10, 8\)"):
         function(np.zeros((10, 1)), np.zeros((10, 8)))
 
 
@@ -82,9 +80,7 @@ def test_bad_arguments() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             make()
-    with pytest.raises(
-        ValueError, match=r"precision.*class_id needs predictions of shape \(samples, classes\)"
-    ):
+    with pytest.raises(ValueError, match=r"precision.*class_id needs predictions of shape \(samples, classes\)"):
         metrics.Precision(class_id=1, name="precision").update_state([0, 1], [0.1, 0.9])
 
 

@@ -32,9 +32,7 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._close()
-        self._has_header = (
-            self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
-        )
+        self._has_header = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
         self.csv_file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
@@ -44,9 +42,7 @@ class CSVLogger(Callback):
         if self._writer is None:
             self._keys = sorted(logs)
             if not any(key.startswith("val_") for key in self._keys):
-                self._keys += [
-                    f"val_{key}" for key in self._keys
-                ]  # later epochs may be validated (validation_freq)
+                self._keys += [f"val_{key}" for key in self._keys]  # later epochs may be validated (validation_freq)
             self._writer = csv.DictWriter(self.csv_file, ["epoch", *self._keys], delimiter=self.sep)
             if not self._has_header:
                 self._writer.writeheader()

@@ -41,9 +41,7 @@ class LearningRateScheduler(Callback):
         try:
             rate = float(given)
         except (TypeError, ValueError):
-            raise ValueError(
-                f"LearningRateScheduler: the schedule must return a number, got {given!r}"
-            ) from None
+            raise ValueError(f"LearningRateScheduler: the schedule must return a number, got {given!r}") from None
         optimizer.learning_rate = rate
         if self.verbose > 0:
             print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")

@@ -45,12 +45,8 @@ class ModelCheckpoint(Monitor):
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
-        if save_freq != "epoch" and (
-            isinstance(save_freq, str) or save_freq != int(save_freq) or save_freq < 1
-        ):
-            raise ValueError(
-                f"ModelCheckpoint: save_freq must be 'epoch' or a number of batches, got {save_freq!r}"
-            )
+        if save_freq != "epoch" and (isinstance(save_freq, str) or save_freq != int(save_freq) or save_freq < 1):
+            raise ValueError(f"ModelCheckpoint: save_freq must be 'epoch' or a number of batches, got {save_freq!r}")
         self.save_freq = save_freq
         endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
         if not self.filepath.endswith(endings):
@@ -84,9 +80,7 @@ class ModelCheckpoint(Monitor):
         if not self._wanted(logs, path):
             return
         if path.is_dir():
-            raise OSError(
-                f"ModelCheckpoint: the filepath {str(path)!r} is a directory; give the name of a file"
-            )
+            raise OSError(f"ModelCheckpoint: the filepath {str(path)!r} is a directory; give the name of a file")
         path.parent.mkdir(parents=True, exist_ok=True)
         save = self.model.save_weights if self.save_weights_only else self.model.save
         save(str(path), overwrite=True)

@@ -18,14 +18,11 @@ class Monitor(Callback):
         min_delta: what counts as no change, in either direction.
     """
 
-    def __init__(
-        self, monitor: str, mode: str = "auto", best: float | None = None, min_delta: float = 0
-    ) -> None:
+    def __init__(self, monitor: str, mode: str = "auto", best: float | None = None, min_delta: float = 0) -> None:
         super().__init__()
         if mode not in ("auto", "min", "max"):
             warnings.warn(
-                f"{type(self).__name__}: mode {mode!r} is unknown, taken as 'auto'; it can be auto, min or "
-                "max",
+                f"{type(self).__name__}: mode {mode!r} is unknown, taken as 'auto'; it can be auto, min or max",
                 stacklevel=3,
             )
             mode = "auto"

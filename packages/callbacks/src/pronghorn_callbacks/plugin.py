@@ -17,7 +17,5 @@ _CALLBACKS = {
 def pronghorn_callbacks() -> dict[str, str]:
     """Name -> "module:attribute"."""
     return {
-        name: f"pronghorn_callbacks.{module}:{name}"
-        for module, names in _CALLBACKS.items()
-        for name in names.split()
+        name: f"pronghorn_callbacks.{module}:{name}" for module, names in _CALLBACKS.items() for name in names.split()
     }

@@ -11,7 +11,7 @@ import numpy as np
 
 from pronghorn import dtypes, interpreter, tree
 from pronghorn.graph import Node, topological
-from pronghorn.interpreter import Tape
+from pronghorn.interpreter import LAYER, Tape
 from pronghorn.tensor import Tensor, Variable, constant, convert_to_tensor
 
 
@@ -53,9 +53,13 @@ def backward(
         many = len(node.outputs) > 1
         g: Any = tuple(incoming) if many else incoming[0]
         out: Any = node.outputs if many else node.outputs[0]
-        for x, gx in zip(node.inputs, node.op.gradient(g, out, *node.inputs, **node.attrs), strict=True):
-            if gx is not None and x in needed and dtypes.is_float(x.dtype):
-                add(x, gx)
+        token = LAYER.set(node.layer)
+        try:
+            for x, gx in zip(node.inputs, node.op.gradient(g, out, *node.inputs, **node.attrs), strict=True):
+                if gx is not None and x in needed and dtypes.is_float(x.dtype):
+                    add(x, gx)
+        finally:
+            LAYER.reset(token)
     return [grads.get(x) for x in xs]
 
 

@@ -70,10 +70,7 @@ class GlorotUniform(RandomInitializer):
     """
 
     def __init__(
-        self,
-        seed: Any = None,
-        input_axes: Sequence[int] | None = None,
-        output_axes: Sequence[int] | None = None,
+        self, seed: Any = None, input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
     ) -> None:
         super().__init__(seed)
         self.input_axes = input_axes

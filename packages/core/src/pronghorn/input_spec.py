@@ -49,10 +49,7 @@ class InputSpec(Configurable):
         """What was expected, and what to change; None if `x` fits."""
         shape = x.shape
         if self.dtype is not None and x.dtype != self.dtype:
-            return (
-                f"expected dtype={self.dtype}, found dtype={x.dtype}",
-                f"cast it with ops.cast(x, {self.dtype!r})",
-            )
+            return (f"expected dtype={self.dtype}, found dtype={x.dtype}", f"cast it with ops.cast(x, {self.dtype!r})")
         if self.ndim is not None and len(shape) != self.ndim and not self.allow_last_axis_squeeze:
             return f"expected ndim={self.ndim}, found ndim={len(shape)}", _rank_advice(len(shape), self.ndim)
         if self.min_ndim is not None and len(shape) < self.min_ndim:

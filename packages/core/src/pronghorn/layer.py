@@ -10,17 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from pronghorn import (
-    constraints,
-    dtypes,
-    graph,
-    initializers,
-    interpreter,
-    naming,
-    policy,
-    regularizers,
-    tree,
-)
+from pronghorn import constraints, dtypes, graph, initializers, interpreter, naming, policy, regularizers, tree
 from pronghorn.arguments import Arguments, as_shape, common_shapes, get_mask, map_shapes, set_mask
 from pronghorn.configurable import Configurable
 from pronghorn.graph import Node, Spec

@@ -42,9 +42,7 @@ class Loss(Configurable):
         self, name: str | None = None, reduction: Reduction = "sum_over_batch_size", dtype: Any = None
     ) -> None:
         if reduction not in REDUCTIONS:
-            raise ValueError(
-                f"{type(self).__name__}: unknown reduction {reduction!r}; expected one of {REDUCTIONS}"
-            )
+            raise ValueError(f"{type(self).__name__}: unknown reduction {reduction!r}; expected one of {REDUCTIONS}")
         self.name = name or auto_name(type(self).__name__)
         self.reduction = reduction
         self._dtype = compute_dtype(dtype)
@@ -156,9 +154,7 @@ def same_shape(y_true: Any, y_pred: Any, name: str, mend: str = "") -> tuple[Ten
     """
     y_pred = convert_to_tensor(y_pred)
     y_true, y_pred = squeeze_or_expand_to_same_rank(convert_to_tensor(y_true, dtype=y_pred.dtype), y_pred)
-    if y_true.ndim == y_pred.ndim and all(
-        _fits(n, m) for n, m in zip(y_true.shape, y_pred.shape, strict=True)
-    ):
+    if y_true.ndim == y_pred.ndim and all(_fits(n, m) for n, m in zip(y_true.shape, y_pred.shape, strict=True)):
         return y_true, y_pred
     if not mend:
         mend = f"reshape the targets to the predictions' shape {y_pred.shape}"
@@ -166,8 +162,7 @@ def same_shape(y_true: Any, y_pred: Any, name: str, mend: str = "") -> tuple[Ten
             units, columns = y_true.shape[-1], y_pred.shape[-1]
             mend = f"give the output layer {units} unit(s), or the targets {columns} column(s)"
     raise ValueError(
-        f"{name}: the targets have shape {y_true.shape} and the predictions {y_pred.shape}, which must be "
-        f"equal; {mend}"
+        f"{name}: the targets have shape {y_true.shape} and the predictions {y_pred.shape}, which must be equal; {mend}"
     )
 
 

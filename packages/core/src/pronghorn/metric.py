@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pronghorn import initializers, ops, plugins
+from pronghorn import initializers, interpreter, ops, plugins
 from pronghorn.configurable import Configurable
 from pronghorn.initializer import Zeros
 from pronghorn.loss import Loss, align_weights, compute_dtype, ratio
@@ -76,10 +76,9 @@ class Metric(Configurable):
             name: its name below the metric's.
         """
         initial = Zeros() if initializer == "zeros" else initializers.get(initializer)
-        with name_scope(self.name.replace("/", ">")):
-            variable = Variable(
-                initial, tuple(shape), dtype, trainable=False, aggregation=aggregation, name=name
-            )
+        scope = name_scope(self.name.replace("/", ">"))
+        with scope, interpreter.using(interpreter.Eager()):  # state may be made while the first batch is traced
+            variable = Variable(initial, tuple(shape), dtype, trainable=False, aggregation=aggregation, name=name)
         if not any(variable is v for v in self._variables):
             self._variables.append(variable)
         return variable
@@ -98,8 +97,7 @@ class Metric(Configurable):
         if isinstance(value, (Variable, Metric)):
             if "_metrics" not in self.__dict__:
                 raise RuntimeError(
-                    f"{type(self).__name__}: attribute {name!r} is set before `super().__init__()`; call "
-                    "that first"
+                    f"{type(self).__name__}: attribute {name!r} is set before `super().__init__()`; call that first"
                 )
             tracked: list[Any] = self._variables if isinstance(value, Variable) else self._metrics
             if not any(value is known for known in tracked):
@@ -178,12 +176,8 @@ class MeanMetricWrapper(Mean):
         kwargs: passed on to `fn`.
     """
 
-    def __init__(
-        self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any
-    ) -> None:
-        super().__init__(
-            name=name or getattr(fn, "__name__", None) or auto_name(type(self).__name__), dtype=dtype
-        )
+    def __init__(self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
+        super().__init__(name=name or getattr(fn, "__name__", None) or auto_name(type(self).__name__), dtype=dtype)
         self.fn = fn
         self._kwargs = kwargs
         if isinstance(fn, Loss) or _is_own_loss(fn):
@@ -216,9 +210,7 @@ def masked_weights(sample_weight: Any, mask: Tensor, values: Tensor, dtype: str,
     kept = align_weights(convert_to_tensor(mask, dtype=dtype), values, f"{name}: the mask of the predictions")
     if sample_weight is None:
         return kept
-    return kept * align_weights(
-        convert_to_tensor(sample_weight, dtype=dtype), values, f"{name}: sample_weight"
-    )
+    return kept * align_weights(convert_to_tensor(sample_weight, dtype=dtype), values, f"{name}: sample_weight")
 
 
 def per_sample(

@@ -123,31 +123,23 @@ class Optimizer(Configurable):
         self._learning_rate: Any = learning_rate
         if not callable(learning_rate):
             number = _number(type(self).__name__, learning_rate)
-            self._learning_rate = self.add_variable(
-                (), lambda shape, dtype: np.array(number), name="learning_rate"
-            )
+            self._learning_rate = self.add_variable((), lambda shape, dtype: np.array(number), name="learning_rate")
 
     def _check_options(self) -> None:
         name = type(self).__name__
         clips = {key: getattr(self, key) for key in ("clipnorm", "clipvalue", "global_clipnorm")}
         if len(given := {key: value for key, value in clips.items() if value is not None}) > 1:
-            raise ValueError(
-                f"{name}: only one of clipnorm, clipvalue and global_clipnorm can be set, got {given}"
-            )
+            raise ValueError(f"{name}: only one of clipnorm, clipvalue and global_clipnorm can be set, got {given}")
         for key, value in given.items():
             if not value > 0:
-                raise ValueError(
-                    f"{name}: {key} must be above 0, got {value!r}; leave it out for no clipping"
-                )
+                raise ValueError(f"{name}: {key} must be above 0, got {value!r}; leave it out for no clipping")
         if not 0 <= self.ema_momentum <= 1:
             raise ValueError(f"{name}: ema_momentum must be from 0 to 1, got {self.ema_momentum!r}")
         counts = {"ema_overwrite_frequency": 1, "gradient_accumulation_steps": 2}
         for key, least in counts.items():
             value = getattr(self, key)
             if value is not None and (value != int(value) or value < least):
-                raise ValueError(
-                    f"{name}: {key} must be None or a whole number of at least {least}, got {value!r}"
-                )
+                raise ValueError(f"{name}: {key} must be None or a whole number of at least {least}, got {value!r}")
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -192,9 +184,7 @@ class Optimizer(Configurable):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if "_variables" not in self.__dict__ and name != "_variables":
-            raise RuntimeError(
-                f"{type(self).__name__}: call `super().__init__()` before setting attribute {name!r}"
-            )
+            raise RuntimeError(f"{type(self).__name__}: call `super().__init__()` before setting attribute {name!r}")
         if isinstance(value, Variable):
             self._track(value)
         elif not name.startswith("_") and name in self.__dict__:
@@ -225,17 +215,10 @@ class Optimizer(Configurable):
             name: its name below the optimizer's.
         """
         if layout is not None:
-            raise NotImplementedError(
-                f"{self.name}: add_variable takes no `layout`; tensors are not distributed"
-            )
+            raise NotImplementedError(f"{self.name}: add_variable takes no `layout`; tensors are not distributed")
         initial = Zeros() if initializer == "zeros" else initializers.get(initializer)
-        with (
-            name_scope(self.name),
-            interpreter.using(interpreter.Eager()),
-        ):  # also where the first step is being traced
-            variable = Variable(
-                initial, tuple(shape), dtype, trainable=False, aggregation=aggregation, name=name
-            )
+        with name_scope(self.name):
+            variable = Variable(initial, tuple(shape), dtype, trainable=False, aggregation=aggregation, name=name)
         self._track(variable)
         return variable
 
@@ -304,9 +287,7 @@ class Optimizer(Configurable):
             ValueError: the optimizer is built already.
         """
         if self.built:
-            raise ValueError(
-                f"{self.name}: exclude_from_weight_decay must be called before the optimizer is built"
-            )
+            raise ValueError(f"{self.name}: exclude_from_weight_decay must be called before the optimizer is built")
         names = sorted(set(var_names or ()))
         self._undecayed = (frozenset(var_list or ()), re.compile("|".join(names)) if names else None)
 
@@ -314,9 +295,7 @@ class Optimizer(Configurable):
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
         """Updates one variable and its slots; `gradient` and `learning_rate` have its dtype."""
-        raise NotImplementedError(
-            f"{type(self).__name__} has no `update_step(gradient, variable, learning_rate)`"
-        )
+        raise NotImplementedError(f"{type(self).__name__} has no `update_step(gradient, variable, learning_rate)`")
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Variable:
         """Updates each variable by its gradient; None leaves one as it is. Returns the number of steps."""
@@ -341,16 +320,12 @@ class Optimizer(Configurable):
             return
         variables = self._targets(grads, trainable_variables)
         if all(g is None for g in grads):
-            raise ValueError(
-                f"{self.name}: there is no gradient for any variable; the loss depends on none of them"
-            )
+            raise ValueError(f"{self.name}: there is no gradient for any variable; the loss depends on none of them")
         warn_unused(variables, grads)
         present = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
         grads = [ops.cast(g, v.dtype) for g, v in present]
         variables = [v for _, v in present]
-        tracer = interpreter.current().tracer
-        if tracer is not None:
-            tracer.touched[self] = self.mutations
+        self.note_settings()
         token = LAYER.set(self.name)
         try:
             if self.loss_scale_factor is not None:
@@ -368,6 +343,12 @@ class Optimizer(Configurable):
         finally:
             LAYER.reset(token)
 
+    def note_settings(self) -> None:
+        """Lets a trace in progress know that it depends on the settings, which may be changed later."""
+        tracer = interpreter.current().tracer
+        if tracer is not None:
+            tracer.touched[self] = self.mutations
+
     def _targets(self, grads: Sequence[Any], variables: Sequence[Variable] | None) -> list[Variable]:
         if variables is None:
             if not self.built:
@@ -378,7 +359,8 @@ class Optimizer(Configurable):
         if len(grads) != len(variables):
             raise ValueError(f"{self.name}: got {len(grads)} gradients for {len(variables)} variables")
         if not self.built:
-            self.build(list(variables))
+            with interpreter.using(interpreter.Eager()):  # also where the first step is being traced
+                self.build(list(variables))
         for v in variables:
             self._get_variable_index(v)
         return list(variables)
@@ -480,32 +462,28 @@ class Optimizer(Configurable):
             ValueError: the optimizer is not built, or the number or a shape differs.
         """
         if not self.built:
-            raise ValueError(
-                f"{self.name}: set_weights needs a built optimizer; call build(trainable_variables) first"
-            )
-        if len(weights) != len(self._variables):
-            raise ValueError(
-                f"{self.name}: set_weights got {len(weights)} values for {len(self._variables)} variables"
-            )
-        for variable, value in zip(self._variables, weights, strict=True):
+            raise ValueError(f"{self.name}: set_weights needs a built optimizer; call build(trainable_variables) first")
+        if len(weights) != len(self.variables):
+            raise ValueError(f"{self.name}: set_weights got {len(weights)} values for {len(self.variables)} variables")
+        for variable, value in zip(self.variables, weights, strict=True):
             variable.assign(value)
 
     def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
         """Writes the state as "0", "1", …"""
-        for i, variable in enumerate(self._variables):
+        for i, variable in enumerate(self.variables):
             store[str(i)] = variable.numpy()
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
         """Reads what `save_own_variables` wrote; warns and does nothing where the number differs."""
-        if len(store.keys()) != len(self._variables):
+        if len(store.keys()) != len(self.variables):
             warnings.warn(
                 f"the state of optimizer {self.name!r} is not loaded: the file has {len(store.keys())} "
                 "variables and the "
-                f"optimizer {len(self._variables)}{'' if self.built else ', since it is not built yet'}",
+                f"optimizer {len(self.variables)}{'' if self.built else ', since it is not built yet'}",
                 stacklevel=2,
             )
             return
-        for i, variable in enumerate(self._variables):
+        for i, variable in enumerate(self.variables):
             variable.assign(np.asarray(store[str(i)]))
 
     def get_config(self) -> dict[str, Any]:
@@ -579,6 +557,4 @@ def _show_options(constructor: Any) -> None:
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     shared = list(inspect.signature(Optimizer.__init__).parameters.values())[2:]
     names = {p.name for p in own}
-    constructor.__signature__ = signature.replace(
-        parameters=[*own, *(p for p in shared if p.name not in names)]
-    )
+    constructor.__signature__ = signature.replace(parameters=[*own, *(p for p in shared if p.name not in names)])

@@ -102,15 +102,14 @@ class Program:
         self.__doc__ = getattr(function, "__doc__", None)
         self._plans: OrderedDict[Any, _Plan] = OrderedDict()
         self._lock = threading.RLock()
-        self._latest: tuple[_Plan, list[Array]] | None = None
+        self._latest: _Plan | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves: list[Any] = []
         key = (_signature(args, leaves), _signature(kwargs, leaves) if kwargs else None)
         plan = self._plan(key, args, kwargs)
-        arrays = [_argument(leaf) for leaf in leaves]
-        results = plan.executable(arrays)
-        self._latest = (plan, arrays)
+        self._latest = plan
+        results = plan.executable([_argument(leaf) for leaf in leaves])
         tensors = [Tensor(shape, dtype, r) for (shape, dtype), r in zip(plan.specs, results, strict=True)]
         return tensors[0] if plan.single else tree.pack_sequence_as(plan.structure, tensors)
 
@@ -168,12 +167,9 @@ class Program:
     @property
     def executable(self) -> Executable:
         """The executable of the latest call."""
-        return self._used()[0].executable
-
-    def _used(self) -> tuple[_Plan, list[Array]]:
         if self._latest is None:
             raise RuntimeError(f"program {self.__name__!r} has not run yet: call it once (fit one batch) to compile it")
-        return self._latest
+        return self._latest.executable
 
     def __str__(self) -> str:
         from pronghorn.listing import listing
@@ -187,12 +183,11 @@ class Program:
     def profile(self, repeats: int = 20) -> Any:
         """Time per instruction and per layer of the latest call's plan, and its share of the machine's measured peak.
 
-        The program runs `repeats` times; variables keep the values they had before.
+        The program runs `repeats` times on zeros; variables keep the values they had before.
         """
         from pronghorn.listing import profile
 
-        plan, arrays = self._used()
-        return profile(self.__name__, plan.executable, arrays, repeats)
+        return profile(self.__name__, self.executable, repeats)
 
 
 def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:

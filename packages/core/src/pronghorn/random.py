@@ -16,21 +16,29 @@ from pronghorn.ops.shape import as_sizes
 from pronghorn.tensor import Tensor, Variable, constant, convert_to_tensor
 
 _root_seed = int.from_bytes(os.urandom(4), "little")
-_generators = 0
+_seeds = 0
+_streams = 0
 _default: SeedGenerator | None = None
+
+_UNNUMBERED = 1 << 31
+"""Streams from here on are those of generators that have no place in a model."""
 
 
 def set_global_seed(seed: int) -> None:
     """Fixes the seeds chosen from here on: of generators without one, and of draws without any."""
-    global _root_seed, _generators, _default
-    _root_seed, _generators, _default = _checked_seed(seed, "set_global_seed"), 0, None
+    global _root_seed, _seeds, _streams, _default
+    _root_seed, _seeds, _streams, _default = _checked_seed(seed, "set_global_seed"), 0, 0, None
 
 
 def make_default_seed() -> int:
     """The next automatic seed, reproducible after `set_global_seed`."""
-    global _generators
-    _generators += 1
-    return int(np.random.SeedSequence((_root_seed, _generators)).generate_state(1)[0])
+    global _seeds
+    _seeds += 1
+    return _derived_seed(_seeds)
+
+
+def _derived_seed(number: int) -> int:
+    return int(np.random.SeedSequence((_root_seed, number)).generate_state(1)[0])
 
 
 def _checked_seed(seed: Any, where: str) -> int:
@@ -43,10 +51,11 @@ def _checked_seed(seed: Any, where: str) -> int:
 class SeedGenerator:
     """A sequence of seeds: each draw that is given it takes the next one.
 
-    Its state is a variable, so that traced code draws anew in every run.
+    Its state is a variable, so that traced code draws anew in every run. A model that is trained numbers its
+    generators, so that what one draws does not depend on the models made before.
 
     Args:
-        seed: an integer; chosen automatically by default.
+        seed: an integer; by default one that follows from the global seed.
         name: of the generator, and the scope of its variable.
     """
 
@@ -57,10 +66,21 @@ class SeedGenerator:
                 f"SeedGenerator: unknown arguments {sorted(kwargs)}; it takes `seed` and `name`"
             )
         self.name = name or auto_name("SeedGenerator")
-        self.seed = make_default_seed() if seed is None else _checked_seed(seed, "SeedGenerator")
+        stream = 0
+        if seed is None:
+            global _streams
+            _streams += 1
+            seed, stream = _derived_seed(0), _UNNUMBERED + _streams
+        self.seed = _checked_seed(seed, "SeedGenerator")
         with name_scope(self.name):
-            value = np.array([self.seed, 0, 0], np.int64)
+            value = np.array([self.seed, stream, 0], np.int64)
             self.state = Variable(value, dtype="int64", trainable=False, name="seed_generator_state")
+
+    def number(self, stream: int) -> None:
+        """Draws from this stream of its seed from now on."""
+        seed, before, offset = self.state.numpy().tolist()
+        if before != stream:
+            self.state.assign([seed, stream, offset])
 
     def next(self, ordered: bool = True) -> Tensor:
         """The state of the next draw, int64 [seed, stream, offset], which can be given as a seed."""
@@ -111,7 +131,8 @@ def global_generator() -> SeedGenerator:
     """The generator of draws that name no seed."""
     global _default
     if _default is None:
-        _default = SeedGenerator(make_default_seed(), name="global_seed_generator")
+        _default = SeedGenerator(_derived_seed(0), name="global_seed_generator")
+        _default.number(_UNNUMBERED)
     return _default
 
 

@@ -34,6 +34,9 @@ class Tracker:
             return TrackedDict({key: self.track(item) for key, item in value.items()}, self)
         if type(value) is tuple:
             return tuple(self.track(item) for item in value)
+        if isinstance(value, (TrackedList, TrackedDict)):
+            for item in tree.flatten(value):
+                self.track(item)
         if is_trackable(value):
             self.owned[value] = self.owned.get(value, 0) + 1
             if isinstance(value, Variable) and self.owned[value] == 1 and not value.trainable:
@@ -96,17 +99,7 @@ def _reporting(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-for _name in (
-    "append",
-    "extend",
-    "insert",
-    "pop",
-    "remove",
-    "clear",
-    "__setitem__",
-    "__delitem__",
-    "__iadd__",
-):
+for _name in ("append", "extend", "insert", "pop", "remove", "clear", "__setitem__", "__delitem__", "__iadd__"):
     setattr(TrackedList, _name, _reporting(getattr(list, _name)))
 for _name in ("update", "setdefault", "pop", "popitem", "clear", "__setitem__", "__delitem__", "__ior__"):
     setattr(TrackedDict, _name, _reporting(getattr(dict, _name)))
@@ -131,12 +124,14 @@ class Owner:
 
     def __setattr__(self, name: str, value: Any) -> None:
         old = self.__dict__.get(name)
-        if not isinstance(value, _PLAIN):
-            value = self._tracker.track(value)
-        if not isinstance(old, _PLAIN):
-            self._tracker.untrack(old)
+        if old is not value:
+            if not isinstance(value, _PLAIN):
+                value = self._tracker.track(value)
+            if not isinstance(old, _PLAIN):
+                self._tracker.untrack(old)
         super().__setattr__(name, value)
-        if not name.startswith("_") and _differ(old, value) and interpreter.current().tracer is None:
+        noted = name in self.__dict__ and not name.startswith("_")  # a property notes its changes itself
+        if noted and _differ(old, value) and interpreter.current().tracer is None:
             naming.mutated(self)
 
     def __delattr__(self, name: str) -> None:

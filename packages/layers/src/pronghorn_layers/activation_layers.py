@@ -27,11 +27,7 @@ class ReLU(Layer):
     """x where x >= threshold, else negative_slope (x - threshold); at most max_value."""
 
     def __init__(
-        self,
-        max_value: float | None = None,
-        negative_slope: float = 0.0,
-        threshold: float = 0.0,
-        **kwargs: Any,
+        self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         if (

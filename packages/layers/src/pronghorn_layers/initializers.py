@@ -138,10 +138,7 @@ class _Scaled(VarianceScaling):
     parameters: tuple[float, Literal["fan_in", "fan_out", "fan_avg"], str]
 
     def __init__(
-        self,
-        seed: Any = None,
-        input_axes: Sequence[int] | None = None,
-        output_axes: Sequence[int] | None = None,
+        self, seed: Any = None, input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
     ) -> None:
         super().__init__(*self.parameters, seed, input_axes, output_axes)
 

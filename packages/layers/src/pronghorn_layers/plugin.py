@@ -18,10 +18,7 @@ def pronghorn_layers() -> dict[str, str]:
         **_in("activation_layers", "Activation ELU LeakyReLU PReLU ReLU Softmax"),
         **_in("core_layers", "ActivityRegularization Identity Lambda"),
         **_in("dense", "Dense"),
-        **_in(
-            "dropout",
-            "Dropout GaussianDropout GaussianNoise SpatialDropout1D SpatialDropout2D SpatialDropout3D",
-        ),
+        **_in("dropout", "Dropout GaussianDropout GaussianNoise SpatialDropout1D SpatialDropout2D SpatialDropout3D"),
         **_in("masking", "Masking"),
         **_in("merging", "Add Average Concatenate Dot Maximum Minimum Multiply Subtract"),
         **_in("merging", "add average concatenate dot maximum minimum multiply subtract"),

@@ -44,9 +44,7 @@ class ConfusionMetric(Metric):
 
     def _add_cells(self, shape: tuple[int, ...]) -> None:
         for cell in self.cells:
-            setattr(
-                self, cell, self.add_variable((len(self._thresholds), *shape), "zeros", self.dtype, name=cell)
-            )
+            setattr(self, cell, self.add_variable((len(self._thresholds), *shape), "zeros", self.dtype, name=cell))
 
     @property
     def thresholds(self) -> list[float]:
@@ -259,9 +257,7 @@ class _BestUnderConstraint(ConfusionMetric):
     best: ClassVar[Callable[[ConfusionMetric], Tensor]]
     constrained: ClassVar[Callable[[ConfusionMetric], Tensor]]
 
-    def __init__(
-        self, least: float, num_thresholds: int, class_id: int | None, name: str | None, dtype: Any
-    ) -> None:
+    def __init__(self, least: float, num_thresholds: int, class_id: int | None, name: str | None, dtype: Any) -> None:
         cls = type(self).__name__
         if not 0 <= least <= 1:
             raise ValueError(f"{cls}: the value asked for must be from 0 to 1, got {least!r}")
@@ -442,8 +438,7 @@ class AUC(ConfusionMetric):
         if self._by_label and not self._num_labels:
             if y_pred.ndim != 2:
                 raise ValueError(
-                    f"{self.name}: multi_label needs predictions of shape (samples, labels), got "
-                    f"{y_pred.shape}"
+                    f"{self.name}: multi_label needs predictions of shape (samples, labels), got {y_pred.shape}"
                 )
             self._num_labels = y_pred.shape[1]
             self._add_cells(())

@@ -84,9 +84,7 @@ def _log_sum_exp(x: Tensor, chosen: Tensor) -> Tensor:
 class Hinge(Loss):
     """mean(max(1 - y_true · y_pred, 0)). Arguments as in `pronghorn.losses.Loss`."""
 
-    def __init__(
-        self, reduction: Reduction = "sum_over_batch_size", name: str = "hinge", dtype: Any = None
-    ) -> None:
+    def __init__(self, reduction: Reduction = "sum_over_batch_size", name: str = "hinge", dtype: Any = None) -> None:
         super().__init__(name, reduction, dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:
@@ -140,6 +138,4 @@ class Circle(Loss):
         self.remove_diagonal = remove_diagonal
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:
-        return circle(
-            y_true, y_pred, remove_diagonal=self.remove_diagonal, gamma=self.gamma, margin=self.margin
-        )
+        return circle(y_true, y_pred, remove_diagonal=self.remove_diagonal, gamma=self.gamma, margin=self.margin)

@@ -30,6 +30,10 @@ _METRICS = {
     "confusion": """
         AUC FalseNegatives FalsePositives Precision PrecisionAtRecall Recall RecallAtPrecision
         SensitivityAtSpecificity SpecificityAtSensitivity TrueNegatives TruePositives""",
+    "correlation": """
+        ConcordanceCorrelation PearsonCorrelation R2Score concordance_correlation pearson_correlation""",
+    "fscore": "F1Score FBetaScore",
+    "iou": "BinaryIoU IoU MeanIoU OneHotIoU OneHotMeanIoU",
     "regression": """
         huber log_cosh mean_absolute_error mean_absolute_percentage_error mean_squared_error
         mean_squared_logarithmic_error""",
@@ -42,9 +46,7 @@ _METRICS = {
 
 def _references(modules: dict[str, str]) -> dict[str, str]:
     return {
-        name: f"pronghorn_objectives.{module}:{name}"
-        for module, names in modules.items()
-        for name in names.split()
+        name: f"pronghorn_objectives.{module}:{name}" for module, names in modules.items() for name in names.split()
     }
 
 

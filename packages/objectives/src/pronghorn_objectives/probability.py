@@ -379,9 +379,7 @@ class KLDivergence(Loss):
 class Poisson(Loss):
     """mean(y_pred - y_true · log(y_pred)), for counts. Arguments as in `pronghorn.losses.Loss`."""
 
-    def __init__(
-        self, reduction: Reduction = "sum_over_batch_size", name: str = "poisson", dtype: Any = None
-    ) -> None:
+    def __init__(self, reduction: Reduction = "sum_over_batch_size", name: str = "poisson", dtype: Any = None) -> None:
         super().__init__(name, reduction, dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:

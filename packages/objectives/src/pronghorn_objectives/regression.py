@@ -44,9 +44,7 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
     """Mean of ½e² where the error |e| is at most `delta`, of delta·(|e| - ½delta) beyond (Huber, 1964)."""
     y_true, y_pred = same_shape(y_true, y_pred, "huber")
     size = ops.absolute(y_pred - y_true)
-    return ops.mean(
-        ops.where(size <= delta, 0.5 * ops.square(size), delta * size - 0.5 * delta * delta), axis=-1
-    )
+    return ops.mean(ops.where(size <= delta, 0.5 * ops.square(size), delta * size - 0.5 * delta * delta), axis=-1)
 
 
 def log_cosh(y_true: Any, y_pred: Any) -> Tensor:
@@ -156,9 +154,7 @@ class Huber(Loss):
 class LogCosh(Loss):
     """mean(log(cosh(y_pred - y_true))): like Huber, but smooth. Arguments as in `pronghorn.losses.Loss`."""
 
-    def __init__(
-        self, reduction: Reduction = "sum_over_batch_size", name: str = "log_cosh", dtype: Any = None
-    ) -> None:
+    def __init__(self, reduction: Reduction = "sum_over_batch_size", name: str = "log_cosh", dtype: Any = None) -> None:
         super().__init__(name, reduction, dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:

@@ -87,9 +87,7 @@ class AdamW(Adam):
     ) -> None:
         if weight_decay is None:
             raise ValueError("AdamW: weight_decay must be a number; use Adam for no weight decay")
-        super().__init__(
-            learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **options
-        )
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **options)
 
 
 class Adamax(Optimizer):
@@ -167,9 +165,7 @@ class Nadam(Optimizer):
             return
         super().build(variables)
         self._momentums, self._velocities = self.add_optimizer_variables(variables, ["momentum", "velocity"])
-        self._product = self.add_variable(
-            (), "ones", variables[0].dtype if variables else None, name="u_product"
-        )
+        self._product = self.add_variable((), "ones", variables[0].dtype if variables else None, name="u_product")
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
         index = self._get_variable_index(variable)

@@ -45,9 +45,7 @@ class Adagrad(Optimizer):
         if self.built:
             return
         super().build(variables)
-        self._sums = self.add_optimizer_variables(
-            variables, "accumulator", _filled(self.initial_accumulator_value)
-        )
+        self._sums = self.add_optimizer_variables(variables, "accumulator", _filled(self.initial_accumulator_value))
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
         s = self._sums[self._get_variable_index(variable)]
@@ -142,9 +140,7 @@ class Ftrl(Optimizer):
             return
         super().build(variables)
         initial = [_filled(self.initial_accumulator_value), "zeros"]
-        self._sums, self._linears = self.add_optimizer_variables(
-            variables, ["accumulator", "linear"], initial
-        )
+        self._sums, self._linears = self.add_optimizer_variables(variables, ["accumulator", "linear"], initial)
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
         index = self._get_variable_index(variable)

@@ -8,6 +8,7 @@ _OPTIMIZERS = {
     "adam": "Adam AdamW Adamax Nadam",
     "adaptive": "Adadelta Adagrad Ftrl",
     "lion": "Lion",
+    "loss_scale": "LossScaleOptimizer",
     "rmsprop": "RMSprop",
     "sgd": "SGD",
 }
@@ -20,9 +21,7 @@ _SCHEDULES = """
 def pronghorn_optimizers() -> dict[str, str]:
     """Name -> "module:attribute"."""
     return {
-        name: f"pronghorn_optimizers.{module}:{name}"
-        for module, names in _OPTIMIZERS.items()
-        for name in names.split()
+        name: f"pronghorn_optimizers.{module}:{name}" for module, names in _OPTIMIZERS.items() for name in names.split()
     }
 
 

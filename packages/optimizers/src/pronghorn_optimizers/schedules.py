@@ -76,9 +76,7 @@ class InverseTimeDecay(LearningRateSchedule):
         self.name = name
 
     def __call__(self, step: Any) -> Tensor:
-        return self.initial_learning_rate / (
-            1 + self.decay_rate * _progress(step, self.decay_steps, self.staircase)
-        )
+        return self.initial_learning_rate / (1 + self.decay_rate * _progress(step, self.decay_steps, self.staircase))
 
 
 class PiecewiseConstantDecay(LearningRateSchedule):
@@ -90,9 +88,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         name: of the schedule.
     """
 
-    def __init__(
-        self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant"
-    ) -> None:
+    def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant") -> None:
         if len(boundaries) != len(values) - 1:
             raise ValueError(
                 f"PiecewiseConstantDecay: {len(boundaries)} boundaries need {len(boundaries) + 1} values, "

@@ -105,9 +105,7 @@ def get_registered_name(obj: Any) -> str:
 
 
 def get_registered_object(
-    name: str,
-    custom_objects: Mapping[str, Any] | None = None,
-    module_objects: Mapping[str, Any] | None = None,
+    name: str, custom_objects: Mapping[str, Any] | None = None, module_objects: Mapping[str, Any] | None = None
 ) -> Any:
     """The custom object called `name`, None if there is none."""
     for objects in (_scope.get(), custom_objects or {}, _custom_objects, module_objects or {}):
@@ -222,11 +220,7 @@ def _serialize_function(function: Any) -> dict[str, Any]:
 
 
 def deserialize_keras_object(
-    config: Any,
-    custom_objects: Mapping[str, Any] | None = None,
-    safe_mode: bool = True,
-    *,
-    kind: str | None = None,
+    config: Any, custom_objects: Mapping[str, Any] | None = None, safe_mode: bool = True, *, kind: str | None = None
 ) -> Any:
     """What `serialize_keras_object` wrote, as objects again.
 

@@ -85,10 +85,7 @@ class LayerContract:
         for batch in (1, self._batch()):
             for t, symbol in zip(tree.flatten(layer(self.arrays(batch=batch))), declared, strict=True):
                 assert len(t.shape) == len(symbol.shape), f"declared {symbol.shape}, got {t.shape}"
-                assert all(m in (None, n) for n, m in zip(t.shape, symbol.shape, strict=True)), (
-                    symbol.shape,
-                    t.shape,
-                )
+                assert all(m in (None, n) for n, m in zip(t.shape, symbol.shape, strict=True)), (symbol.shape, t.shape)
                 assert t.dtype == symbol.dtype
         shapes = layer.compute_output_shape(tree.map_structure(lambda t: t.shape, symbols))
         assert _flat_shapes(shapes) == [t.shape for t in declared]
@@ -162,10 +159,7 @@ class LayerContract:
         if any(len(t.shape) < 3 for t in tree.flatten(inputs)) or self.input_dtype != "float32":
             return
         for t in tree.flatten(inputs):
-            set_mask(
-                t,
-                convert_to_tensor(np.arange(t.shape[1]) < t.shape[1] - 1) & ops.ones(t.shape[:2], dtype="bool"),
-            )
+            set_mask(t, convert_to_tensor(np.arange(t.shape[1]) < t.shape[1] - 1) & ops.ones(t.shape[:2], dtype="bool"))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             outputs = tree.flatten(layer(inputs))

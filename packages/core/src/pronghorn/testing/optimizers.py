@@ -43,9 +43,7 @@ class OptimizerContract:
         step = jit(lambda: problem.step(optimizer))
         for _ in range(self.steps):
             step()
-        assert problem.loss() <= self.share * start, (
-            f"fell from {start} to {problem.loss()} only in {self.steps} steps"
-        )
+        assert problem.loss() <= self.share * start, f"fell from {start} to {problem.loss()} only in {self.steps} steps"
 
     def test_program_equals_eager(self) -> None:
         eager, traced = _Quadratic(), _Quadratic()

@@ -228,11 +228,12 @@ def make_metric(identifier: Any, y_true: Any, y_pred: Any) -> Metric:
     from pronghorn import metrics
 
     chosen = by_shape(identifier, list(BY_SHAPE), y_true, y_pred)
-    metric: Any
-    metric = plugins.load("metrics", chosen)() if chosen else metrics.get(identifier)
-    if not isinstance(metric, Metric):
-        name = getattr(metric, "name", None) or getattr(metric, "__name__", None)
-        metric = MeanMetricWrapper(metric, name=name or type(metric).__name__)
+    found = plugins.load("metrics", chosen)() if chosen else metrics.get(identifier)
+    if isinstance(found, Metric):
+        metric = found
+    else:
+        name = getattr(found, "name", None) or getattr(found, "__name__", None)
+        metric = MeanMetricWrapper(found, name=name or type(found).__name__)
     if isinstance(identifier, str):
         metric.name = identifier
     return metric

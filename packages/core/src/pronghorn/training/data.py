@@ -304,6 +304,10 @@ class PyDataset:
         """Called after each epoch."""
 
 
+Sequence = PyDataset
+"""The name that PyDataset had in Keras 2."""
+
+
 class PyDatasetSource(BatchSource):
     """The batches of a PyDataset, in a new random order in each pass where `shuffle` is true."""
 

@@ -15,6 +15,7 @@ from pronghorn.loss import LossFunctionWrapper
 from pronghorn.metric import Mean, Metric
 from pronghorn.op import infer_by_tracing
 from pronghorn.program import Program
+from pronghorn.random import SeedGenerator
 from pronghorn.tensor import MODEL, Tensor, convert_to_tensor
 from pronghorn.training.arrays import as_integer
 from pronghorn.training.compiled import BY_SHAPE, CompileLoss, CompileMetrics
@@ -380,6 +381,9 @@ class Steps:
         variables = self.trainable_variables
         if self.optimizer is not None and not self.optimizer.built and variables:
             self.optimizer.build(variables)
+        found = (g for layer in self._flatten_layers() for g in layer._tracker.kind(SeedGenerator))
+        for stream, generator in enumerate(dict.fromkeys(found)):
+            generator.number(stream)
         self._ready = y is not None or custom
 
     def _output_symbols(self, x: Any, any_batch: bool) -> Any:
