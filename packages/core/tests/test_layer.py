@@ -163,7 +163,9 @@ def test_errors_name_the_layer_the_argument_and_what_to_change() -> None:
 
     layer = Picky(2, name="picky")
     layer(np.ones((1, 3)))
-    with pytest.raises(ValueError, match=r'"picky" \(Picky\).*axis -1 .* value 3.*\(1, 4\).*; give it inputs of size 3'):
+    with pytest.raises(
+        ValueError, match=r'"picky" \(Picky\).*axis -1 .* value 3.*\(1, 4\).*; give it inputs of size 3'
+    ):
         layer(np.ones((1, 4)))
     x = Affine(5, name="before")(Input((3,), name="in"))
     with pytest.raises(ValueError, match=r"from in \(None, 3\) -> before \(None, 5\)"):

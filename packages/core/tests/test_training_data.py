@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from pronghorn import tree
+from pronghorn.arguments import as_integer
 from pronghorn.program import Rows
 from pronghorn.tensor import constant
-from pronghorn.training.arrays import as_array, as_arrays, as_integer, class_weights
+from pronghorn.training.arrays import as_array, as_arrays, class_weights
 from pronghorn.training.data import (
     Epochs,
     PyDataset,

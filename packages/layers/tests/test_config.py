@@ -130,8 +130,8 @@ def test_activations_are_written_by_name() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda: layers.Dense(0), "`units` must be a positive integer, got 0"),
-        (lambda: layers.Dense(2.5), "`units` must be a positive integer, got 2.5"),
+        (lambda: layers.Dense(0), "`units`: expected a whole number of at least 1, got 0"),
+        (lambda: layers.Dense(2.5), "`units`: expected a whole number of at least 1, got 2.5"),
         (lambda: layers.Dense(2, activation="rela"), "did you mean 'relu'"),
         (lambda: layers.Dense(2, unit=3), r"unknown arguments \['unit'\]"),
         (lambda: layers.Dense(2)(np.ones(3)), "expected min_ndim=2, found ndim=1"),

@@ -125,11 +125,24 @@ def test_masked_predictions_in_metrics() -> None:
     assert float(metrics.RootMeanSquaredError()(y_true, y_pred)) > 0
 
 
-@pytest.mark.parametrize("name", ["AUC", "Precision", "BinaryAccuracy", "RootMeanSquaredError"])
-def test_metrics_in_a_program(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("AUC", {}),
+        ("AUC", {"multi_label": True}),
+        ("Precision", {}),
+        ("BinaryAccuracy", {}),
+        ("RootMeanSquaredError", {}),
+        ("F1Score", {}),
+        ("R2Score", {"num_regressors": 1}),
+        ("BinaryIoU", {}),
+    ],
+)
+def test_metrics_in_a_program(name: str, options: dict[str, Any]) -> None:
     rng = np.random.default_rng(0)
-    batches = [(rng.integers(0, 2, 16).astype("float32"), rng.random(16).astype("float32")) for _ in range(3)]
-    eager, traced = getattr(metrics, name)(), getattr(metrics, name)()
+    shape = (16, 2)
+    batches = [(rng.integers(0, 2, shape).astype("float32"), rng.random(shape).astype("float32")) for _ in range(3)]
+    eager, traced = (getattr(metrics, name)(**options) for _ in range(2))
     step = jit(lambda y_true, y_pred: traced(y_true, y_pred))
     for y_true, y_pred in batches:
         np.testing.assert_allclose(step(y_true, y_pred).numpy(), eager(y_true, y_pred).numpy(), rtol=1e-5)

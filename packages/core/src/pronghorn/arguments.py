@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import numpy as np
 
 from pronghorn import dtypes, graph, tree
 from pronghorn.tensor import Shape, Tensor, convert_to_tensor
@@ -129,11 +132,29 @@ def set_mask(x: Tensor, mask: Any) -> None:
     x._keras_mask = mask
 
 
-def as_shape(sizes: Any) -> Shape:
-    """A shape given as a number or a list of numbers, which may be floats, as a tuple."""
+def as_integer(value: Any, name: str, least: int = 1) -> int:
+    """A whole number, also where it came as 128.0.
+
+    Raises:
+        ValueError: it is no whole number or smaller than `least`.
+    """
+    number = isinstance(value, (int, float, np.integer, np.floating)) and math.isfinite(value)
+    if number and value == int(value) >= least:
+        return int(value)
+    raise ValueError(f"{name}: expected a whole number of at least {least}, got {value!r}")
+
+
+def as_shape(sizes: Any, name: str = "shape") -> Shape:
+    """A shape given as a number or a list of numbers, which may be floats, as a tuple.
+
+    Raises:
+        ValueError: it holds something else than whole numbers and None.
+    """
     if isinstance(sizes, (int, float)):
-        return (int(sizes),)
-    return tuple(None if n is None else int(n) for n in sizes)
+        sizes = (sizes,)
+    if isinstance(sizes, str) or not hasattr(sizes, "__iter__"):
+        raise ValueError(f"{name}: expected whole numbers such as (28, 28), or None for unknown sizes, got {sizes!r}")
+    return tuple(None if n is None else as_integer(n, f"{name} {sizes!r}", least=0) for n in sizes)
 
 
 def map_shapes(function: Callable[[Shape], Any], structure: Any) -> Any:

@@ -38,7 +38,9 @@ class InputLayer(Layer):
             raise ValueError(f"Input: give either `shape` or `batch_shape`, got {shape!r} and {batch_shape!r}")
         super().__init__(name=name, dtype=dtypes.standardize(dtype))
         batch = None if batch_size is None else int(batch_size)
-        self._batch_shape = as_shape(batch_shape) if shape is None else (batch, *as_shape(shape))
+        self._batch_shape = (
+            as_shape(batch_shape, "Input: batch_shape") if shape is None else (batch, *as_shape(shape, "Input: shape"))
+        )
         self.optional = optional
         self.built = True
         tensor = (
@@ -229,11 +231,22 @@ class Functional(Model):
 
         if x is None:
             return None
+        x = convert_to_tensor(x)
+        if not _castable(x.dtype, reference.dtype):
+            raise ValueError(
+                f"Model {self.name!r}: the input {reference.name!r} takes {reference.dtype}, got {x.dtype} of shape "
+                f"{x.shape}; convert the data, or give Input(…, dtype={x.dtype!r})"
+            )
         found = value = convert_to_tensor(x, dtype=reference.dtype)
         if len(value.shape) == len(reference.shape) + 1 and value.shape[-1] == 1:
             value = ops.squeeze(value, axis=-1)
         elif len(value.shape) == len(reference.shape) - 1 and reference.shape[-1] == 1:
             value = ops.expand_dims(value, axis=-1)
+        if len(value.shape) != len(reference.shape):
+            raise ValueError(
+                f"Model {self.name!r}: the input {reference.name!r} has the shape {reference.shape}, got an array of "
+                f"shape {x.shape}; reshape the data, or change the shape of Input"
+            )
         if value is not x and value is not found or get_mask(value) is None and get_mask(x) is not None:
             set_mask(value, get_mask(x))
         return value
@@ -259,6 +272,13 @@ class Functional(Model):
         if type(self).__init__ not in (Functional.__init__, Model.__init__):
             return Layer.get_config(self)
         return functional_config(self)
+
+
+def _castable(dtype: str, wanted: str) -> bool:
+    """Whether casting loses neither text nor imaginary parts."""
+    if "string" in (dtype, wanted):
+        return dtype == wanted
+    return not dtype.startswith("complex") or wanted.startswith("complex")
 
 
 class ModelGraph:
@@ -314,7 +334,7 @@ class ModelGraph:
             return known[x] if isinstance(x, Tensor) and x.scope is MODEL else x
 
         for node in self.nodes:
-            if node.outputs[0] in known or any(t.scope is MODEL and t not in known for t in node.inputs):
+            if isinstance(node.op, InputLayer) or any(t.scope is MODEL and t not in known for t in node.inputs):
                 continue
             kwargs = {name: tree.map_structure(fill, value) for name, value in node.kwargs.items()}
             if training is not None and isinstance(node.op, Layer):

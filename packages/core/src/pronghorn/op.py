@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections.abc import Callable, Sequence
 from inspect import Parameter, Signature
 from typing import Any, ParamSpec, TypeVar, cast
@@ -333,6 +334,11 @@ def _trace_once(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dic
             symbol._keras_mask = tracer.placeholder(tuple(size if n is None else n for n in mask.shape), mask.dtype)
         return symbol
 
-    with interpreter.using(tracer):
-        result = function(*tree.map_structure(stand_in, args), **tree.map_structure(stand_in, kwargs))
+    try:
+        with interpreter.using(tracer):
+            result = function(*tree.map_structure(stand_in, args), **tree.map_structure(stand_in, kwargs))
+    except (ValueError, TypeError) as error:
+        if _unknown((args, kwargs)):  # whoever reads the message knows no stand-ins
+            error.args = tuple(re.sub(rf"\b{size}\b", "None", a) if isinstance(a, str) else a for a in error.args)
+        raise
     return tree.map_structure(lambda t: convert_to_tensor(t) if isinstance(t, (Variable, float, int)) else t, result)

@@ -188,7 +188,7 @@ class Optimizer(Configurable):
         if isinstance(value, Variable):
             self._track(value)
         elif not name.startswith("_") and name in self.__dict__:
-            naming.mutated(self)
+            naming.mutated(self, name)
         super().__setattr__(name, value)
 
     def _track(self, variable: Variable) -> None:

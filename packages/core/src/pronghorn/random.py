@@ -78,9 +78,10 @@ class SeedGenerator:
 
     def number(self, stream: int) -> None:
         """Draws from this stream of its seed from now on."""
-        seed, before, offset = self.state.numpy().tolist()
-        if before != stream:
-            self.state.assign([seed, stream, offset])
+        with interpreter.eagerly():
+            seed, before, offset = self.state.numpy().tolist()
+            if before != stream:
+                self.state.assign([seed, stream, offset])
 
     def next(self, ordered: bool = True) -> Tensor:
         """The state of the next draw, int64 [seed, stream, offset], which can be given as a seed."""

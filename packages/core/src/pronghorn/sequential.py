@@ -106,7 +106,7 @@ class Sequential(Model):
         x = first.output
         for layer in self._stack[1:]:
             x = layer(x)
-        self._set_functional(Functional(inputs=first.output, outputs=x))
+        self._set_functional(Functional(inputs=first.output, outputs=x, name=self.name))
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """The last layer's outputs."""

@@ -131,8 +131,11 @@ class Owner:
                 self._tracker.untrack(old)
         super().__setattr__(name, value)
         noted = name in self.__dict__ and not name.startswith("_")  # a property notes its changes itself
-        if noted and _differ(old, value) and interpreter.current().tracer is None:
-            naming.mutated(self)
+        if noted and _differ(old, value):
+            if interpreter.current().tracer is None:
+                naming.mutated(self, name)
+            else:  # the trace goes on with the new value; if the next one differs for it, the error names it
+                naming.recent_changes.append((self, name))
 
     def __delattr__(self, name: str) -> None:
         self._tracker.untrack(self.__dict__.get(name))

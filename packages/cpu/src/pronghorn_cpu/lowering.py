@@ -79,7 +79,7 @@ def _matmul(node: Node) -> tuple[Launch, ...] | None:
 
 
 def _fused_matmul(node: Node) -> tuple[Launch, ...] | None:
-    body, dtype = node.attrs["body"], node.outputs[0].dtype
+    body, dtype = node.attrs["body"], node.inputs[0].dtype
     views = tuple(View.dense(_sizes(t)) for t in node.inputs[2:])
     if dtype not in ("float32", "float64") or not supports(body) or not all(fusable(v, node.attrs["shape"]) for v in views):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pronghorn import activations, constraints, initializers, ops, regularizers
+from pronghorn.arguments import as_integer
 from pronghorn.layer import InputSpec, Layer
 from pronghorn.tensor import Tensor
 
@@ -46,9 +47,7 @@ class Dense(Layer):
             raise NotImplementedError(
                 f"layer {self.name!r}: lora_rank, lora_alpha and quantization_config are not supported"
             )
-        if int(units) != units or units <= 0:
-            raise ValueError(f"layer {self.name!r} (Dense): argument `units` must be a positive integer, got {units!r}")
-        self.units = int(units)
+        self.units = as_integer(units, f"layer {self.name!r} (Dense): argument `units`")
         self.activation = activations.get(activation)
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)

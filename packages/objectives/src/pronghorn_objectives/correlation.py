@@ -97,7 +97,7 @@ class R2Score(Metric):
             raise ValueError(f"{self.name}: predictions must have shape (samples, outputs), got {y_pred.shape}")
         if not self._sums:
             names = ("squared_sum", "sum", "residual", "count")
-            self._sums = [self.add_variable(y_pred.shape[1:], "zeros", self.dtype, name=n) for n in names]  # type: ignore[arg-type]
+            self._sums = [self.add_variable(y_pred.shape[1:], "zeros", self.dtype, name=n) for n in names]
         weights = ops.ones_like(y_true)
         if sample_weight is not None:
             given = convert_to_tensor(sample_weight, dtype=self.dtype)

@@ -51,7 +51,7 @@ class FBetaScore(Metric):
         shape = () if self.average == "micro" else y_pred.shape[1:]
         if not self._sums:
             names = ("true_positives", "false_positives", "false_negatives", "intermediate_weights")
-            self._sums = [self.add_variable(shape, "zeros", self.dtype, name=n) for n in names]  # type: ignore[arg-type]
+            self._sums = [self.add_variable(shape, "zeros", self.dtype, name=n) for n in names]
         if self.threshold is None:
             highest = ops.max(y_pred, axis=-1, keepdims=True)
             said = ops.logical_and(y_pred >= highest, ops.absolute(y_pred) > 1e-9)

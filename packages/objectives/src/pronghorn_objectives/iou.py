@@ -65,10 +65,10 @@ class IoU(Metric):
 
     def _indices(self, x: Any, sparse: bool) -> Tensor:
         x = convert_to_tensor(x)
-        return ops.reshape(ops.cast(x if sparse else ops.argmax(x, axis=self.axis), "int32"), (-1,))
+        return ops.reshape(ops.cast(x if sparse else ops.argmax(x, axis=self.axis), "int32"), (-1,))  # type: ignore[no-any-return]
 
     def _is_class(self, x: Tensor) -> Tensor:
-        return ops.logical_and(x >= 0, x < self.num_classes)
+        return ops.logical_and(x >= 0, x < self.num_classes)  # type: ignore[no-any-return]
 
     def _weights(self, sample_weight: Any, label: Tensor) -> Tensor:
         if sample_weight is None:
@@ -90,7 +90,7 @@ class IoU(Metric):
 
 
 def _identity(n: int) -> Tensor:
-    return ops.equal(ops.expand_dims(ops.arange(n), 1), ops.arange(n))
+    return ops.equal(ops.expand_dims(ops.arange(n), 1), ops.arange(n))  # type: ignore[no-any-return]
 
 
 class BinaryIoU(IoU):

@@ -48,12 +48,13 @@ def functional_config(model: Functional) -> dict[str, Any]:
     graph = model.graph
 
     def history(t: Tensor) -> list[Any]:
-        step = step_of(t.node)  # type: ignore[arg-type]
-        return [graph.name(t.node), graph.calls(step).index(t.node), t.index]
+        node: Any = t.node
+        return [graph.name(node), graph.calls(step_of(node)).index(node), t.index]
 
     def ends(t: Tensor) -> list[Any]:
+        node: Any = t.node
         name, index, tensor_index = history(t)
-        return [name, index + isinstance(t.node.op, Functional), tensor_index]  # type: ignore[union-attr]
+        return [name, index + isinstance(node.op, Functional), tensor_index]
 
     def plain(x: Any) -> Any:
         if isinstance(x, Tensor) and x.scope is MODEL:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -42,6 +41,8 @@ def as_array(value: Any, name: str) -> Array:
             ) from None
     if array.dtype == object and array.size and not isinstance(array.flat[0], (str, bytes)):
         raise ValueError(f"{name}: expected numbers, got an array of {type(array.flat[0]).__name__} objects")
+    if array.dtype.kind in "mM":
+        raise ValueError(f"{name}: expected numbers, got {array.dtype}; convert it with {name}.astype('int64')")
     if array.ndim == 0:
         raise ValueError(f"{name}: expected an array with one row per sample, got the scalar {value!r}")
     return array
@@ -137,18 +138,6 @@ def refuse_nan_labels(y: Any) -> None:
             )
 
 
-def as_integer(value: Any, name: str, least: int = 1) -> int:
-    """A whole number, also where it came as 128.0.
-
-    Raises:
-        ValueError: it is no whole number or smaller than `least`.
-    """
-    number = isinstance(value, (int, float, np.integer, np.floating)) and math.isfinite(value)
-    if number and value == int(value) >= least:
-        return int(value)
-    raise ValueError(f"{name}: expected a whole number of at least {least}, got {value!r}")
-
-
 def class_weights(y: Any, class_weight: Mapping[Any, float]) -> Array:
     """The weight of each row by the class of its target: the index of the largest entry, or the number.
 
@@ -157,6 +146,10 @@ def class_weights(y: Any, class_weight: Mapping[Any, float]) -> Array:
     Raises:
         ValueError: there are several targets, or a key that is no class.
     """
+    if not isinstance(class_weight, Mapping):
+        raise ValueError(
+            f"class_weight: expected a dict of class number -> weight such as {{0: 1.0, 1: 5.0}}, got {class_weight!r}"
+        )
     if not hasattr(y, "dtype"):
         raise ValueError(f"class_weight needs one target, got {type(y).__name__} of them; use sample_weight")
     labels = np.asarray(y)

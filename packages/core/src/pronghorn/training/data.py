@@ -19,13 +19,13 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from pronghorn import config, dtypes, tree
+from pronghorn.arguments import as_integer
 from pronghorn.program import Rows, batch_rows
 from pronghorn.tensor import MODEL, Tensor, convert_to_tensor
 from pronghorn.training.arrays import (
     Array,
     Triple,
     as_arrays,
-    as_integer,
     count_rows,
     is_arrays,
     refuse_nan_labels,
@@ -154,7 +154,7 @@ class ArraySource(Source):
         self.rows = len(self.range)
         self.batches = math.ceil(self.rows / batch_size)
         self.in_memory = all(
-            leaf is None or (type(leaf) is np.ndarray and leaf.dtype.kind in "fiubc") for leaf in tree.flatten(data)
+            leaf is None or (type(leaf) is np.ndarray and leaf.dtype.kind in "fiub") for leaf in tree.flatten(data)
         )
 
     def __iter__(self) -> Batches:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pronghorn import graph, identifiers, interpreter, ops, plugins, tree
+from pronghorn.arguments import as_integer
 from pronghorn.autodiff import GradientTape
 from pronghorn.interpreter import Eager
 from pronghorn.layer import Layer
@@ -17,7 +18,6 @@ from pronghorn.op import infer_by_tracing
 from pronghorn.program import Program
 from pronghorn.random import SeedGenerator
 from pronghorn.tensor import MODEL, Tensor, convert_to_tensor
-from pronghorn.training.arrays import as_integer
 from pronghorn.training.compiled import BY_SHAPE, CompileLoss, CompileMetrics
 from pronghorn.training.data import Source, gather, pack_x_y_sample_weight, unpack_x_y_sample_weight
 
@@ -360,11 +360,23 @@ class Steps:
         if not self._ready:
             x, y, _ = source.example()
             self._build_state(x, y)
-        if not self._overrides("train_step", "compute_loss") and all(map(_is_ours, self._loss_functions())):
+        if self._has_own_loss():
             source.check_labels()
+
+    def _has_own_loss(self) -> bool:
+        """Whether the loss is one of ours, made of y as it was given."""
+        return not self._overrides("train_step", "compute_loss") and all(map(_is_ours, self._loss_functions()))
 
     def _build_state(self, x: Any, y: Any = None) -> None:
         """Makes the variables of layers, losses, metrics and optimizer, given symbols for a batch."""
+        try:
+            self._make_variables(x, y)
+        finally:
+            found = (g for layer in self._flatten_layers() for g in layer._tracker.kind(SeedGenerator))
+            for stream, generator in enumerate(dict.fromkeys(found)):
+                generator.number(stream)
+
+    def _make_variables(self, x: Any, y: Any) -> None:
         unbuilt = not all(layer.built for layer in self._flatten_layers())
         parts = [p for p in (self._compile_loss, self._compile_metrics) if p is not None and not p.built]
         custom = self._overrides("train_step")
@@ -381,9 +393,6 @@ class Steps:
         variables = self.trainable_variables
         if self.optimizer is not None and not self.optimizer.built and variables:
             self.optimizer.build(variables)
-        found = (g for layer in self._flatten_layers() for g in layer._tracker.kind(SeedGenerator))
-        for stream, generator in enumerate(dict.fromkeys(found)):
-            generator.number(stream)
         self._ready = y is not None or custom
 
     def _output_symbols(self, x: Any, any_batch: bool) -> Any:
@@ -403,6 +412,9 @@ class Steps:
     def _require_compiled(self, method: str) -> None:
         if not self.compiled:
             raise ValueError(f"{method}: model {self.name!r} is not compiled; call compile(optimizer, loss) before it")
+        trains = method in ("fit", "train_on_batch") and not self._overrides("train_step")
+        if trains and self.optimizer is None:
+            raise ValueError(f"{method}: model {self.name!r} was compiled with optimizer=None; pass one, such as 'adam'")
 
 
 def _check_names(kind: str, by_shape: tuple[str, ...], given: Any) -> None:

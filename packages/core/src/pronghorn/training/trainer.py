@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from pronghorn import config
+from pronghorn.arguments import as_integer
 from pronghorn.tensor import Tensor
-from pronghorn.training.arrays import as_arrays, as_integer, is_arrays, weighted
+from pronghorn.training.arrays import as_arrays, is_arrays, refuse_nan_labels, weighted
 from pronghorn.training.callback import CallbackList, History
 from pronghorn.training.collector import Collector, to_numpy
 from pronghorn.training.compiled import CompileMetrics
@@ -103,14 +105,16 @@ class Trainer(Steps):
         if validation_data is not None:
             parts = unpack_x_y_sample_weight(validation_data)
             size = validation_batch_size or (batch_size if is_arrays(parts[0]) else None)
-            held_out = make_source(*parts, batch_size=size, steps=validation_steps)
+            with _within("validation_data"):
+                held_out = make_source(*parts, batch_size=size, steps=validation_steps)
         elif validation_split:
             source, held_out = split_arrays(source, validation_split, validation_batch_size)
         training = Epochs(source, steps, "steps_per_epoch")
         validation = None if held_out is None else Epochs(held_out, validation_steps, "validation_steps")
         self._prepare(source)
         if held_out is not None:
-            self._prepare(held_out)
+            with _within("validation_data"):
+                self._prepare(held_out)
         callbacks = self._callback_list(callbacks, verbose, training, epochs, history=True)
         try:
             self._fit(training, validation, due, callbacks, range(initial_epoch, epochs))
@@ -331,6 +335,8 @@ class Trainer(Steps):
         batch = weighted(as_arrays(x, y, sample_weight), class_weight)
         if not self._ready:
             self._build_state(*symbols(batch)[:2])
+        if self._has_own_loss():
+            refuse_nan_labels(batch[1])
         self.reset_metrics()
         logs = read(self._step(mode)(batch, None))
         return logs if return_dict else self._in_order(logs)
@@ -343,6 +349,16 @@ class Trainer(Steps):
         first = [name for name in dict.fromkeys(names) if name in logs]
         values = [logs[name] for name in (*first, *(name for name in sorted(logs) if name not in first))]
         return values[0] if len(values) == 1 else values
+
+
+@contextmanager
+def _within(argument: str) -> Iterator[None]:
+    """Has errors about the arrays inside of an argument name it."""
+    try:
+        yield
+    except ValueError as error:
+        error.args = (f"{argument}: {error}",)
+        raise
 
 
 def _optional(value: Any, name: str) -> int | None:
