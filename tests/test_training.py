@@ -193,11 +193,10 @@ def test_a_profile_has_a_line_for_each_instruction_and_changes_nothing(classifie
 
 
 def test_a_model_learns(classifier: Make, digits: Data) -> None:
-    x, y = digits
-    model = classifier()
-    losses = model.fit(x, y, epochs=12, batch_size=32, **QUIET).history["loss"]
-    assert losses[-1] < 0.6 * losses[0]
-    assert model.evaluate(x, y, return_dict=True, **QUIET)["accuracy"] > 0.6
+    model = classifier(optimizer="adam")
+    losses = model.fit(*digits, epochs=30, batch_size=32, **QUIET).history["loss"]
+    assert losses[-1] < losses[0] / 2
+    assert model.evaluate(*digits, return_dict=True, **QUIET)["accuracy"] > 0.8
 
 
 # ------------------------------------------------------------------------------------------------ what R sends

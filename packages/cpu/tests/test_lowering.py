@@ -171,9 +171,9 @@ def test_programs_equal_the_reference(name: str, dtype: str) -> None:
 
 
 def test_an_op_without_a_kernel_warns_once_and_runs_on_the_host() -> None:
-    from pronghorn_cpu import executable
+    from pronghorn_cpu import writing
 
-    executable._warned.clear()
+    writing._warned.clear()
     x = constant(A, "float32")
     with pytest.warns(UserWarning, match="'cumsum' has no CPU kernel: it runs on NumPy"):
         program = jit(lambda a: ops.cumsum(a * 2.0, 1) + 1.0)

@@ -61,8 +61,8 @@ class Eager(Interpreter):
             raise
         if len(results) == 1:
             dtype = op.specs(inputs, attrs)[0].dtype if results[0].dtype.kind == "V" else results[0].dtype.name
-            return (Tensor(results[0].shape, "string" if dtype == "object" else dtype, results[0]),)
-        return tuple(Tensor(r.shape, "string" if r.dtype == object else r.dtype.name, r) for r in results)
+            return (Tensor(results[0].shape, "string" if dtype == "object" else dtype, _dense(results[0])),)
+        return tuple(Tensor(r.shape, "string" if r.dtype == object else r.dtype.name, _dense(r)) for r in results)
 
     def read(self, variable: Variable) -> Tensor:
         return variable.version()
@@ -71,6 +71,11 @@ class Eager(Interpreter):
         if value.scope is not None:
             raise TypeError(leak_message(value, f"assign to {variable.path!r}"))
         variable.store(value.buffer)
+
+
+def _dense(array: Any) -> Any:
+    """Buffers are C-contiguous: programs read them as constants."""
+    return array if array.flags.c_contiguous else array.copy()
 
 
 def leak_message(t: Tensor, where: str) -> str:

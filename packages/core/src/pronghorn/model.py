@@ -119,6 +119,24 @@ class Model(Trainer, Layer):
 
         return json.dumps(serialize_keras_object(self), **kwargs)
 
+    def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None) -> None:
+        """Writes the model to a `.keras` file; see `pronghorn.saving.save_model`."""
+        from pronghorn.saving import save_model
+
+        save_model(self, filepath, overwrite, zipped)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None) -> None:
+        """Writes the weights to a `.weights.h5` file; see `pronghorn.saving.save_weights`."""
+        from pronghorn.saving import save_weights
+
+        save_weights(self, filepath, overwrite, max_shard_size)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+        """Sets the weights from a file; see `pronghorn.saving.load_weights`."""
+        from pronghorn.saving import load_weights
+
+        load_weights(self, filepath, skip_mismatch)
+
     def build_from_config(self, config: Mapping[str, Any]) -> None:
         """Builds for the shapes of a config, unless it is built."""
         if not self.built:

@@ -81,7 +81,11 @@ def _matmul(node: Node) -> tuple[Launch, ...] | None:
 def _fused_matmul(node: Node) -> tuple[Launch, ...] | None:
     body, dtype = node.attrs["body"], node.inputs[0].dtype
     views = tuple(View.dense(_sizes(t)) for t in node.inputs[2:])
-    if dtype not in ("float32", "float64") or not supports(body) or not all(fusable(v, node.attrs["shape"]) for v in views):
+    if (
+        dtype not in ("float32", "float64")
+        or not supports(body)
+        or not all(fusable(v, node.attrs["shape"]) for v in views)
+    ):
         return None
     a, b = _matmul_views(node)
     return plan_matmul(dtype, a, b, Epilogue(body, views))
@@ -132,7 +136,8 @@ def _table(node: Node) -> tuple[Launch, ...] | None:
     count, total = len(node.outputs) // len(members), len(node.inputs)
     inputs = [node.inputs[k * arity : (k + 1) * arity] for k in range(len(members))]
     operands = [
-        (*range(k * arity, (k + 1) * arity), *range(total + k * count, total + (k + 1) * count)) for k in range(len(members))
+        (*range(k * arity, (k + 1) * arity), *range(total + k * count, total + (k + 1) * count))
+        for k in range(len(members))
     ]
     if op.name in _DISTRIBUTIONS:
         distribution, dtype = _DISTRIBUTIONS[op.name], node.outputs[0].dtype
@@ -153,7 +158,9 @@ def _table(node: Node) -> tuple[Launch, ...] | None:
         if op.name == "fused":
             launches += _renumber((plan_map(body, items),), order)
         else:
-            launches += _renumber(plan_reduce(body, _KINDS[members[0]["kind"].name], node.outputs[0].dtype, items), order)
+            launches += _renumber(
+                plan_reduce(body, _KINDS[members[0]["kind"].name], node.outputs[0].dtype, items), order
+            )
     return tuple(launches)
 
 
@@ -161,7 +168,8 @@ def _renumber(launches: Sequence[Launch], order: Sequence[int]) -> tuple[Launch,
     """The launches with operand k called `order[k]`."""
     return tuple(
         replace(
-            launch, slots=tuple(Pointer(order[s.operand], s.offset) if isinstance(s, Pointer) else s for s in launch.slots)
+            launch,
+            slots=tuple(Pointer(order[s.operand], s.offset) if isinstance(s, Pointer) else s for s in launch.slots),
         )
         for launch in launches
     )

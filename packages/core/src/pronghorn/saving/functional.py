@@ -172,7 +172,7 @@ def _operation(entry: Mapping[str, Any]) -> Callable[..., Any]:
     if not str(entry.get("module")).startswith("keras.src.ops."):
         return deserialize_keras_object(entry)  # type: ignore[no-any-return]
     plain = entry["class_name"].lower()
-    name = next((name for name in dir(ops) if name.replace("_", "") == plain), None)
+    name = next((name for name in dir(ops) if name.islower() and name.replace("_", "") == plain), None)
     if name is None:
         raise ValueError(f"the model's config has an op {entry['class_name']!r}, which no installed distribution has")
     options = {

@@ -258,6 +258,8 @@ def deserialize_keras_object(
 def _make(config: Mapping[str, Any], cls: Any) -> Any:
     if not hasattr(cls, "from_config"):
         raise ValueError(f"cannot make {config['class_name']!r}: {cls!r} has no from_config()")
+    if not isinstance(config["config"], Mapping):
+        raise ValueError(f"the config of {config['class_name']!r} must be a dict, got {config['config']!r}")
     instance = cls.from_config(config["config"])
     if config.get("build_config") and hasattr(instance, "build_from_config"):
         instance.build_from_config(config["build_config"])
@@ -272,30 +274,25 @@ def find_class(config: Mapping[str, Any], kind: str | None = None) -> Any:
     Raises:
         ValueError: there is none.
     """
-    class_name, registered = config["class_name"], config.get("registered_name")
+    class_name, registered, module = config["class_name"], config.get("registered_name"), config.get("module")
     for name in (registered, class_name):
         if isinstance(name, str) and (custom := get_registered_object(name)) is not None:
             return custom
-    module = config.get("module")
-    if module is None or isinstance(module, str) and module.partition(".")[0] in ("keras", "tensorflow", "tf_keras"):
+    parts = module.split(".") if isinstance(module, str) else []
+    if parts[:1] in ([], ["keras"], ["tensorflow"], ["tf_keras"]) and (parts or registered is None):
         for classes in _CORE.values():
             if class_name in classes:
                 return Reference("pronghorn-core", f"{classes[class_name]}:{class_name}").load()
-    for candidate in _kinds(module, kind):
-        known = plugins.references(candidate)
-        if class_name in known and (candidate in str(module) or known[class_name].target.endswith(f":{class_name}")):
-            return known[class_name].load()
+        named = [part for part in reversed(parts) if part in KERAS_MODULES]
+        for candidate in named[:1] or ([kind] if kind else KERAS_MODULES):
+            try:
+                return plugins.load(candidate, class_name)
+            except plugins.UnknownName:
+                continue
     raise ValueError(
         f"unknown class {class_name!r} of module {module!r}: no installed distribution has it. Register it with "
         f"@pronghorn.saving.register_keras_serializable(), or pass custom_objects={{{(registered or class_name)!r}: …}}"
     )
-
-
-def _kinds(module: Any, kind: str | None) -> list[str]:
-    """The kinds of plugin to look in, by the module a config names."""
-    parts = module.split(".") if isinstance(module, str) else []
-    named = [part for part in reversed(parts) if part in KERAS_MODULES]
-    return named[:1] or ([kind] if kind else list(KERAS_MODULES))
 
 
 def _find_function(name: Any) -> Any:
