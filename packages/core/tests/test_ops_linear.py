@@ -90,16 +90,3 @@ def test_dtypes_of_products() -> None:
     ]:
         assert ops.matmul(np.ones((2, 2), given), np.ones((2, 2), given)).dtype == expected
     assert ops.matmul(np.ones((2, 2), "int32"), np.ones((2, 2), "float32")).dtype == "float32"
-
-
-def test_dot_and_tensordot() -> None:
-    a, b = array(2, 3, 4), array(5, 4, 3)
-    np.testing.assert_allclose(ops.dot(a, b), np.dot(a, b))
-    np.testing.assert_allclose(ops.dot(a, b[0, :, 0]), np.dot(a, b[0, :, 0]))
-    np.testing.assert_allclose(ops.dot(a, 2.0), a * 2)
-    for axes in ([[1, 2], [2, 1]], [[2], [1]], 0):
-        np.testing.assert_allclose(ops.tensordot(a, b, axes), np.tensordot(a, b, axes))
-    np.testing.assert_allclose(ops.tensordot(a, a.transpose(1, 2, 0)), np.tensordot(a, a.transpose(1, 2, 0)))
-    with pytest.raises(ValueError, match=r"tensordot: axes 1 of shapes \(2, 3, 4\) and \(5, 4, 3\)"):
-        ops.tensordot(a, b, 1)
-    check_gradients(lambda x, y: ops.tensordot(x, y, [[1], [0]]), [array(2, 2, 2), array(2, 3)])

@@ -28,7 +28,6 @@ def test_reshaping_equals_numpy() -> None:
     same(ops.ravel(X), X.ravel())
     same(ops.transpose(X), X.transpose())
     same(ops.transpose(X, (1, -1, 0)), X.transpose(1, 2, 0))
-    same(ops.swapaxes(X, 0, -1), np.swapaxes(X, 0, -1))
     same(ops.moveaxis(X, (0, 1), (-1, 0)), np.moveaxis(X, (0, 1), (-1, 0)))
     same(ops.expand_dims(X, (0, -1)), np.expand_dims(X, (0, -1)))
     same(ops.squeeze(X[:1, :, :1]), X[0, :, 0])
@@ -79,18 +78,13 @@ def test_reshaping_gradients() -> None:
     check_gradients(lambda t: ops.broadcast_to(t, (3, 2, 4)), [X[:, 0]], order=2)
 
 
-# ---------------------------------------------------------------------- joining, splitting, padding
+# ---------------------------------------------------------------------- joining and flipping
 
 
-def test_joining_and_splitting() -> None:
+def test_joining() -> None:
     same(ops.concatenate([X, X[:1]], 0), np.concatenate([X, X[:1]], 0))
     same(ops.concatenate([X, X], None), np.concatenate([X, X], None))
     same(ops.stack([X, X], -1), np.stack([X, X], -1))
-    for found, expected in zip(ops.split(X, 2, -1), np.split(X, 2, -1), strict=True):
-        same(found, expected)
-    for found, expected in zip(ops.split(X, [1, 3], 2), np.split(X, [1, 3], 2), strict=True):
-        same(found, expected)
-    same(ops.unstack(X, axis=1)[2], X[:, 2])
     assert ops.concatenate([np.ones(1, "int32"), np.ones(1, "float32")]).dtype == "float32"
     assert ops.convert_to_tensor([ops.ones(()), 2.0]).shape == (2,)
 
@@ -100,31 +94,17 @@ def test_joining_errors() -> None:
         ops.concatenate([X, X[:, :2]], 0)
     with pytest.raises(ValueError, match="stack: the tensors must have one shape"):
         ops.stack([X, X[:1]])
-    with pytest.raises(ValueError, match="split: axis 2 of size 4 cannot be cut into 3"):
-        ops.split(X, 3, -1)
-    with pytest.raises(ValueError, match="unstack: argument `num` is 2"):
-        ops.unstack(X, 2, 1)
 
 
-def test_flipping_and_padding() -> None:
+def test_flipping() -> None:
     same(ops.flip(X), np.flip(X))
     same(ops.flip(X, (0, -1)), np.flip(X, (0, -1)))
-    widths = ((1, 0), (2, 1), (0, 3))
-    same(ops.pad(X, widths), np.pad(X, widths))
-    same(ops.pad(X, 1, constant_values=-2.5), np.pad(X, 1, constant_values=-2.5))
-    for mode in ("reflect", "symmetric", "edge"):
-        same(ops.pad(X, ((1, 0), (2, 1), (0, 3)), mode), np.pad(X, ((1, 0), (2, 1), (0, 3)), mode))
-    with pytest.raises(ValueError, match="unknown mode 'wrapped'"):
-        ops.pad(X, 1, "wrapped")
-    with pytest.raises(ValueError, match="must not be negative"):
-        ops.pad(X, -1)
 
 
 def test_joining_gradients() -> None:
     check_gradients(lambda a, b: ops.concatenate([a, b], 1), [X[:, :2, 0], X[:, :1, 1]], order=2)
-    check_gradients(lambda a: ops.stack(ops.split(a, 3, 1), 0)[1:], [X], order=2)
-    check_gradients(lambda a: ops.pad(a, ((1, 2), (0, 1)), "reflect"), [X[0]])
-    check_gradients(lambda a: ops.flip(ops.pad(a, 1), 0), [X[0]], order=2)
+    check_gradients(lambda a: ops.stack([a[:, 0], a[:, 2]], 0)[1:], [X], order=2)
+    check_gradients(lambda a: ops.flip(a[:, 1:], 0), [X[0]], order=2)
 
 
 # ---------------------------------------------------------------------- places
@@ -180,9 +160,6 @@ def test_taking() -> None:
     places = np.array([[0, 2], [-1, 1]])
     same(ops.take(X, places, 1), np.take(X, places, 1))
     same(ops.take(X, [3, 7]), np.take(X, [3, 7]))
-    order = np.argsort(X, axis=1)
-    same(ops.take_along_axis(X, order, 1), np.take_along_axis(X, order, 1))
-    same(ops.take_along_axis(X, order[:1, -1:], 1), np.take_along_axis(X, order[:1, -1:], 1))
     with pytest.raises(IndexError, match=r"take: index 3 is out of range for axis 1 of size 3"):
         ops.take(X, [3], 1)
     with pytest.raises(TypeError, match="`indices` must be integers"):
@@ -191,39 +168,11 @@ def test_taking() -> None:
 
 def test_gradients_of_taking_add_up_at_repeated_places() -> None:
     check_gradients(lambda t: ops.take(t, [[0, 2, 2], [1, 0, 2]], 1), [X], order=2)
-    check_gradients(lambda t: ops.take_along_axis(t, np.array([[0, 0, 2]]), 1), [X[0, :, :3]])
     rows = ops.scatter_rows(np.ones((4, 2), "float32"), np.array([2, 0, 2, 2]), rows=4)
     same(rows, np.array([[1, 1], [0, 0], [3, 3], [0, 0]], "float32"))
 
 
-def test_blocks_at_places_that_are_tensors() -> None:
-    same(ops.slice(X, (0, 1, 2), (2, 2, 2)), X[:2, 1:3, 2:4])
-    same(ops.slice(X, (0, 1, 2), (-1, 2, -1)), X[:, 1:3, 2:])
-    same(ops.slice(X, ops.convert_to_tensor([0, 9, 0]), (2, 2, 4)), X[:, 1:3])  # moved inside
-    updated = X.copy()
-    updated[1:, 1:, 2:] = 7
-    same(ops.slice_update(X, (1, 1, 2), np.full((1, 2, 2), 7.0)), updated)
-    with pytest.raises(ValueError, match=r"slice: a block of shape \(3, 1, 1\)"):
-        ops.slice(X, (0, 0, 0), (3, 1, 1))
-    check_gradients(lambda t: ops.slice(t, (0, 1, 2), (2, 2, 2)), [X], order=2)
-    check_gradients(lambda t, u: ops.slice_update(t, (0, 1, 2), u), [X, X[:, :2, :2]])
-
-
-# ---------------------------------------------------------------------- order
-
-
-def test_sorting() -> None:
-    x = np.array([[3.0, np.nan, -1.0, 3.0], [0.0, 2.0, 2.0, -np.inf]])
-    same(ops.sort(x), np.sort(x))
-    same(ops.argsort(x, 1), np.argsort(x, 1, kind="stable").astype("int32"))
-    same(ops.sort(x, None), np.sort(x, None))
-    values, indices = ops.top_k(np.array([1, 5, 5, 2], "uint8"), 3)
-    same(values, np.array([5, 5, 2], "uint8"))
-    same(indices, np.array([1, 2, 3], "int32"))
-    with pytest.raises(ValueError, match="top_k: argument `k` is 5"):
-        ops.top_k(x, 5)
-    check_gradients(ops.sort, [X[0]])
-    check_gradients(lambda t: ops.top_k(t, 2)[0], [X[0]])
+# ---------------------------------------------------------------------- sizes
 
 
 def test_sizes_that_depend_on_values_need_values() -> None:
@@ -241,11 +190,7 @@ def test_constants() -> None:
     same(ops.zeros((2, 3)), np.zeros((2, 3), "float32"))
     same(ops.ones(2, "int8"), np.ones(2, "int8"))
     same(ops.full((2,), 2.5, "float64"), np.full(2, 2.5))
-    same(ops.full_like(X, 3), np.full_like(X, 3))
     same(ops.zeros_like(X, "int32"), np.zeros_like(X, "int32"))
-    same(ops.arange(3), np.arange(3, dtype="int32"))
-    same(ops.arange(1.0, 2.0, 0.25), np.arange(1, 2, 0.25, dtype="float32"))
-    same(ops.arange(5, 1, -2, dtype="int64"), np.arange(5, 1, -2))
 
 
 def test_a_large_constant_is_a_scalar_in_a_graph() -> None:
@@ -256,8 +201,5 @@ def test_a_large_constant_is_a_scalar_in_a_graph() -> None:
     assert all(t.size == 1 for node in graph.nodes for t in node.inputs if not t.symbolic)
 
 
-def test_facts_about_tensors() -> None:
+def test_the_shape_of_a_tensor() -> None:
     assert ops.shape(X) == (2, 3, 4)
-    assert (ops.ndim(X), ops.size(X), ops.dtype(X)) == (3, 24, "float64")
-    assert isinstance(ops.convert_to_numpy(ops.ones(2)), np.ndarray)
-    same(ops.copy(X), X)

@@ -169,6 +169,17 @@ def test_advance_false_leaves_seed_states_alone() -> None:
     assert generator.state.numpy().tolist() == [3, 0, 0]
 
 
+def test_results_of_any_structure() -> None:
+    v = Variable(np.float64(0.0))
+    x = constant(2.0, "float64")
+    assert jit(lambda x: [v.assign(x), None][1])(x) is None
+    assert float(v) == 2.0
+    result = jit(lambda x: {"b": (x, None), "a": [x * 2.0]})(x)
+    assert list(result) == ["b", "a"]
+    assert result["b"][1] is None
+    assert float(result["a"][0]) == 4.0
+
+
 def test_a_change_of_trainable_retraces() -> None:
     v = Variable(np.float64(2.0))
     count = []

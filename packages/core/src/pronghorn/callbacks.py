@@ -22,8 +22,5 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = facade(
     __name__,
     "callbacks",
-    {
-        "pronghorn.training.callback": "Callback CallbackList History",
-        "pronghorn.training.progress": "ProgbarLogger",
-    },
+    {"pronghorn.training.callback": "Callback CallbackList History", "pronghorn.training.progress": "ProgbarLogger"},
 )

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pronghorn.policy import DTypePolicy
 
 _floatx = "float32"
 _epsilon = 1e-7
@@ -22,6 +26,20 @@ def set_floatx(value: str) -> None:
     if value not in accepted:
         raise ValueError(f"set_floatx: unknown value {value!r}; expected one of {accepted}")
     _floatx = value
+
+
+def dtype_policy() -> DTypePolicy:
+    """The policy that layers have by default: floatx, unless set."""
+    from pronghorn import policy
+
+    return policy.dtype_policy()
+
+
+def set_dtype_policy(policy: Any) -> None:
+    """Sets the policy that layers made from now on have: a name such as "mixed_float16", or a DTypePolicy."""
+    from pronghorn import policy as policies
+
+    policies.set_dtype_policy(policy)
 
 
 def epsilon() -> float:

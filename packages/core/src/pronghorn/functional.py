@@ -89,7 +89,7 @@ def Input(
         tensor: a tensor of a model graph, to be an input instead of a new one.
         optional: whether None may be passed for it.
     """
-    return InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, name).output
+    return InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, name).output  # type: ignore[no-any-return]
 
 
 class Functional(Model):

@@ -57,11 +57,7 @@ def lookup(kind: str) -> tuple[Callable[..., Any], Callable[[Any], Any], Callabl
         from pronghorn.saving.registry import serialize_keras_object
 
         name = getattr(value, "__name__", None)
-        if (
-            inspect.isfunction(value)
-            and name in plugins.references(kind)
-            and plugins.load(kind, name) is value
-        ):
+        if inspect.isfunction(value) and name in plugins.references(kind) and plugins.load(kind, name) is value:
             return name
         return serialize_keras_object(value)
 

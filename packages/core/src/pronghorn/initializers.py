@@ -12,6 +12,18 @@ if TYPE_CHECKING:
     from pronghorn.initializer import Initializer as Initializer
     from pronghorn.initializer import Ones as Ones
     from pronghorn.initializer import Zeros as Zeros
+    from pronghorn_layers.initializers import Constant as Constant
+    from pronghorn_layers.initializers import GlorotNormal as GlorotNormal
+    from pronghorn_layers.initializers import HeNormal as HeNormal
+    from pronghorn_layers.initializers import HeUniform as HeUniform
+    from pronghorn_layers.initializers import Identity as Identity
+    from pronghorn_layers.initializers import LecunNormal as LecunNormal
+    from pronghorn_layers.initializers import LecunUniform as LecunUniform
+    from pronghorn_layers.initializers import Orthogonal as Orthogonal
+    from pronghorn_layers.initializers import RandomNormal as RandomNormal
+    from pronghorn_layers.initializers import RandomUniform as RandomUniform
+    from pronghorn_layers.initializers import TruncatedNormal as TruncatedNormal
+    from pronghorn_layers.initializers import VarianceScaling as VarianceScaling
 
 __getattr__, __dir__ = facade(__name__, "initializers", {"pronghorn.initializer": "Initializer"})
 get, serialize, deserialize = lookup("initializers")

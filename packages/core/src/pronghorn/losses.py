@@ -30,23 +30,17 @@ if TYPE_CHECKING:
     )
     from pronghorn_objectives.probability import KLDivergence as KLDivergence
     from pronghorn_objectives.probability import Poisson as Poisson
-    from pronghorn_objectives.probability import (
-        SparseCategoricalCrossentropy as SparseCategoricalCrossentropy,
-    )
+    from pronghorn_objectives.probability import SparseCategoricalCrossentropy as SparseCategoricalCrossentropy
     from pronghorn_objectives.probability import binary_crossentropy as binary_crossentropy
     from pronghorn_objectives.probability import binary_focal_crossentropy as binary_focal_crossentropy
     from pronghorn_objectives.probability import categorical_crossentropy as categorical_crossentropy
-    from pronghorn_objectives.probability import (
-        categorical_focal_crossentropy as categorical_focal_crossentropy,
-    )
+    from pronghorn_objectives.probability import categorical_focal_crossentropy as categorical_focal_crossentropy
     from pronghorn_objectives.probability import (
         categorical_generalized_cross_entropy as categorical_generalized_cross_entropy,
     )
     from pronghorn_objectives.probability import kl_divergence as kl_divergence
     from pronghorn_objectives.probability import poisson as poisson
-    from pronghorn_objectives.probability import (
-        sparse_categorical_crossentropy as sparse_categorical_crossentropy,
-    )
+    from pronghorn_objectives.probability import sparse_categorical_crossentropy as sparse_categorical_crossentropy
     from pronghorn_objectives.regression import CosineSimilarity as CosineSimilarity
     from pronghorn_objectives.regression import Huber as Huber
     from pronghorn_objectives.regression import LogCosh as LogCosh
@@ -58,13 +52,9 @@ if TYPE_CHECKING:
     from pronghorn_objectives.regression import huber as huber
     from pronghorn_objectives.regression import log_cosh as log_cosh
     from pronghorn_objectives.regression import mean_absolute_error as mean_absolute_error
-    from pronghorn_objectives.regression import (
-        mean_absolute_percentage_error as mean_absolute_percentage_error,
-    )
+    from pronghorn_objectives.regression import mean_absolute_percentage_error as mean_absolute_percentage_error
     from pronghorn_objectives.regression import mean_squared_error as mean_squared_error
-    from pronghorn_objectives.regression import (
-        mean_squared_logarithmic_error as mean_squared_logarithmic_error,
-    )
+    from pronghorn_objectives.regression import mean_squared_logarithmic_error as mean_squared_logarithmic_error
 
 __getattr__, __dir__ = facade(__name__, "losses", {"pronghorn.loss": "Loss"})
 get, serialize, deserialize = lookup("losses")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pronghorn.model import Model as Model
-from pronghorn.saving import load_model as load_model
-from pronghorn.saving import save_model as save_model
+from pronghorn.saving.load import load_model as load_model
+from pronghorn.saving.load import model_from_json as model_from_json
+from pronghorn.saving.load import save_model as save_model
 from pronghorn.sequential import Sequential as Sequential

@@ -170,7 +170,7 @@ def load(kind: str, name: str) -> Any:
     Raises UnknownName (a KeyError) with the nearest names, or UnavailableName (an ImportError) that says
     what to do.
     """
-    return _find(kind, name).load()
+    return find(kind, name).load()
 
 
 def facade(
@@ -190,7 +190,7 @@ def facade(
         if name.startswith("_"):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         try:
-            reference = own.get(name) or _find(kind, name, tuple(own))
+            reference = own.get(name) or find(kind, name, tuple(own))
         except UnknownName as error:
             raise AttributeError(str(error)) from None
         found = reference.load()
@@ -213,9 +213,7 @@ def _discover() -> Iterator[PluginInfo]:
     manager.add_hookspecs(_specifications())
     disabled = {name.strip() for name in os.environ.get("PRONGHORN_DISABLE_PLUGINS", "").split(",")}
     entries = [(*_origin(entry), entry) for entry in entry_points(group="pronghorn")]
-    for dist, version, entry in sorted(
-        entries, key=lambda found: (found[0] not in OWN_DISTRIBUTIONS, found[0])
-    ):
+    for dist, version, entry in sorted(entries, key=lambda found: (found[0] not in OWN_DISTRIBUTIONS, found[0])):
         yield _examine(entry, dist, version, manager, disabled)
 
 
@@ -275,9 +273,7 @@ def _contributions(plugin: object, name: str, manager: pluggy.PluginManager) -> 
         if not isinstance(answer, Mapping):
             raise TypeError(f"pronghorn_{kind} must return a mapping of names to references, not {answer!r}")
         for key, target in answer.items():
-            if not (
-                isinstance(key, str) and isinstance(target, str) and re.fullmatch(r"[\w.]+(:\w+)?", target)
-            ):
+            if not (isinstance(key, str) and isinstance(target, str) and re.fullmatch(r"[\w.]+(:\w+)?", target)):
                 pair = f"{key!r}: {target!r}"
                 raise ValueError(f'pronghorn_{kind} must map names to "module:attribute"; it has {pair}')
         offered[kind] = answer
@@ -289,9 +285,7 @@ def _check_names(contributions: Mapping[str, Mapping[str, str]]) -> None:
     for kind, offered in contributions.items():
         reserved = frozenset[str]().union(*_own_names(kind).values())
         if taken := sorted(offered.keys() & reserved):
-            raise ValueError(
-                f"it offers {', '.join(taken)} among its {kind}; these names belong to Pronghorn"
-            )
+            raise ValueError(f"it offers {', '.join(taken)} among its {kind}; these names belong to Pronghorn")
 
 
 @cache
@@ -302,8 +296,8 @@ def _own_names(kind: str) -> dict[str, frozenset[str]]:
     return {distribution: frozenset(names.split()) for distribution, names in sections}
 
 
-def _find(kind: str, name: str, others: tuple[str, ...] = ()) -> Reference:
-    """The reference of `name`; failing that an error that knows of `others` as well."""
+def find(kind: str, name: str, others: tuple[str, ...] = ()) -> Reference:
+    """The reference of `name`, or of "distribution:name"; failing that an error that knows of `others` as well."""
     known = references(kind)
     if name in known:
         return known[name]

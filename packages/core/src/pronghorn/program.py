@@ -62,7 +62,7 @@ class _Plan:
     def __init__(self, executable: Executable, structure: Any, touched: dict[Any, int]) -> None:
         self.executable = executable
         self.structure = structure
-        self.single = not tree.is_nested(structure)
+        self.single = structure is True
         self.specs = [(t.shape, t.dtype) for t in executable.graph.outputs]
         self.touched = touched
         self.mutations = naming.mutation_count()
@@ -111,7 +111,10 @@ class Program:
         self._latest = plan
         results = plan.executable([_argument(leaf) for leaf in leaves])
         tensors = [Tensor(shape, dtype, r) for (shape, dtype), r in zip(plan.specs, results, strict=True)]
-        return tensors[0] if plan.single else tree.pack_sequence_as(plan.structure, tensors)
+        if plan.single:
+            return tensors[0]
+        items = iter(tensors)
+        return tree.map_structure(lambda _: next(items), plan.structure, none_is_leaf=False)
 
     def _plan(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Plan:
         plan = self._plans.get(key)
@@ -135,7 +138,7 @@ class Program:
             return plan
 
     def trace(self, args: tuple[Any, ...], kwargs: dict[str, Any], locate: bool = False) -> tuple[Graph, Any, Tracer]:
-        """The graph of the function on these arguments, the structure of its result, and the tracer."""
+        """The graph of the function on these arguments, its result with True for each tensor, and the tracer."""
         tracer = Tracer(advance=self.advance, locate=locate)
 
         def symbol(leaf: Any) -> Any:
@@ -149,8 +152,9 @@ class Program:
 
         with using(tracer):
             result = self.function(*tree.map_structure(symbol, args), **tree.map_structure(symbol, kwargs))
-            structure = tree.map_structure(convert_to_tensor, result)
-        return tracer.finish(tree.flatten(structure)), tree.map_structure(lambda _: None, structure), tracer
+            result = tree.map_structure(convert_to_tensor, result, none_is_leaf=False)
+        outputs = [t for t in tree.flatten(result) if t is not None]
+        return tracer.finish(outputs), tree.map_structure(lambda _: True, result, none_is_leaf=False), tracer
 
     def _verify(self, first: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         naming.recent_changes.clear()

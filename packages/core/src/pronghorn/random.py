@@ -1,8 +1,10 @@
-"""keras.random: draws from distributions, and the seed generators that number them."""
+"""keras.random: seed generators, which number the draws, and the distributions that most layers need.
+
+The other distributions come from the packages that offer ops, as "random.gamma" …
+"""
 
 from __future__ import annotations
 
-import math
 import os
 from typing import Any
 
@@ -10,8 +12,8 @@ import numpy as np
 
 from pronghorn import dtypes, interpreter, ops
 from pronghorn.naming import auto_name, name_scope
-from pronghorn.op import composed
-from pronghorn.ops.random import random_bits, random_normal, random_uniform
+from pronghorn.op import Op, composed
+from pronghorn.ops.random import random_normal, random_uniform
 from pronghorn.ops.shape import as_sizes
 from pronghorn.tensor import Tensor, Variable, constant, convert_to_tensor
 
@@ -60,8 +62,7 @@ class SeedGenerator:
     """
 
     def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any) -> None:
-        unknown = kwargs.keys() - {"backend"}
-        if unknown or kwargs.get("backend") is not None:
+        if kwargs not in ({}, {"backend": None}):
             raise NotImplementedError(
                 f"SeedGenerator: unknown arguments {sorted(kwargs)}; it takes `seed` and `name`"
             )
@@ -139,10 +140,8 @@ def global_generator() -> SeedGenerator:
 
 def draw_state(seed: Any, count: int = 1) -> tuple[Tensor, int]:
     """The state and the first number of `count` draws, for a seed that is an integer, a generator or None."""
-    if seed is None:
-        return global_generator().take(count)
-    if isinstance(seed, SeedGenerator):
-        return seed.take(count)
+    if seed is None or isinstance(seed, SeedGenerator):
+        return (seed or global_generator()).take(count)
     if isinstance(seed, (Tensor, Variable)) and seed.shape == (3,):
         return convert_to_tensor(seed, "int64"), 0
     return constant([_checked_seed(seed, "random"), 0, 0], "int64"), 0
@@ -156,75 +155,29 @@ def float_dtype(dtype: Any, name: str) -> tuple[str, str]:
     return kind, "float64" if kind == "float64" else "float32"
 
 
+def _draw(op: Op, name: str, shape: Any, dtype: Any, seed: Any, scale: Any, offset: Any) -> Tensor:
+    kind, drawn = float_dtype(dtype, name)
+    state, call = draw_state(seed)
+    return scaled(op(state, shape=as_sizes(shape, name), call=call, dtype=drawn), scale, offset, kind)
+
+
+def scaled(x: Any, scale: Any, offset: Any, dtype: str) -> Tensor:
+    """x * scale + offset in `dtype`, without the steps that change nothing."""
+    if dtypes.weak(scale) is None or scale != 1:
+        x = ops.multiply(x, scale)
+    return ops.cast(x if dtypes.weak(offset) and offset == 0 else ops.add(x, offset), dtype)
+
+
 def uniform(shape: Any, minval: Any = 0.0, maxval: Any = 1.0, dtype: Any = None, seed: Any = None) -> Tensor:
     """Uniform draws from [minval, maxval)."""
-    kind, drawn = float_dtype(dtype, "uniform")
-    state, call = draw_state(seed)
-    x: Any = random_uniform(state, shape=as_sizes(shape, "uniform"), call=call, dtype=drawn)
-    if not (_is(minval, 0) and _is(maxval, 1)):
-        x = ops.add(ops.multiply(x, ops.subtract(maxval, minval)), minval)
-    return ops.cast(x, kind)
-
-
-def _is(value: Any, number: float) -> bool:
-    return dtypes.weak(value) is not None and value == number
+    numbers = dtypes.weak(minval) and dtypes.weak(maxval)
+    width = maxval - minval if numbers else ops.subtract(maxval, minval)
+    return _draw(random_uniform, "uniform", shape, dtype, seed, width, minval)
 
 
 def normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None) -> Tensor:
     """Normal draws."""
-    kind, drawn = float_dtype(dtype, "normal")
-    state, call = draw_state(seed)
-    return _scaled(
-        random_normal(state, shape=as_sizes(shape, "normal"), call=call, dtype=drawn), mean, stddev, kind
-    )
-
-
-def _scaled(x: Any, mean: Any, stddev: Any, dtype: str) -> Tensor:
-    if not _is(stddev, 1):
-        x = ops.multiply(x, stddev)
-    return ops.cast(x if _is(mean, 0) else ops.add(x, mean), dtype)
-
-
-def truncated_normal(
-    shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None
-) -> Tensor:
-    """Normal draws within two standard deviations of the mean, by inversion."""
-    kind, drawn = float_dtype(dtype, "truncated_normal")
-    edge = math.erf(math.sqrt(2))
-    x = ops.multiply(ops.erfinv(uniform(shape, -edge, edge, drawn, seed)), math.sqrt(2))
-    return _scaled(ops.clip(x, -2.0, 2.0), mean, stddev, kind)
-
-
-def randint(shape: Any, minval: Any, maxval: Any, dtype: Any = "int32", seed: Any = None) -> Tensor:
-    """Uniform integers from minval to maxval - 1, at most 2^32 different ones."""
-    kind = dtypes.standardize(dtype)
-    if not dtypes.is_integer(kind):
-        raise ValueError(f"random.randint: argument `dtype` must be an integer dtype, got {kind!r}")
-    state, call = draw_state(seed)
-    bits = ops.cast(random_bits(state, shape=as_sizes(shape, "randint"), call=call), "uint64")
-    low, high = (ops.cast(ops.convert_to_tensor(v), "int64") for v in (minval, maxval))
-    if not (low.symbolic or high.symbolic) and not (0 < (high.numpy() - low.numpy()).min() <= 2**32):
-        raise ValueError(f"random.randint: need minval < maxval <= minval + 2^32, got {minval} and {maxval}")
-    scaled = ops.right_shift(
-        ops.multiply(bits, ops.cast(ops.subtract(high, low), "uint64")), constant(32, "uint64")
-    )
-    return ops.cast(ops.add(ops.cast(scaled, "int64"), low), kind)
-
-
-@composed
-def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None) -> Tensor:
-    """`num_samples` class numbers for each row of `logits` (rows, classes), by the Gumbel-max trick."""
-    logits = convert_to_tensor(logits)
-    if len(logits.shape) != 2:
-        raise ValueError(
-            f"random.categorical: `logits` must have the shape (rows, classes), got {logits.shape}"
-        )
-    rows, classes = logits.shape
-    u = uniform(
-        (rows, num_samples, classes), seed=seed, dtype="float64" if logits.dtype == "float64" else "float32"
-    )
-    gumbel = ops.negative(ops.log(ops.negative(ops.log1p(ops.negative(u)))))
-    return ops.cast(ops.argmax(ops.add(ops.expand_dims(logits, 1), gumbel), axis=-1), dtype)
+    return _draw(random_normal, "normal", shape, dtype, seed, stddev, mean)
 
 
 @composed
@@ -238,29 +191,18 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
         raise ValueError(f"dropout: argument `rate` must be in [0, 1], got {rate}")
     if rate == 0:
         return x
-    shape = x.shape
-    if noise_shape is not None:
-        if len(noise_shape) != len(shape):
-            raise ValueError(
-                f"dropout: `noise_shape` {tuple(noise_shape)} does not fit inputs of shape {shape}"
-            )
-        shape = tuple(n if m is None else m for n, m in zip(shape, noise_shape, strict=True))
+    shape = x.shape if noise_shape is None else tuple(noise_shape)
+    if len(shape) != len(x.shape):
+        raise ValueError(f"dropout: `noise_shape` {shape} does not fit inputs of shape {x.shape}")
+    shape = tuple(n if m is None else m for n, m in zip(x.shape, shape, strict=True))
     keep = ops.greater_equal(uniform(shape, seed=seed, dtype="float32"), rate)
     return ops.where(keep, ops.multiply(x, 1 / (1 - rate) if rate < 1 else 0.0), 0)  # type: ignore[no-any-return]
 
 
-@composed
-def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Tensor:
-    """The slices along `axis` in random order."""
-    x = convert_to_tensor(x)
-    order = ops.argsort(uniform((x.shape[axis],), seed=seed, dtype="float64"))
-    return ops.take(x, order, axis)
-
-
 def __getattr__(name: str) -> Any:
-    """Distributions that a package of ops offers, as "random.gamma"."""
     from pronghorn import plugins
 
-    if name not in ("beta", "binomial", "gamma"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return plugins.load("ops", f"random.{name}")
+    try:
+        return plugins.load("ops", f"random.{name}")
+    except plugins.UnknownName:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
@@ -19,6 +20,9 @@ Shape = tuple[int | None, ...]
 
 AUTOCAST: ContextVar[str | None] = ContextVar("autocast", default=None)
 """The dtype in which float variables are read: the compute dtype of the mixed-precision layer that is running."""
+
+ROOM: ContextVar[list[int] | None] = ContextVar("room", default=None)
+"""[bytes] that variables made from initializers may still take: while a file is read, no more than it accounts for."""
 
 MODEL = object()
 """The scope of tensors of a model graph (made by `Input`): their shapes may have unknown dimensions."""
@@ -280,6 +284,10 @@ class Variable(_Operators):
             if any(n is None for n in shape):
                 raise ValueError(f"Variable {self.name!r}: shape {tuple(shape)} has unknown dimensions; give the sizes")
             self.dtype = dtypes.standardize(dtype)
+            if (room := ROOM.get()) is not None:
+                room[0] -= math.prod(int(n) for n in shape) * dtypes.itemsize(self.dtype)
+                if room[0] < 0:
+                    raise ValueError(f"Variable {self.name!r} of shape {tuple(shape)} is larger than the file accounts for")
             with eagerly():
                 value = initializer(tuple(int(n) for n in shape), dtype=self.dtype)
         else:
@@ -329,7 +337,8 @@ class Variable(_Operators):
 
     def version(self) -> Tensor:
         """The stored value as a concrete Tensor; it gets a copy of its own before the buffer is written."""
-        tensor = self._reader() if self._reader is not None else None
+        reader = self._reader  # once: another thread may take it away
+        tensor = reader() if reader is not None else None
         if tensor is None:
             tensor = Tensor(self.shape, self.dtype, self.buffer, name=self.name)
             tensor._shared = True
@@ -338,8 +347,9 @@ class Variable(_Operators):
 
     def detach_reader(self) -> None:
         """Gives a Tensor read earlier a copy of the buffer, which is about to be written."""
-        if self._reader is not None:
-            tensor = self._reader()
+        reader = self._reader
+        if reader is not None:
+            tensor = reader()
             if tensor is not None:
                 from pronghorn import accelerator
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pronghorn.saving.registry import register_keras_serializable as register_keras_serializable
     from pronghorn.saving.registry import serialize_keras_object as serialize_keras_object
     from pronghorn.training.data import PyDataset as PyDataset
-    from pronghorn.training.data import Sequence as Sequence
     from pronghorn.training.data import pack_x_y_sample_weight as pack_x_y_sample_weight
     from pronghorn.training.data import unpack_x_y_sample_weight as unpack_x_y_sample_weight
     from pronghorn.training.progress import Progbar as Progbar
@@ -33,7 +32,7 @@ __getattr__, __dir__ = facade(
             "get_registered_name get_registered_object register_keras_serializable "
             "serialize_keras_object"
         ),
-        "pronghorn.training.data": "PyDataset Sequence pack_x_y_sample_weight unpack_x_y_sample_weight",
+        "pronghorn.training.data": "PyDataset pack_x_y_sample_weight unpack_x_y_sample_weight",
         "pronghorn.training.progress": "Progbar",
     },
 )

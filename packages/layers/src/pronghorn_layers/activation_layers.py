@@ -48,7 +48,7 @@ class ReLU(Layer):
         self.built = True
 
     def call(self, inputs: Tensor) -> Tensor:
-        return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)  # type: ignore[no-any-return]
+        return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
 
 
 class LeakyReLU(Layer):

@@ -16,13 +16,18 @@ def pronghorn_layers() -> dict[str, str]:
     """Name -> "module:attribute"."""
     return {
         **_in("activation_layers", "Activation ELU LeakyReLU PReLU ReLU Softmax"),
+        **_in("cells", "GRUCell LSTMCell SimpleRNNCell StackedRNNCells"),
         **_in("core_layers", "ActivityRegularization Identity Lambda"),
         **_in("dense", "Dense"),
         **_in("dropout", "Dropout GaussianDropout GaussianNoise SpatialDropout1D SpatialDropout2D SpatialDropout3D"),
+        **_in("embedding", "Embedding"),
         **_in("masking", "Masking"),
         **_in("merging", "Add Average Concatenate Dot Maximum Minimum Multiply Subtract"),
         **_in("merging", "add average concatenate dot maximum minimum multiply subtract"),
+        **_in("recurrent", "GRU LSTM SimpleRNN"),
         **_in("reshaping", "Flatten Permute RepeatVector Reshape"),
+        **_in("rnn", "RNN"),
+        **_in("wrappers", "Bidirectional TimeDistributed Wrapper"),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,15 +9,11 @@ import numpy as np
 from pronghorn import dtypes, ops
 from pronghorn.graph import Spec
 from pronghorn.op import composed, primitive
-from pronghorn.ops.axes import canonical_axis
-from pronghorn.ops.shape import as_sizes, known_value, slice_axis
+from pronghorn.ops.axes import canonical_axis, many
+from pronghorn.ops.shape import as_sizes, known_value, reshape_to, slice_axis
 from pronghorn.tensor import Tensor, constant, convert_to_tensor
 
 Array = np.ndarray[Any, Any]
-
-
-def _many(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, (list, tuple)) else (value,)
 
 
 # ------------------------------------------------------------------------------ made from nothing
@@ -27,6 +22,54 @@ def _many(value: Any) -> Sequence[Any]:
 def array(x: Any, dtype: Any = None) -> Tensor:
     """`x` as a tensor."""
     return convert_to_tensor(x, dtype)
+
+
+def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Tensor:
+    """start, start + step, … before `stop`. The bounds must be known: the size depends on them."""
+    first, last = (0, start) if stop is None else (start, stop)
+    step = 1 if step is None else step
+    if dtype is None:
+        kinds = [dtypes.weak(v) or convert_to_tensor(v).dtype for v in (first, last, step)]
+        dtype = dtypes.result_type(*kinds)
+    bounds = [np.asarray(v).item() for v in (first, last, step)]
+    return constant(np.arange(*bounds), dtypes.standardize(dtype))
+
+
+@composed
+def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Tensor:
+    """A tensor of the shape (and dtype, unless one is given) of `x` filled with `fill_value`."""
+    x = convert_to_tensor(x)
+    return ops.full(x.shape, fill_value, dtype or x.dtype)
+
+
+empty = ops.zeros
+empty_like = ops.zeros_like
+
+
+@composed
+def copy(x: Any) -> Tensor:
+    """A tensor of the same value."""
+    return reshape_to(x, shape=convert_to_tensor(x).shape)
+
+
+def ndim(x: Any) -> int:
+    """The number of dimensions."""
+    return len(convert_to_tensor(x).shape)
+
+
+def size(x: Any) -> int | None:
+    """The number of elements, None where a dimension is unknown."""
+    return convert_to_tensor(x).size
+
+
+def dtype(x: Any) -> str:
+    """The name of the dtype."""
+    return convert_to_tensor(x).dtype
+
+
+def convert_to_numpy(x: Any) -> Array:
+    """The value as a NumPy array."""
+    return convert_to_tensor(x).numpy()
 
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
@@ -160,8 +203,8 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     x = convert_to_tensor(x)
     if axis is None:
         return ops.reshape(roll(ops.ravel(x), shift, 0), x.shape)
-    axes = [canonical_axis(a, len(x.shape), "roll") for a in _many(axis)]
-    shifts = _many(shift) if isinstance(shift, (list, tuple)) else [shift] * len(axes)
+    axes = [canonical_axis(a, len(x.shape), "roll") for a in many(axis)]
+    shifts = many(shift) if isinstance(shift, (list, tuple)) else [shift] * len(axes)
     for a, s in zip(axes, shifts, strict=True):
         n = x.shape[a]
         cut = -int(s) % n if n else 0

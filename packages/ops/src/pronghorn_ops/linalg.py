@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,21 +10,57 @@ import numpy as np
 from pronghorn import config, dtypes, ops
 from pronghorn.op import composed, promote
 from pronghorn.ops.axes import canonical_axes, canonical_axis
-from pronghorn.ops.linear import product
+from pronghorn.ops.linear import multiplicands, multiplied
 from pronghorn.tensor import Tensor, convert_to_tensor
+
+
+@composed
+def dot(x1: Any, x2: Any) -> Tensor:
+    """NumPy's dot: the last axis of `x1` against the last but one (or only) of `x2`; scalars multiply."""
+    a, b = convert_to_tensor(x1), convert_to_tensor(x2)
+    if not a.shape or not b.shape:
+        return ops.multiply(a, b)
+    return tensordot(a, b, [[-1], [-1 if len(b.shape) == 1 else -2]])
+
+
+@composed
+def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
+    """Sum of products over `axes`: a number (the last of `x1`, the first of `x2`), or a list for each."""
+    a, b = multiplicands(x1, x2)
+    if isinstance(axes, int):
+        pairs: list[Sequence[int]] = [range(len(a.shape) - axes, len(a.shape)), range(axes)]
+    else:
+        pairs = [[v] if isinstance(v, int) else v for v in axes]
+    over_a = [int(i) % len(a.shape) for i in pairs[0]]
+    over_b = [int(i) % len(b.shape) for i in pairs[1]]
+    if [a.shape[i] for i in over_a] != [b.shape[i] for i in over_b]:
+        raise ValueError(
+            f"tensordot: axes {axes} of shapes {a.shape} and {b.shape} do not have the same sizes"
+        )
+    free_a = [i for i in range(len(a.shape)) if i not in over_a]
+    free_b = [i for i in range(len(b.shape)) if i not in over_b]
+    shape = [a.shape[i] for i in free_a] + [b.shape[i] for i in free_b]
+    k = _size(a, over_a)
+    rows = ops.reshape(ops.transpose(a, free_a + over_a), (_size(a, free_a), k))
+    columns = ops.reshape(ops.transpose(b, over_b + free_b), (k, _size(b, free_b)))
+    return ops.reshape(multiplied(rows, columns), shape)
+
+
+def _size(t: Tensor, axes: Sequence[int]) -> int:
+    return int(np.prod([t.shape[i] for i in axes], dtype=np.int64))  # type: ignore[arg-type]
 
 
 @composed
 def inner(x1: Any, x2: Any) -> Any:
     """Sum of products over the last axis of both; scalars multiply."""
     a, b = convert_to_tensor(x1), convert_to_tensor(x2)
-    return ops.multiply(a, b) if not a.shape or not b.shape else ops.tensordot(a, b, [[-1], [-1]])
+    return ops.multiply(a, b) if not a.shape or not b.shape else tensordot(a, b, [[-1], [-1]])
 
 
 @composed
 def vdot(x1: Any, x2: Any) -> Any:
     """Sum of products of all elements."""
-    return ops.dot(ops.ravel(x1), ops.ravel(x2))
+    return dot(ops.ravel(x1), ops.ravel(x2))
 
 
 @composed
@@ -178,5 +215,5 @@ def _contract(a: Any, in_a: str, b: Any, in_b: str, later: set[str]) -> tuple[An
         return ops.reshape(moved, (*sizes(batch), *matrix))
 
     left, right = arranged(a, in_a, free_a, over), arranged(b, in_b, over, free_b)
-    c = product(left, right, transpose_a=False, transpose_b=False)
+    c = multiplied(left, right)
     return ops.reshape(c, sizes(batch + free_a + free_b)), "".join(batch + free_a + free_b)

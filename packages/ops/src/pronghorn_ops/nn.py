@@ -1,85 +1,75 @@
-"""Activations that few networks use, and encodings of labels."""
+"""log_softmax, encodings of labels, moments."""
+
+# mypy: disable-error-code="has-type,no-any-return"
+# (rules name ops that are defined further down; what a primitive returns is only known at run time)
 
 from __future__ import annotations
 
 from typing import Any
 
-from pronghorn import ops
-from pronghorn.op import composed
+import numpy as np
+
+from pronghorn import dtypes, ops
+from pronghorn.op import composed, primitive
 from pronghorn.ops.axes import canonical_axis
-from pronghorn.tensor import convert_to_tensor
+from pronghorn.ops.nn import first, over_axes, row_sum
+from pronghorn.tensor import Tensor, constant, convert_to_tensor
+
+Array = np.ndarray[Any, Any]
+
+
+def _log_softmax_second(h: Any, out: Any, y: Any, g: Any) -> tuple[Any, Any]:
+    shares = ops.exp(y)
+    return -h * shares * row_sum(g), h - row_sum(h * shares)
+
+
+@primitive(first, _log_softmax_second)
+def log_softmax_gradient(y: Array, g: Array) -> Array:
+    """The gradient of log_softmax, from its result and the gradient that comes in."""
+    return np.asarray(g - np.exp(y) * g.sum(axis=-1, keepdims=True), dtype=y.dtype)
+
+
+@primitive(first, lambda g, out, x: (log_softmax_gradient(out, g),), name="log_softmax")
+def log_softmax_rows(x: Array) -> Array:
+    """x - log(sum(exp(x))) over the last axis."""
+    with np.errstate(all="ignore"):
+        shifted = x - x.max(axis=-1, keepdims=True)
+        return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)), dtype=x.dtype)
 
 
 @composed
-def celu(x: Any, alpha: float = 1.0) -> Any:
-    """max(0, x) + min(0, alpha * (exp(x / alpha) - 1)) (Barron, 2017)."""
-    return ops.maximum(x, 0) + alpha * ops.expm1(ops.divide(ops.minimum(x, 0), alpha))
+def log_softmax(x: Any, axis: Any = -1) -> Tensor:
+    """log(softmax(x)), without overflow."""
+    return over_axes(log_softmax_rows, x, axis, "log_softmax")
 
 
 @composed
-def glu(x: Any, axis: int = -1) -> Any:
-    """a * sigmoid(b) for the halves a, b of `axis` (Dauphin et al., 2017)."""
+def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Tensor:
+    """1 at the place of each integer along a new axis of size `num_classes`; only 0 for one outside."""
+    if sparse:
+        raise NotImplementedError("one_hot: sparse tensors are not supported; use sparse=False")
+    labels = convert_to_tensor(x)
+    if not dtypes.is_integer(labels.dtype) and labels.dtype != "bool":
+        labels = ops.cast(labels, "int32")
+    axis = canonical_axis(axis, len(labels.shape) + 1, "one_hot")
+    classes = np.arange(num_classes).reshape([-1 if i == axis else 1 for i in range(len(labels.shape) + 1)])
+    hit = ops.equal(ops.expand_dims(labels, axis), constant(classes, "int32"))
+    return ops.cast(hit, dtypes.standardize(dtype))
+
+
+@composed
+def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> tuple[Tensor, Tensor]:
+    """Mean and variance over `axes`; float16 is computed in float32."""
+    if synchronized:
+        raise NotImplementedError("moments: synchronized=True needs several devices, which are not supported")
     x = convert_to_tensor(x)
-    if x.shape[canonical_axis(axis, len(x.shape), "glu")] % 2:
-        raise ValueError(f"glu: axis {axis} of shape {x.shape} cannot be halved")
-    a, b = ops.split(x, 2, axis)
-    return ops.multiply(a, ops.sigmoid(b))
-
-
-@composed
-def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
-    """x where |x| > threshold, else 0."""
-    return ops.where(ops.greater(ops.absolute(x), threshold), x, 0.0)
-
-
-@composed
-def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
-    """x moved towards 0 by `threshold`, and 0 where it would cross."""
-    return ops.where(
-        ops.greater(x, threshold),
-        ops.subtract(x, threshold),
-        ops.where(ops.less(x, -threshold), ops.add(x, threshold), 0.0),
-    )
-
-
-@composed
-def threshold(x: Any, threshold: Any, default_value: Any) -> Any:
-    """x where x > threshold, else `default_value`."""
-    return ops.where(ops.greater(x, threshold), x, default_value)
-
-
-@composed
-def squareplus(x: Any, b: float = 4) -> Any:
-    """(x + sqrt(x² + b)) / 2 (Barron, 2021)."""
-    return ops.add(x, ops.sqrt(ops.square(x) + b)) / 2
-
-
-@composed
-def sparse_plus(x: Any) -> Any:
-    """0 up to -1, (x + 1)² / 4 up to 1, x above."""
-    middle = ops.square(ops.add(x, 1)) / 4
-    return ops.where(ops.less_equal(x, -1), 0.0, ops.where(ops.greater_equal(x, 1), x, middle))
-
-
-@composed
-def sparse_sigmoid(x: Any) -> Any:
-    """0 up to -1, (x + 1) / 2 up to 1, 1 above."""
-    return ops.clip(ops.add(x, 1) / 2, 0.0, 1.0)
-
-
-@composed
-def sparsemax(x: Any, axis: int = -1) -> Any:
-    """The projection of `x` onto the probability simplex (Martins and Astudillo, 2016)."""
-    x = ops.moveaxis(x, axis, -1)
-    n = x.shape[-1]
-    ordered: Any = ops.flip(ops.sort(x, -1), -1)
-    rank: Any = ops.arange(1, n + 1, dtype=x.dtype)
-    total: Any = ops.cumsum(ordered, -1)
-    support = ops.greater(1 + rank * ordered, total)
-    count = ops.sum(ops.cast(support, "int32"), -1, True)
-    last: Any = ops.take_along_axis(total, ops.subtract(count, 1), -1)
-    shift = (last - 1) / ops.cast(count, x.dtype)
-    return ops.moveaxis(ops.maximum(ops.subtract(x, shift), 0), -1, axis)
+    narrow = x.dtype in ("float16", "bfloat16")
+    wide = ops.cast(x, "float32") if narrow else x
+    center = ops.mean(wide, axes, True)
+    spread = ops.mean(ops.square(ops.subtract(wide, center)), axes, keepdims)
+    if not keepdims:
+        center = ops.reshape(center, spread.shape)
+    return (ops.cast(center, x.dtype), ops.cast(spread, x.dtype)) if narrow else (center, spread)
 
 
 @composed
@@ -91,4 +81,4 @@ def multi_hot(
         raise ValueError("multi_hot: argument `num_classes` is missing")
     labels = convert_to_tensor(inputs)
     over = 1 if len(labels.shape) > 1 else 0
-    return ops.max(ops.one_hot(labels, num_classes, axis, dtype, sparse), axis=over)
+    return ops.max(one_hot(labels, num_classes, axis, dtype, sparse), axis=over)

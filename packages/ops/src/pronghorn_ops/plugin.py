@@ -5,29 +5,60 @@ from __future__ import annotations
 from pronghorn.plugins import hookimpl
 
 MODULES = {
+    "activations": """
+        celu elu gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu
+        log_sigmoid relu6 selu soft_shrink softsign sparse_plus sparse_sigmoid sparsemax squareplus
+        tanh_shrink threshold
+    """,
     "arrays": """
-        append array array_split bincount count_nonzero diag diagonal diff digitize dstack eye
-        fliplr flipud hstack identity in_top_k isin linspace logspace meshgrid repeat roll rot90
-        scatter searchsorted segment_max segment_sum tile trace tri tril triu unique vstack
+        append arange array array_split bincount convert_to_numpy copy count_nonzero diag diagonal
+        diff digitize dstack dtype empty empty_like eye fliplr flipud full_like hstack identity
+        in_top_k isin linspace logspace meshgrid ndim repeat roll rot90 scatter searchsorted
+        segment_max segment_sum size tile trace tri tril triu unique vstack
+    """,
+    "bits": """
+        bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift
+        bitwise_xor left_shift right_shift
+    """,
+    "control": """
+        fori_loop map switch vectorized_map
+    """,
+    "convolution": """
+        average_pool conv conv_transpose depthwise_conv max_pool separable_conv
+    """,
+    "crossentropy": """
+        binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy
     """,
     "elementwise": """
         allclose cbrt deg2rad divide_no_nan erfc fabs fmax fmin fmod heaviside hypot isclose
         isneginf isposinf logaddexp2 nan_to_num rad2deg saturate_cast sinc
     """,
+    "functions": """
+        arccos arccosh arcsin arcsinh arctan arctan2 arctanh cosh erf erfinv exp2 isfinite isinf
+        isnan log10 log2 logaddexp rint round sinh tan trunc
+    """,
     "linalg": """
-        cross einsum inner kron norm normalize outer vdot
+        cross dot einsum inner kron norm normalize outer tensordot vdot
     """,
     "nn": """
-        celu glu hard_shrink multi_hot soft_shrink sparse_plus sparse_sigmoid sparsemax squareplus
-        threshold
+        log_softmax multi_hot one_hot
+    """,
+    "places": """
+        pad slice slice_update split swapaxes unstack
+    """,
+    "running": """
+        cumprod cumsum prod
+    """,
+    "sorting": """
+        argmax argmin argsort sort take_along_axis top_k
     """,
     "statistics": """
-        amax amin average median percentile ptp quantile trapezoid
+        amax amin average logsumexp median moments percentile ptp quantile std trapezoid var
     """,
 }
 """The functions of each module, under their names in keras.ops."""
 
-DISTRIBUTIONS = ("beta", "binomial", "gamma")
+DISTRIBUTIONS = ("beta", "binomial", "categorical", "gamma", "randint", "shuffle", "truncated_normal")
 """Functions of `random`, offered as "random.gamma" …, which `pronghorn.random` shows."""
 
 

@@ -1,4 +1,4 @@
-"""Distributions drawn by acceptance and by splitting; `pronghorn.random` shows them."""
+"""The distributions that few layers need; `pronghorn.random` shows them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pronghorn import ops
+from pronghorn import dtypes, ops
 from pronghorn.op import composed
-from pronghorn.ops.random import random_normal, random_uniform
+from pronghorn.ops.random import random_bits, random_normal, random_uniform
 from pronghorn.ops.shape import as_sizes, known_value
-from pronghorn.random import draw_state, float_dtype
-from pronghorn.tensor import Tensor, convert_to_tensor
+from pronghorn.random import draw_state, float_dtype, scaled, uniform
+from pronghorn.tensor import Tensor, constant, convert_to_tensor
 
 _ROUNDS = 12
 """Proposals per gamma draw: each is accepted with a probability above 0.95; all fail once in 10^15 draws."""
@@ -84,3 +84,52 @@ def binomial(shape: Any, counts: Any, probabilities: Any, dtype: Any = None, see
     number = ops.reshape(ops.arange(16, dtype=drawn), (16,) + (1,) * len(sizes))
     hits = ops.logical_and(ops.less(trials, p), ops.less(number, n))
     return ops.cast(successes + ops.sum(ops.cast(hits, drawn), axis=0), kind)
+
+
+def truncated_normal(
+    shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None
+) -> Tensor:
+    """Normal draws within two standard deviations of the mean, by inversion."""
+    kind, drawn = float_dtype(dtype, "truncated_normal")
+    edge = math.erf(math.sqrt(2))
+    x = ops.multiply(ops.erfinv(uniform(shape, -edge, edge, drawn, seed)), math.sqrt(2))
+    return scaled(ops.clip(x, -2.0, 2.0), stddev, mean, kind)
+
+
+def randint(shape: Any, minval: Any, maxval: Any, dtype: Any = "int32", seed: Any = None) -> Tensor:
+    """Uniform integers from minval to maxval - 1, at most 2^32 different ones."""
+    kind = dtypes.standardize(dtype)
+    if not dtypes.is_integer(kind):
+        raise ValueError(f"random.randint: argument `dtype` must be an integer dtype, got {kind!r}")
+    state, call = draw_state(seed)
+    bits = ops.cast(random_bits(state, shape=as_sizes(shape, "randint"), call=call), "uint64")
+    low, high = (ops.cast(ops.convert_to_tensor(v), "int64") for v in (minval, maxval))
+    if not (low.symbolic or high.symbolic) and not (0 < (high.numpy() - low.numpy()).min() <= 2**32):
+        raise ValueError(f"random.randint: need minval < maxval <= minval + 2^32, got {minval} and {maxval}")
+    product = ops.multiply(bits, ops.cast(ops.subtract(high, low), "uint64"))
+    place = ops.right_shift(product, constant(32, "uint64"))
+    return ops.cast(ops.add(ops.cast(place, "int64"), low), kind)
+
+
+@composed
+def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None) -> Tensor:
+    """`num_samples` class numbers for each row of `logits` (rows, classes), by the Gumbel-max trick."""
+    logits = convert_to_tensor(logits)
+    if len(logits.shape) != 2:
+        raise ValueError(
+            f"random.categorical: `logits` must have the shape (rows, classes), got {logits.shape}"
+        )
+    rows, classes = logits.shape
+    u = uniform(
+        (rows, num_samples, classes), seed=seed, dtype="float64" if logits.dtype == "float64" else "float32"
+    )
+    gumbel = ops.negative(ops.log(ops.negative(ops.log1p(ops.negative(u)))))
+    return ops.cast(ops.argmax(ops.add(ops.expand_dims(logits, 1), gumbel), axis=-1), dtype)
+
+
+@composed
+def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Tensor:
+    """The slices along `axis` in random order."""
+    x = convert_to_tensor(x)
+    order = ops.argsort(uniform((x.shape[axis],), seed=seed, dtype="float64"))
+    return ops.take(x, order, axis)

@@ -9,8 +9,49 @@ import numpy as np
 from pronghorn import dtypes, ops
 from pronghorn.op import composed
 from pronghorn.ops.axes import canonical_axes, canonical_axis
+from pronghorn.ops.reduction import reduced_shape
 from pronghorn.ops.shape import slice_axis
-from pronghorn.tensor import convert_to_tensor
+from pronghorn.tensor import Tensor, convert_to_tensor
+
+
+@composed
+def var(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """Mean squared distance from the mean over `axis`."""
+    x = convert_to_tensor(x)
+    return ops.mean(ops.square(ops.subtract(x, ops.mean(x, axis, True))), axis, keepdims)
+
+
+@composed
+def std(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """Square root of the variance over `axis`."""
+    return ops.sqrt(var(x, axis, keepdims))
+
+
+@composed
+def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """log(sum(exp(x))) over `axis`, without overflow."""
+    x = convert_to_tensor(x)
+    x = ops.cast(x, dtypes.floating(x.dtype))
+    axes = canonical_axes(axis, len(x.shape), "logsumexp")
+    top = ops.max(x, axis=axes, keepdims=True)
+    top = ops.stop_gradient(ops.where(ops.isfinite(top), top, 0))
+    total = ops.add(ops.log(ops.sum(ops.exp(ops.subtract(x, top)), axis=axes, keepdims=True)), top)
+    return total if keepdims else ops.reshape(total, reduced_shape(x.shape, axes, False))
+
+
+@composed
+def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> tuple[Tensor, Tensor]:
+    """Mean and variance over `axes`; float16 is computed in float32."""
+    if synchronized:
+        raise NotImplementedError("moments: synchronized=True needs several devices, which are not supported")
+    x = convert_to_tensor(x)
+    narrow = x.dtype in ("float16", "bfloat16")
+    wide = ops.cast(x, "float32") if narrow else x
+    center: Any = ops.mean(wide, axes, True)
+    spread: Any = ops.mean(ops.square(ops.subtract(wide, center)), axes, keepdims)
+    if not keepdims:
+        center = ops.reshape(center, spread.shape)
+    return (ops.cast(center, x.dtype), ops.cast(spread, x.dtype)) if narrow else (center, spread)
 
 
 @composed

@@ -34,3 +34,13 @@ def canonical_axes(axis: Any, ndim: int, op: str) -> tuple[int, ...]:
     if len(set(axes)) != len(axes):
         raise ValueError(f"{op}: axis {axis!r} names a dimension twice")
     return axes
+
+
+def inverse(axes: Sequence[int]) -> tuple[int, ...]:
+    """The permutation that undoes `axes`."""
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
+
+
+def many(value: Any) -> Sequence[Any]:
+    """An argument that is one thing or several, as a sequence."""
+    return value if isinstance(value, (list, tuple)) else (value,)

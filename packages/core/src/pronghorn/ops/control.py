@@ -14,11 +14,9 @@ from pronghorn import dtypes, interpreter, tree
 from pronghorn.graph import Graph, Node, Spec
 from pronghorn.interpreter import LAYER, Tape, Tracer, using
 from pronghorn.op import Op, composed
-from pronghorn.tensor import Tensor, Variable, constant, convert_to_tensor
+from pronghorn.tensor import Tensor, Variable, convert_to_tensor
 
-__all__ = [
-    "cond", "fori_loop", "map", "scan", "switch", "vectorized_map", "while_loop",
-]  # fmt: skip
+__all__ = ["cond", "scan", "while_loop"]
 
 Array = np.ndarray[Any, Any]
 
@@ -183,20 +181,6 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
         return true_fn() if bool(pred) else false_fn()
     return _cond_traced(pred, true_fn, false_fn)
 
-
-@composed
-def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
-    """The result of `branches[index](*operands)`, `index` a scalar clamped to the range of branches."""
-    from pronghorn import ops
-
-    index = ops.clip(convert_to_tensor(index, "int32"), 0, len(branches) - 1)
-
-    def choose(k: int) -> Any:
-        if k == len(branches) - 1:
-            return branches[k](*operands)
-        return cond(ops.equal(index, k), lambda: branches[k](*operands), lambda: choose(k + 1))
-
-    return choose(0)
 
 
 # ------------------------------------------------------------------------------------------------ while_loop
@@ -476,27 +460,3 @@ def _scan_traced(f: Callable[..., Any], init: Any, xs: Any, length: int, reverse
     stacked = iter(results[total:])
     y = tree.map_structure(lambda leaf: None if leaf is None else next(stacked), structure[0])
     return tree.pack_sequence_as(init, list(results[:count])), y
-
-
-@composed
-def fori_loop(lower: int, upper: int, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:
-    """`value = body_fun(i, value)` for i from `lower` to `upper` - 1, starting from `init_val`."""
-    init_val = tree.map_structure(convert_to_tensor, init_val)
-    if isinstance(lower, int) and isinstance(upper, int):
-        indices = constant(np.arange(lower, max(lower, upper)), "int32")
-        return scan(lambda value, i: (body_fun(i, value), None), init_val, indices)[0] if upper > lower else init_val
-    start = convert_to_tensor(lower, "int32")
-    end = convert_to_tensor(upper, "int32")
-    return while_loop(lambda i, _: i < end, lambda i, value: (i + 1, body_fun(i, value)), (start, init_val))[1]
-
-
-@composed
-def map(f: Callable[[Any], Any], xs: Any) -> Any:
-    """`f` applied to each item of the first axis of `xs`, stacked."""
-    return scan(lambda _, x: ((), f(x)), (), xs)[1]
-
-
-@composed
-def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
-    """`function` applied to each item of the first axis of `elements`, stacked."""
-    return map(function, elements)

@@ -9,12 +9,14 @@ draw counts on from the offset.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from pronghorn.graph import Spec
-from pronghorn.op import primitive
+from pronghorn.op import Op
 
 Array = np.ndarray[Any, Any]
 
@@ -39,22 +41,22 @@ def philox_bits(seed: int, stream: int, offset: int, count: int, half: int = 0) 
     k0, k1 = seed & _MASK, (stream ^ (seed >> 32)) & _MASK
     for _ in range(10):
         a, b = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
-        c0, c1, c2, c3 = (
-            (b >> shift) ^ c1 ^ np.uint64(k0),
-            b & low,
-            (a >> shift) ^ c3 ^ np.uint64(k1),
-            a & low,
-        )
+        c0, c1 = (b >> shift) ^ c1 ^ np.uint64(k0), b & low
+        c2, c3 = (a >> shift) ^ c3 ^ np.uint64(k1), a & low
         k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
     grid = np.stack([c.reshape(blocks, 16) for c in (c0, c1, c2, c3)], axis=1)
     return grid.reshape(-1)[:count].astype(np.uint32)
+
+
+def _of_24_bits(words: Array) -> Array:
+    return np.asarray((words >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24))
 
 
 def philox_uniform(seed: int, stream: int, offset: int, count: int, dtype: str = "float32") -> Array:
     """`count` draws from [0, 1): 24 bits for float32, 26 and 27 of two words for float64."""
     first = philox_bits(seed, stream, offset, count)
     if dtype == "float32":
-        return np.asarray((first >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24))
+        return _of_24_bits(first)
     second = philox_bits(seed, stream, offset, count, half=1)
     high, low = (first >> np.uint32(6)).astype(np.float64), (second >> np.uint32(5)).astype(np.float64)
     return np.asarray((high * 2.0**27 + low) * 2.0**-53)
@@ -67,9 +69,7 @@ def philox_normal(seed: int, stream: int, offset: int, count: int, dtype: str = 
     """
     u = philox_uniform(seed, stream, offset, count, dtype)
     if dtype == "float32":
-        v = (philox_bits(seed, stream, offset, count, half=1) >> np.uint32(8)).astype(
-            np.float32
-        ) * np.float32(2.0**-24)
+        v = _of_24_bits(philox_bits(seed, stream, offset, count, half=1))
     else:
         v = philox_uniform(seed, stream, offset ^ (1 << 63), count, dtype)
     kind = u.dtype.type
@@ -77,36 +77,19 @@ def philox_normal(seed: int, stream: int, offset: int, count: int, dtype: str = 
     return np.asarray(radius * np.cos(kind(2 * np.pi) * v))
 
 
-def _counters(state: Array, call: int) -> tuple[int, int, int]:
-    seed, stream, offset = (int(n) for n in state)
-    return seed, stream, offset + call
+def _draw(name: str, function: Callable[..., Array]) -> Op:
+    """A primitive of a generator's state; its attributes are shape, call and, for floats, dtype."""
+
+    def reference(state: Array, shape: tuple[int, ...], call: int, **dtype: str) -> Array:
+        seed, stream, offset = (int(n) for n in state)
+        return function(seed, stream, offset + call, math.prod(shape), **dtype).reshape(shape)
+
+    def infer(state: Spec, shape: tuple[int, ...], call: int, dtype: str = "uint32") -> Spec:
+        return Spec(shape, dtype)
+
+    return Op(name, reference, infer, lambda g, out, state, **attrs: (None,))
 
 
-def _count(shape: tuple[int, ...]) -> int:
-    return int(np.prod(shape, dtype=np.int64))
-
-
-def _draws(state: Spec, shape: tuple[int, ...], call: int, dtype: str) -> Spec:
-    return Spec(shape, dtype)
-
-
-def _constant(g: Any, out: Any, state: Any, **attrs: Any) -> tuple[None]:
-    return (None,)
-
-
-@primitive(lambda state, shape, call: Spec(shape, "uint32"), _constant)
-def random_bits(state: Array, shape: tuple[int, ...], call: int) -> Array:
-    """Uniform uint32."""
-    return philox_bits(*_counters(state, call), _count(shape)).reshape(shape)
-
-
-@primitive(_draws, _constant)
-def random_uniform(state: Array, shape: tuple[int, ...], call: int, dtype: str) -> Array:
-    """Uniform in [0, 1), float32 or float64."""
-    return philox_uniform(*_counters(state, call), _count(shape), dtype).reshape(shape)
-
-
-@primitive(_draws, _constant)
-def random_normal(state: Array, shape: tuple[int, ...], call: int, dtype: str) -> Array:
-    """Standard normal, float32 or float64."""
-    return philox_normal(*_counters(state, call), _count(shape), dtype).reshape(shape)
+random_bits = _draw("random_bits", philox_bits)
+random_uniform = _draw("random_uniform", philox_uniform)
+random_normal = _draw("random_normal", philox_normal)

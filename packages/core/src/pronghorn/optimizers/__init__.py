@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pronghorn_optimizers.adaptive import Adagrad as Adagrad
     from pronghorn_optimizers.adaptive import Ftrl as Ftrl
     from pronghorn_optimizers.lion import Lion as Lion
+    from pronghorn_optimizers.loss_scale import LossScaleOptimizer as LossScaleOptimizer
     from pronghorn_optimizers.rmsprop import RMSprop as RMSprop
     from pronghorn_optimizers.sgd import SGD as SGD
 

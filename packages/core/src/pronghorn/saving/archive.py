@@ -1,126 +1,88 @@
-"""`.keras` files: a zip of the config, the weights and the date. Nothing in one is ever run, imported or unpacked to disk."""
+"""The `.keras` archive: a zip of metadata.json, config.json, model.weights.h5 and, ours alone, pronghorn.json."""
 
 from __future__ import annotations
 
-import io
 import json
+import re
+import stat
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime
-from pathlib import Path
-from typing import IO, Any
+import zlib
+from collections.abc import Mapping
+from typing import Any, BinaryIO
 
-from pronghorn import plugins
-from pronghorn.model import Model
-from pronghorn.saving.registry import CustomObjectScope, deserialize_keras_object, serialize_keras_object
-from pronghorn.saving.weights import read_weights, write_atomically, write_weights
+from pronghorn.saving.files import ModelFileError
 
-KERAS_VERSION = "3.15.1"
-"""The version of Keras whose files these are."""
+METADATA = "metadata.json"
+CONFIG = "config.json"
+WEIGHTS = "model.weights.h5"
+STATES = "pronghorn.json"
+"""States of seed generators. Keras has no place for them and ignores the member."""
 
-_CONFIG_LIMIT = 256 * 2**20
-"""Bytes; a config is text, and a thousand layers take about two of these 256 MB."""
-
-
-def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None) -> None:
-    """Writes a model, with its weights, how it is compiled, and its optimizer's state, to a `.keras` file.
-
-    Another ending is a format that an installed distribution offers. The file appears at once, when it is whole.
-
-    Raises:
-        FileExistsError: the file is there and `overwrite` is False.
-        NotImplementedError: part of the model cannot be written down, or `zipped` is False.
-    """
-    path = Path(filepath)
-    if zipped is False:
-        raise NotImplementedError("save_model: zipped=False is not supported; a model is one file")
-    if path.suffix != ".keras":
-        return _format(path).save(model, path)  # type: ignore[no-any-return]
-    config = json.dumps(serialize_keras_object(model))
-    date = datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
-
-    def write(file: IO[bytes]) -> None:
-        weights = io.BytesIO()
-        write_weights(model, weights)
-        with zipfile.ZipFile(file, "w") as archive:
-            archive.writestr("metadata.json", json.dumps({"keras_version": KERAS_VERSION, "date_saved": date}))
-            archive.writestr("config.json", config)
-            archive.writestr("model.weights.h5", weights.getbuffer())
-
-    write_atomically(path, overwrite, write)
+_NAME = re.compile(r"(?!\.{1,2}$)[\w. -]{1,128}")
+_EXPANSION = 16
+"""Members may have so many times the bytes of the archive, and a megabyte: Keras stores them uncompressed."""
+_LARGEST_JSON = 2**26
 
 
-def load_model(
-    filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
-) -> Any:
-    """Reads a model that `save_model` or Keras 3 wrote.
+def expansion(size: int) -> int:
+    """To how many bytes `size` bytes of a file may grow in memory."""
+    return size * _EXPANSION + 2**20
 
-    Args:
-        filepath: ends in `.keras`, or in a format that an installed distribution offers.
-        custom_objects: classes and functions of your own that the model uses, by name.
-        compile: whether the model is compiled as it was.
-        safe_mode: only True; a file holds no code that would be run.
+
+def write_archive(file: BinaryIO, members: Mapping[str, Any]) -> None:
+    """Writes the members, uncompressed and in their order."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+
+
+def read_archive(file: BinaryIO) -> dict[str, bytes]:
+    """The members that a model consists of. Nothing is extracted; the names of all members are checked all the same.
 
     Raises:
-        ValueError: the file is no model, or names a class that is not known.
+        ModelFileError: a damaged archive, a name that leads elsewhere, a link, or members that expand too far.
     """
-    if not safe_mode:
-        raise NotImplementedError("load_model: safe_mode=False is not supported, code out of a file is never run")
-    path = Path(filepath)
-    if not path.is_file():
-        raise ValueError(f"load_model: there is no file {str(filepath)!r}")
-    if path.suffix != ".keras":
-        with CustomObjectScope(custom_objects or {}):
-            return _format(path).load(path, compile=compile)
-    with _opened(path) as archive:
-        config = json.loads(_member(archive, "config.json", _CONFIG_LIMIT))
-    if not isinstance(config, dict) or "class_name" not in config:
-        raise ValueError(f"load_model: the config in {str(filepath)!r} describes no model")
-    if not compile:
-        config.pop("compile_config", None)
-    with CustomObjectScope(custom_objects or {}):
-        model = deserialize_keras_object(config)
-        if not isinstance(model, Model):
-            raise ValueError(f"load_model: {str(filepath)!r} holds a {type(model).__name__}, no model")
-        with opened_weights(path) as weights:
-            read_weights(model, weights, path.stat().st_size)
-    return model
-
-
-@contextmanager
-def opened_weights(path: Path) -> Iterator[IO[bytes]]:
-    """The weights in a `.keras` file."""
-    with _opened(path) as archive:
-        yield io.BytesIO(_member(archive, "model.weights.h5", 16 * path.stat().st_size))
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    room = expansion(file.seek(0, 2))
     try:
-        archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile:
-        raise ValueError(f"load_model: {str(path)!r} is no `.keras` file, which is a zip archive") from None
-    with archive:
-        yield archive
+        with zipfile.ZipFile(file) as archive:
+            names: set[str] = set()
+            for info in archive.infolist():
+                _check_member(info, names)
+                room -= info.file_size
+            if room < 0:
+                raise ModelFileError(f"its members expand to more than {_EXPANSION} times the size of the archive")
+            return {name: archive.read(name) for name in (METADATA, CONFIG, WEIGHTS, STATES) if name in names}
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError) as error:
+        raise ModelFileError(f"it is no readable zip archive: {error}") from error
 
 
-def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
-    """A member's bytes, of which it may not have more than it says, nor than the limit."""
-    if name not in archive.namelist():
-        raise ValueError(f"load_model: the file has no {name!r}; it has {archive.namelist()}")
-    if archive.getinfo(name).file_size > limit:
-        raise ValueError(f"load_model: {name!r} claims {archive.getinfo(name).file_size} bytes, more than {limit}")
-    with archive.open(name) as member:
-        return member.read(limit)
+def _check_member(info: zipfile.ZipInfo, names: set[str]) -> None:
+    name = info.orig_filename  # `filename` is already made harmless, in part
+    if not all(_NAME.fullmatch(part) for part in name.removesuffix("/").split("/")) or stat.S_ISLNK(
+        info.external_attr >> 16
+    ):
+        raise ModelFileError(f"its member {name[:200]!r} has a name, or is a link, that leads elsewhere")
+    if name in names:
+        raise ModelFileError(f"it has two members called {name!r}")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ModelFileError(f"its member {name!r} is packed in a way that Keras never uses")
+    names.add(name)
 
 
-def _format(path: Path) -> Any:
-    """The module of a plugin that reads and writes files of an ending."""
-    ending = path.suffix.removeprefix(".")
+def parse_json(members: Mapping[str, bytes], name: str) -> dict[str, Any]:
+    """A member that is a JSON object.
+
+    Raises:
+        ModelFileError: it is missing, or anything else.
+    """
+    if name not in members:
+        raise ModelFileError(f"it has no member {name!r}, so it is no .keras file")
+    if len(members[name]) > _LARGEST_JSON:
+        raise ModelFileError(f"its member {name!r} of {len(members[name])} bytes is larger than any model's")
     try:
-        return plugins.load("formats", ending)
-    except plugins.UnknownName:
-        raise ValueError(
-            f"{str(path)!r}: the file's name must end in `.keras`; no installed distribution offers the format {ending!r}"
-        ) from None
+        value = json.loads(members[name])
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"its member {name!r} is no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ModelFileError(f"its member {name!r} must be a JSON object, it is a {type(value).__name__}")
+    return value

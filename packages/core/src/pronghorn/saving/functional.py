@@ -10,10 +10,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pronghorn import ops, tree
+from pronghorn import ops, plugins, tree
 from pronghorn.functional import Functional, step_of
 from pronghorn.graph import Node
 from pronghorn.layer import Layer
+from pronghorn.op import Operation
 from pronghorn.saving.registry import deserialize_keras_object, serialize_keras_object
 from pronghorn.tensor import MODEL, Tensor
 
@@ -171,10 +172,8 @@ def _operation(entry: Mapping[str, Any]) -> Callable[..., Any]:
     """The layer of an entry, or the op with what its object holds in Keras."""
     if not str(entry.get("module")).startswith("keras.src.ops."):
         return deserialize_keras_object(entry)  # type: ignore[no-any-return]
-    plain = entry["class_name"].lower()
-    name = next((name for name in dir(ops) if name.islower() and name.replace("_", "") == plain), None)
-    if name is None:
-        raise ValueError(f"the model's config has an op {entry['class_name']!r}, which no installed distribution has")
+    name = find_op(entry["class_name"])
+    op = getattr(ops, name)
     options = {
         key: deserialize_keras_object(value) for key, value in entry["config"].items() if key not in ("name", "dtype")
     }
@@ -182,4 +181,17 @@ def _operation(entry: Mapping[str, Any]) -> Callable[..., Any]:
         options["dtype"] = entry["config"]["dtype"]
     if name == "get_item":  # JSON has made a list of the key, x[0, 1:] being no x[[0, 1:]]
         return lambda x, key: ops.get_item(x, tuple(key) if isinstance(key, list) else key)
-    return lambda *args, **kwargs: getattr(ops, name)(*args, **{**options, **kwargs})
+    return lambda *args, **kwargs: op(*args, **{**options, **kwargs})
+
+
+def find_op(class_name: str) -> str:
+    """The name of the op whose class in Keras is `class_name`.
+
+    Raises:
+        ValueError: no installed distribution has it.
+    """
+    for name in dir(ops):
+        if name.replace("_", "") == class_name.lower():
+            if name in plugins.references("ops") or isinstance(getattr(ops, name), Operation):
+                return name
+    raise ValueError(f"unknown op {class_name!r}: no installed distribution has it")

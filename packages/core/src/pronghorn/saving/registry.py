@@ -159,13 +159,9 @@ def _serialize_value(obj: Any) -> Any:
 
 
 def _serialize_instance(obj: Any) -> dict[str, Any]:
-    config = {**identity(type(obj)), "config": None, "registered_name": None}
-    registered = (
-        config.pop("registered_name") if config["module"] in _PUBLIC_MODULES else get_registered_name(type(obj))
-    )
-    if config["class_name"] == "Functional":
-        registered = "Functional"
-    config |= {"config": serialize_keras_object(obj.get_config()), "registered_name": registered}
+    module, class_name, registered = identity(type(obj))
+    inner = serialize_keras_object(obj.get_config())
+    config = {"module": module, "class_name": class_name, "config": inner, "registered_name": registered}
     for extra in ("build_config", "compile_config"):
         found = getattr(obj, f"get_{extra}", lambda: None)()
         if found is not None:
@@ -173,19 +169,20 @@ def _serialize_instance(obj: Any) -> dict[str, Any]:
     return config
 
 
-_PUBLIC_MODULES = {*KERAS_MODULES.values(), *_CORE}
+def identity(cls: type) -> tuple[str | None, str, str | None]:
+    """The module, class_name and registered_name that stand for a class in files.
 
-
-def identity(cls: type) -> dict[str, Any]:
-    """The module and class_name that stand for a class in files."""
+    The registered_name of a third party's class is "distribution>name", so that a reader knows what to install.
+    """
     for module, classes in _CORE.items():
         if classes.get(cls.__name__) == cls.__module__:
-            return {"module": module, "class_name": cls.__name__}
+            return module, cls.__name__, "Functional" if cls.__name__ == "Functional" else None
     if cls not in _custom_names:
         for kind, module in KERAS_MODULES.items():
             if (name := _registered_as(kind, cls)) is not None:
-                return {"module": module, "class_name": name}
-    return {"module": None if cls.__module__ == "__main__" else cls.__module__, "class_name": cls.__name__}
+                dist, name = plugins.references(kind)[name].dist, name.rpartition(":")[2]
+                return module, name, None if dist in plugins.OWN_DISTRIBUTIONS else f"{dist}>{name}"
+    return None if cls.__module__ == "__main__" else cls.__module__, cls.__name__, get_registered_name(cls)
 
 
 def _registered_as(kind: str, obj: Any) -> str | None:
@@ -248,10 +245,10 @@ def deserialize_keras_object(
         return config
     if not isinstance(config.get("class_name"), str) or "config" not in config:
         return {key: deserialize_keras_object(value) for key, value in config.items()}
-    if config["class_name"] in _SPECIAL:
-        return _SPECIAL[config["class_name"]](config["config"])
+    if config["class_name"] in SPECIAL:
+        return SPECIAL[config["class_name"]](config["config"])
     if config["class_name"] == "function":
-        return _find_function(config["config"])
+        return _loaded(locate_function(config["config"]))
     return _make(config, find_class(config, kind))
 
 
@@ -274,35 +271,47 @@ def find_class(config: Mapping[str, Any], kind: str | None = None) -> Any:
     Raises:
         ValueError: there is none.
     """
+    return _loaded(locate(config, kind))
+
+
+def locate(config: Mapping[str, Any], kind: str | None = None) -> Any:
+    """What `find_class` finds, without importing it: the custom class, or a Reference."""
     class_name, registered, module = config["class_name"], config.get("registered_name"), config.get("module")
     for name in (registered, class_name):
         if isinstance(name, str) and (custom := get_registered_object(name)) is not None:
             return custom
     parts = module.split(".") if isinstance(module, str) else []
+    dist = registered.partition(">")[0] if isinstance(registered, str) and ">" in registered else None
     if parts[:1] in ([], ["keras"], ["tensorflow"], ["tf_keras"]) and (parts or registered is None):
-        for classes in _CORE.values():
+        for classes in _CORE.values() if dist is None else ():
             if class_name in classes:
-                return Reference("pronghorn-core", f"{classes[class_name]}:{class_name}").load()
+                return Reference("pronghorn-core", f"{classes[class_name]}:{class_name}")
         named = [part for part in reversed(parts) if part in KERAS_MODULES]
         for candidate in named[:1] or ([kind] if kind else KERAS_MODULES):
             try:
-                return plugins.load(candidate, class_name)
+                return plugins.find(candidate, class_name if dist is None else f"{dist}:{class_name}")
             except plugins.UnknownName:
                 continue
+    source = "" if dist is None else f" It was saved as one of {dist!r}; see whether you know and want to install that."
     raise ValueError(
-        f"unknown class {class_name!r} of module {module!r}: no installed distribution has it. Register it with "
+        f"unknown class {class_name!r} of module {module!r}: no installed distribution has it.{source} Register it with "
         f"@pronghorn.saving.register_keras_serializable(), or pass custom_objects={{{(registered or class_name)!r}: …}}"
     )
 
 
-def _find_function(name: Any) -> Any:
+def locate_function(name: Any) -> Any:
+    """The function of a name, or the Reference to it: a custom one, one that a plugin offers, or an op.
+
+    Raises:
+        ValueError: there is none.
+    """
     if not isinstance(name, str):
         raise ValueError(f"a function's config must be its name, got {name!r}")
     if (custom := get_registered_object(name)) is not None:
         return custom
     for kind in KERAS_MODULES:
-        if name in plugins.references(kind):
-            return plugins.load(kind, name)
+        if name in (known := plugins.references(kind)):
+            return known[name]
     from pronghorn import ops
 
     found = getattr(ops, to_snake_case(name), None)
@@ -312,6 +321,10 @@ def _find_function(name: Any) -> Any:
         f"unknown function {name!r}: register it with @pronghorn.saving.register_keras_serializable(), "
         f"or pass custom_objects={{{name!r}: {name}}}"
     )
+
+
+def _loaded(found: Any) -> Any:
+    return found.load() if isinstance(found, Reference) else found
 
 
 def _refuse_code(config: Any) -> Any:
@@ -325,7 +338,7 @@ def _array(config: Mapping[str, Any]) -> np.ndarray[Any, Any]:
     return np.array(config["value"], dtypes.numpy_dtype(dtypes.standardize(config["dtype"])))
 
 
-_SPECIAL: dict[str, Callable[[Any], Any]] = {
+SPECIAL: dict[str, Callable[[Any], Any]] = {
     "__numpy__": _array,
     "__tensor__": lambda config: constant(_array(config), dtypes.standardize(config["dtype"])),
     "__bytes__": lambda config: config["value"].encode("latin-1"),
@@ -333,3 +346,4 @@ _SPECIAL: dict[str, Callable[[Any], Any]] = {
     "__ellipsis__": lambda config: Ellipsis,
     "__lambda__": _refuse_code,
 }
+"""Values that JSON has no form for: class_name -> what makes the value of its config."""

@@ -1,227 +1,214 @@
-"""Weights in HDF5, laid out as Keras 3 does: a group for each object, found by walking attributes; no names of variables."""
+"""Weights by the place of their owners: the tree of objects in a model, as `.weights.h5` files have it.
+
+A layer's variables are saved under the path of attributes and list items that leads to it from the model, never
+under its name: `layers/dense_1/vars/0` is the first variable of the second Dense in `model.layers`.
+"""
 
 from __future__ import annotations
 
-import os
-import tempfile
+import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import IO, Any
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, BinaryIO
 
-import numpy as np
-
-from pronghorn import dtypes
 from pronghorn.functional import Functional
 from pronghorn.layer import Layer
 from pronghorn.naming import to_snake_case
+from pronghorn.optimizer import Optimizer
+from pronghorn.random import SeedGenerator
+from pronghorn.saving.files import ModelFileError
+from pronghorn.saving.hdf5 import Group, open_groups, read, write_groups
 from pronghorn.sequential import Sequential
+from pronghorn.tracking import Owner
+
+Edges = dict[Any, list[tuple[Any, str]]]
+"""Object -> (the object that holds it, its key there), for each place where it is, the first one first."""
+
+_WITHOUT_OWNER = re.compile(r"(^|/)(optimizer|seed_generator(_\d+)?|_?metrics|compile_metrics|_?loss_tracker)(/|$)")
+"""What other versions of Keras save too, and models do without."""
+_ALIASES = frozenset("_compile_arguments _functional _graph _operations _stack".split())
+"""Attributes of ours that hold what `layers` and `optimizer` have already."""
 
 
-def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None) -> None:
-    """Writes the weights of a layer or model, and its optimizer's state, to a file ending in `.weights.h5`.
-
-    Raises:
-        FileExistsError: the file is there and `overwrite` is False.
-    """
-    if max_shard_size is not None:
-        raise NotImplementedError("save_weights: max_shard_size is not supported; the weights go to one file")
-    path = Path(filepath)
-    if not path.name.endswith(".weights.h5"):
-        raise ValueError(f"save_weights: the file's name must end in `.weights.h5`, got {str(filepath)!r}")
-    write_atomically(path, overwrite, lambda file: write_weights(model, file))
+# ------------------------------------------------------------------------------------------------ the tree
 
 
-def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None:
-    """Sets the weights of a layer or model from a file that `save_weights` or `save_model` wrote.
+def _walk(root: Any) -> Edges:
+    """Everything below `root` that has variables, each before what it holds, in Keras's order."""
+    edges: Edges = {root: []}
+
+    def visit(parent: Any) -> None:
+        for key, child in _children(parent):
+            new = child not in edges
+            edges.setdefault(child, []).append((parent, key))
+            if new:
+                visit(child)
+
+    visit(root)
+    return edges
+
+
+def _children(parent: Any) -> Iterator[tuple[str, Any]]:
+    """What an object holds: the layers of a graph first, then by the names of attributes, private ones last."""
+    if isinstance(parent, (Functional, Sequential)):
+        yield from _items(parent.layers, "layers", set())
+    skipped = _common_attributes(isinstance(parent, Optimizer)) | _ALIASES
+    for name in sorted(dir(parent), key=lambda name: (name.startswith("_"), name)):
+        if name.startswith("__") or name in skipped:
+            continue
+        try:
+            value = getattr(parent, name)
+        except Exception:  # a property that has no value now
+            continue
+        if isinstance(value, (Owner, Optimizer)):
+            yield name, value
+        elif isinstance(value, (list, dict, tuple)):
+            yield from _items(value, name, set())
+
+
+def _items(container: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """What a list, tuple or dict holds, by class and number within it."""
+    if id(container) in seen:
+        return
+    seen.add(id(container))
+    counts: Counter[str] = Counter()
+    for item in container.values() if isinstance(container, dict) else container:
+        nested = isinstance(item, (list, dict, tuple))
+        if nested or isinstance(item, (Owner, Optimizer)):
+            name = "container" if nested else to_snake_case(type(item).__name__)
+            key = f"{path}/{name}_{counts[name]}" if counts[name] else f"{path}/{name}"
+            counts[name] += 1
+            if nested:
+                yield from _items(item, key, seen)
+            else:
+                yield key, item
+
+
+@cache
+def _common_attributes(of_optimizer: bool) -> frozenset[str]:
+    """What every layer, or every optimizer, has; it leads to no other object."""
+    return frozenset(dir(Optimizer(1.0, name="optimizer") if of_optimizer else Layer(name="layer")))
+
+
+def _first_paths(edges: Edges) -> dict[Any, str]:
+    paths: dict[Any, str] = {}
+    for item, places in edges.items():
+        paths[item] = _join(paths[places[0][0]], places[0][1]) if places else ""
+    return paths
+
+
+def _paths_in(groups: Mapping[str, Group], edges: Edges) -> dict[Any, str]:
+    """For each object its first path that the file has; earlier versions of Keras had other attributes in use."""
+    paths: dict[Any, str] = {}
+    for item, places in edges.items():
+        candidates = [_join(paths[parent], key) for parent, key in places if parent in paths] or [""]
+        paths[item] = next((path for path in candidates if path in groups), candidates[0])
+    return paths
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}/{key}" if path else key
+
+
+# ------------------------------------------------------------------------------------------------ files
+
+
+def write_weights(model: Any, file: BinaryIO) -> None:
+    """Writes the variables of everything in the model, the optimizer's included, into an HDF5 file."""
+    groups: dict[str, tuple[Any, Mapping[str, Any]]] = {}
+    for item, path in _first_paths(_walk(model)).items():
+        store: dict[str, Any] = {}
+        item.save_own_variables(store)
+        groups[path] = item.name, store
+    write_groups(file, groups)
+
+
+def read_weights(model: Any, file: BinaryIO, skip_mismatch: bool = False) -> None:
+    """Sets the variables of the model, and of its optimizer where it has one, from an HDF5 file.
+
+    Everything is compared before anything is set.
 
     Args:
-        model: built, of the same structure as the one saved.
-        filepath: ends in `.weights.h5`, or in `.keras` for a whole model.
-        skip_mismatch: whether layers that do not fit keep their weights, with a warning.
+        skip_mismatch: whether objects that do not fit are left as they are, with a warning.
 
     Raises:
-        ValueError: the file has no weights for a layer, or others than it needs.
+        ModelFileError: the file is not what `write_weights` or Keras writes, or does not fit; with a table.
     """
-    path = Path(filepath)
-    if path.suffix == ".keras":
-        from pronghorn.saving.archive import opened_weights
-
-        with opened_weights(path) as file:
-            read_weights(model, file, path.stat().st_size, skip_mismatch)
-    elif path.name.endswith(".weights.h5"):
-        with path.open("rb") as file:
-            read_weights(model, file, path.stat().st_size, skip_mismatch)
-    else:
-        raise ValueError(f"load_weights: the file's name must end in `.weights.h5` or `.keras`, got {str(filepath)!r}")
-
-
-def write_atomically(path: Path, overwrite: bool, write: Callable[[IO[bytes]], None]) -> None:
-    """Writes a file beside `path` and moves it there: whatever happens, what is at `path` is whole."""
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{str(path)!r} exists already; pass overwrite=True, or another name")
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w+b") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    with open_groups(file) as groups:
+        if not groups:
+            raise ModelFileError(
+                "it has no group `vars`, so it is no .weights.h5 file of Keras 3; older ones are not read"
+            )
+        optimizer = getattr(model, "optimizer", None)
+        if isinstance(optimizer, Optimizer) and not optimizer.built and model.built and "optimizer" in groups:
+            optimizer.build(model.trainable_variables)
+        paths = _paths_in(groups, _walk(model))
+        rows = {item: row for item, path in paths.items() if (row := _difference(item, path, groups.get(path)))}
+        spare = groups.keys() - set(paths.values())
+        extra = [(path, _shapes(groups[path]), "nothing") for path in sorted(spare) if groups[path]]
+        extra = [row for row in extra if not _WITHOUT_OWNER.search(row[0])]
+        if rows or extra:
+            message = _table(model, [*rows.values(), *extra])
+            if not skip_mismatch:
+                raise ModelFileError(f"{message}\nskip_mismatch=True in load_weights leaves these as they are")
+            warnings.warn(message, stacklevel=4)
+        for item, path in paths.items():
+            if item not in rows:
+                item.load_own_variables({key: read(dataset) for key, dataset in groups.get(path, {}).items()})
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _difference(item: Any, path: str, group: Group | None) -> tuple[str, str, str] | None:
+    """A row of the table, where the arrays of a group are not those that an object wants.
+
+    Objects that read in their own way know better; an optimizer with other slots is no error, it warns.
+    """
+    method = type(item).load_own_variables
+    own = item.variables if isinstance(item, Optimizer) else item._own_variables()
+    if method not in (Owner.load_own_variables, Optimizer.load_own_variables):
+        return None
+    if isinstance(item, Optimizer) and (group is None or len(group) != len(own)):
+        return None
+    wanted = {str(i): v.shape for i, v in enumerate(own)}
+    if {key: dataset.shape for key, dataset in (group or {}).items()} == wanted:
+        return None
+    state = "" if getattr(item, "built", True) else ", not built yet"
+    return path or "(the model itself)", _shapes(group or {}), f"{_shapes(wanted)} ({item.name}{state})"
 
 
-# ------------------------------------------------------------------------------------------------ the layout
+def _shapes(arrays: Mapping[str, Any]) -> str:
+    shapes = [str(value if isinstance(value, tuple) else value.shape) for value in arrays.values()]
+    return " ".join(shapes) or "nothing"
 
 
-def walk(root: Any) -> Iterator[tuple[str, Any]]:
-    """Each object that saves variables, with its path in the file; one that has several paths, with each of them."""
-    visited: set[int] = set()
-
-    def visit(path: str, item: Any) -> Iterator[tuple[str, Any]]:
-        if hasattr(item, "save_own_variables"):
-            yield path, item
-            if id(item) not in visited:
-                visited.add(id(item))
-                for name, child in _children(item):
-                    yield from visit(f"{path}/{name}" if path else name, child)
-        elif isinstance(item, (list, tuple, dict)) and id(item) not in visited:
-            visited.add(id(item))
-            taken: dict[str, int] = {}
-            for child in item.values() if isinstance(item, dict) else item:
-                if hasattr(child, "save_own_variables") or isinstance(child, (list, tuple, dict)):
-                    kind = to_snake_case(type(child).__name__) if hasattr(child, "name") else "container"
-                    number = taken.get(kind, 0)
-                    taken[kind] = number + 1
-                    yield from visit(f"{path}/{kind}_{number}" if number else f"{path}/{kind}", child)
-
-    return visit("", root)
+def _table(model: Any, rows: list[tuple[str, str, str]]) -> str:
+    lines = [("object", "the file has", "the model wants"), *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(2)]
+    text = "\n".join(f"  {a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in lines)
+    return f"its weights do not fit the model {model.name!r}:\n{text}"
 
 
-def _children(item: Any) -> Iterator[tuple[str, Any]]:
-    """What may hold variables: of models the layers, then the attributes by name, private ones last."""
-    if isinstance(item, (Functional, Sequential)):
-        yield "layers", item.layers
-    for name in sorted(dir(item), key=lambda name: (name.startswith("_"), name)):
-        if name not in _inherited():
-            try:
-                yield name, getattr(item, name)
-            except Exception:  # a property that has no value yet
-                continue
+# ------------------------------------------------------------------------------------------------ seeds
 
 
-def _inherited() -> set[str]:
-    """The attributes that are no part of an object's state: those that every layer and model has."""
-    if not _INHERITED:
-        _INHERITED.update(dir(Layer(name="layer")), dir(Functional), dir(Sequential), _STRUCTURE.split())
-        _INHERITED.difference_update(("layers", "optimizer"))
-    return _INHERITED
+def seed_states(model: Any) -> dict[str, list[list[int]]]:
+    """Path of a layer -> the states of its seed generators."""
+    found = {path: _generators(item) for item, path in _first_paths(_walk(model)).items()}
+    return {path: [g.state.numpy().tolist() for g in generators] for path, generators in found.items() if generators}
 
 
-_INHERITED: set[str] = set()
-_STRUCTURE = "_operations _stack _functional _graph _inputs _inputs_struct _outputs _outputs_struct output_names loss"
+def restore_seeds(model: Any, states: Any) -> None:
+    """Sets the states of the seed generators; raises ValueError where `states` are not those of this model."""
+    found = {path: _generators(item) for item, path in _first_paths(_walk(model)).items() if _generators(item)}
+    if not isinstance(states, dict) or states.keys() != found.keys():
+        raise ValueError("they are those of another model")
+    for path, generators in found.items():
+        for generator, state in zip(generators, states[path], strict=True):
+            if not isinstance(state, list) or not all(type(n) is int and -(2**63) <= n < 2**63 for n in state):
+                raise ValueError(f"{path!r} has {state!r}")
+            generator.state.assign(state)
 
 
-def write_weights(root: Any, file: IO[bytes]) -> None:
-    """Writes the tree of an object's weights."""
-    import h5py
-
-    done: set[int] = set()
-    with h5py.File(file, "w") as tree:
-        for path, item in walk(root):
-            if id(item) in done:
-                continue
-            done.add(id(item))
-            group = tree.create_group(f"{path}/vars")
-            group.attrs["name"] = item.name
-            store: dict[str, Any] = {}
-            item.save_own_variables(store)
-            for key, value in store.items():
-                array = np.asarray(value)
-                bfloat16 = array.dtype.name == "bfloat16"
-                dataset = group.create_dataset(key, data=array.view("V2") if bfloat16 else array)
-                if bfloat16:
-                    dataset.attrs["dtype"] = "bfloat16"
-
-
-def read_weights(root: Any, file: IO[bytes], size: int, skip_mismatch: bool = False) -> None:
-    """Sets an object's weights from a tree; `size` is that of the file, which bounds what is read."""
-    import h5py
-
-    places: dict[int, tuple[Any, list[str]]] = {}
-    for path, item in walk(root):
-        places.setdefault(id(item), (item, []))[1].append(path)
-    try:
-        tree = h5py.File(file, "r")
-    except OSError as error:
-        raise ValueError(f"load_weights: this is no HDF5 file: {error}") from None
-    with tree:
-        for item, paths in places.values():
-            try:
-                item.load_own_variables(_find(tree, item, paths, size))
-            except ValueError as error:
-                if not skip_mismatch:
-                    raise ValueError(f"load_weights: {error}") from None
-                warnings.warn(f"load_weights: {item.name!r} keeps its weights: {error}", stacklevel=3)
-
-
-def _find(tree: Any, item: Any, paths: list[str], size: int) -> Mapping[str, Any]:
-    for path in paths:
-        group = tree
-        for part in [*path.split("/"), "vars"] if path else ["vars"]:
-            group = _Group(group, size).member(part)
-            if group is None:
-                break
-        if group is not None:
-            return _Group(group, size)
-    if getattr(item, "weights", None) == [] or not hasattr(item, "weights"):
-        return {}
-    raise ValueError(f"the file has no weights for {item.name!r}, it was looked for at {' and '.join(map(repr, paths))}")
-
-
-class _Group(Mapping[str, Any]):
-    """A group's arrays, read when asked for. What leads out of the file, or claims more than it holds, is refused."""
-
-    def __init__(self, group: Any, size: int) -> None:
-        self.group = group
-        self.size = size
-
-    def member(self, name: str) -> Any:
-        """The group or dataset of a name, None if there is none."""
-        import h5py
-
-        link = self.group.get(name, getlink=True) if isinstance(self.group, h5py.Group) else None
-        if link is None:
-            return None
-        if not isinstance(link, h5py.HardLink):
-            raise ValueError(f"{name!r} is a link to another place, which is not followed")
-        return self.group[name]
-
-    def __getitem__(self, name: str) -> np.ndarray[Any, Any]:
-        import h5py
-
-        dataset = self.member(name)
-        if not isinstance(dataset, h5py.Dataset):
-            raise KeyError(name)
-        if dataset.external or dataset.is_virtual:
-            raise ValueError(f"{name!r} holds data of another file, which is not read")
-        if dataset.nbytes > 16 * self.size:
-            raise ValueError(f"{name!r} claims {dataset.nbytes} bytes in a file of {self.size}")
-        array: np.ndarray[Any, Any] = dataset[()]
-        if dataset.attrs.get("dtype") == "bfloat16":
-            return np.asarray(array).view(dtypes.numpy_dtype("bfloat16"))
-        return np.asarray(array)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.group)
-
-    def __len__(self) -> int:
-        return len(self.group)
+def _generators(item: Any) -> list[SeedGenerator]:
+    return item._tracker.kind(SeedGenerator) if isinstance(item, Owner) else []

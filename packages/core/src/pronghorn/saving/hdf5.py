@@ -1,0 +1,123 @@
+"""HDF5 files of weights: a tree of groups with arrays, written plainly and read without trust."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from pronghorn import dtypes
+from pronghorn.saving.files import ModelFileError
+
+if TYPE_CHECKING:
+    import h5py
+
+Array = np.ndarray[Any, Any]
+Group = Mapping[str, "h5py.Dataset"]
+
+_NAME = re.compile(r"(?!\.{1,2}$)[\w.:-]{1,128}")
+_DEEPEST = 64
+
+
+def write_groups(file: BinaryIO, groups: Mapping[str, tuple[Any, Mapping[str, Any]]]) -> None:
+    """Writes for each path the group `<path>/vars`: its attribute "name" (unless it is no string) and its arrays.
+
+    Raises:
+        ValueError: a name that the reader would refuse.
+    """
+    import h5py
+
+    with h5py.File(file, "w") as root:
+        for path, (name, arrays) in groups.items():
+            group = root.create_group(f"{path}/vars" if path else "vars")
+            if isinstance(name, str):
+                group.attrs["name"] = name
+            for key, value in arrays.items():
+                if not all(_NAME.fullmatch(part) for part in (*path.split("/"), key) if part):
+                    raise ValueError(f"cannot save {path}/{key}: names may have letters, digits and _ . : - only")
+                array = np.asarray(value)
+                if array.dtype.kind == "V":  # NumPy has no bfloat16: two bytes each, and Keras's note saying so
+                    group.create_dataset(key, data=array.view("V2")).attrs["dtype"] = "bfloat16"
+                else:
+                    group.create_dataset(key, data=array)
+
+
+@contextmanager
+def open_groups(file: BinaryIO) -> Iterator[dict[str, Group]]:
+    """Path -> the datasets in its group `vars`, to be read with `read` inside of the block.
+
+    The whole tree is looked at before any data is read. Only what Keras writes is accepted: hard links to groups and
+    to plain numeric arrays whose bytes are all in this file. So no other file is opened (external and soft links,
+    external storage, virtual datasets), and no more is allocated than there is (declared shapes, compression).
+
+    Raises:
+        ModelFileError: anything else.
+    """
+    import h5py
+
+    size = file.seek(0, 2)
+    try:
+        root = h5py.File(file, "r")
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        raise ModelFileError(f"it is no readable HDF5 file: {error}") from error
+    with root:
+        groups: dict[str, dict[str, h5py.Dataset]] = {}
+        _scan(root, "", groups, set())
+        declared = sum(_bytes(dataset) for group in groups.values() for dataset in group.values())
+        if declared > size:
+            raise ModelFileError(f"its arrays claim {declared} bytes, and the file has {size}")
+        yield {path[:-4].rstrip("/"): group for path, group in groups.items() if f"/{path}".endswith("/vars")}
+
+
+def read(dataset: h5py.Dataset) -> Array:
+    """The array of a dataset, in native byte order."""
+    array = np.asarray(dataset[()])
+    if array.dtype.kind == "V":
+        return array.view(dtypes.numpy_dtype("bfloat16"))
+    return np.asarray(array, array.dtype.newbyteorder("="))
+
+
+def _scan(group: h5py.Group, path: str, groups: dict[str, dict[str, h5py.Dataset]], seen: set[int]) -> None:
+    """Collects the groups and their datasets, having looked at each link before it is followed."""
+    import h5py
+
+    here = groups.setdefault(path, {})
+    for name in group:
+        where = f"{path}/{name}".lstrip("/")
+        if not _NAME.fullmatch(name) or where.count("/") > _DEEPEST:
+            raise ModelFileError(f"its entry {where[:200]!r} has a name that no model has")
+        link = group.get(name, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise ModelFileError(f"its entry {where!r} is a {type(link).__name__}; links are not followed")
+        address = h5py.h5o.get_info(group.id, name.encode()).addr
+        kind = group.get(name, getclass=True)
+        if address in seen or kind not in (h5py.Group, h5py.Dataset):
+            raise ModelFileError(f"its entry {where!r} is neither a group nor an array of its own")
+        seen.add(address)
+        if kind is h5py.Group:
+            _scan(group[name], where, groups, seen)
+        else:
+            here[name] = _checked(group, name, where)
+
+
+def _checked(group: h5py.Group, name: str, where: str) -> h5py.Dataset:
+    """A dataset that is a plain numeric array in this file."""
+    from h5py import h5d
+
+    layout = h5d.open(group.id, name.encode()).get_create_plist()
+    if layout.get_layout() == h5d.VIRTUAL or layout.get_external_count():
+        raise ModelFileError(f"its array {where!r} lies in other files, which are not opened")
+    if layout.get_nfilters():
+        raise ModelFileError(f"its array {where!r} is compressed or filtered; save it without, as Keras does")
+    dataset = group[name]
+    if dataset.shape is None or not (dataset.dtype.kind in "biufc" or dataset.dtype == "V2"):
+        raise ModelFileError(f"its array {where!r} of dtype {dataset.dtype} holds no numbers")
+    return dataset
+
+
+def _bytes(dataset: h5py.Dataset) -> int:
+    return math.prod(dataset.shape) * dataset.dtype.itemsize  # type: ignore[no-any-return]

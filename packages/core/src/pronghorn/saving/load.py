@@ -1,0 +1,218 @@
+"""Saving and loading: models, weights, configs. What the bytes of a file are is decided by looking at them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from inspect import isclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pronghorn import __version__, plugins
+from pronghorn.model import Model
+from pronghorn.saving import archive
+from pronghorn.saving.files import ModelFileError, replacing
+from pronghorn.saving.registry import CustomObjectScope, deserialize_keras_object, find_class, serialize_keras_object
+from pronghorn.saving.schema import check_config
+from pronghorn.saving.weights import read_weights, restore_seeds, seed_states, write_weights
+from pronghorn.tensor import ROOM
+
+KERAS_VERSION = "3.15.1"
+"""The version of Keras whose files these are."""
+
+
+# ------------------------------------------------------------------------------------------------ saving
+
+
+def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None) -> None:
+    """Writes a model with its weights, the arguments of `compile`, the optimizer's state and that of its seeds.
+
+    The file replaces an old one when it is complete and on the disk, never before.
+
+    Args:
+        model: a model.
+        filepath: ends in `.keras`, or in the ending of a format that an installed distribution offers.
+        overwrite: whether a file that is there is replaced.
+        zipped: a folder instead of an archive, False, is not supported.
+
+    Raises:
+        ValueError: another ending.
+        FileExistsError: the file is there and `overwrite` is False.
+        NotImplementedError, TypeError: something in the model cannot be written down, such as a lambda.
+    """
+    path = Path(filepath)
+    if zipped is False:
+        raise NotImplementedError("save_model: zipped=False is not supported; a model is saved as one file")
+    _check_overwrite(path, overwrite)
+    if path.suffix != ".keras":
+        _format(path, "save_model").save(model, path)
+        return
+    if not model.built:
+        warnings.warn(f"model {model.name!r} is saved before it is built, so without weights", stacklevel=3)
+    date = datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
+    metadata = {"keras_version": KERAS_VERSION, "date_saved": date, "pronghorn_version": __version__}
+    weights = io.BytesIO()
+    write_weights(model, weights)
+    members: dict[str, Any] = {
+        archive.METADATA: json.dumps(metadata),
+        archive.CONFIG: json.dumps(serialize_keras_object(model)),
+        archive.WEIGHTS: weights.getbuffer(),
+    }
+    if seeds := seed_states(model):
+        members[archive.STATES] = json.dumps({"seeds": seeds})
+    with replacing(path) as file:
+        archive.write_archive(file, members)
+
+
+def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None) -> None:
+    """Writes the weights of a model or layer, and the optimizer's state, to a `.weights.h5` file.
+
+    Raises:
+        ValueError: another ending.
+        FileExistsError: the file is there and `overwrite` is False.
+    """
+    path = Path(filepath)
+    if max_shard_size is not None:
+        raise NotImplementedError("save_weights: max_shard_size is not supported; the weights go to one file")
+    if not path.name.endswith(".weights.h5"):
+        raise ValueError(f"save_weights: the file's name must end in .weights.h5, got {str(filepath)!r}")
+    _check_overwrite(path, overwrite)
+    with replacing(path) as file:
+        write_weights(model, file)
+
+
+def _check_overwrite(path: Path, overwrite: bool) -> None:
+    if not overwrite and path.exists():
+        raise FileExistsError(f"{str(path)!r} exists; pass overwrite=True, or another name")
+
+
+# ------------------------------------------------------------------------------------------------ loading
+
+
+def load_model(
+    filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
+) -> Any:
+    """The model in a file that `save_model` or Keras 3 wrote.
+
+    A file can make nothing but objects of installed and of registered classes. All of its config is checked before
+    the first is made; nothing is imported, run or opened because a file names it.
+
+    Args:
+        filepath: path of a `.keras` file, or of a format that an installed distribution offers.
+        custom_objects: classes and functions by name, in addition to those registered.
+        compile: whether the model is compiled as it was, with its optimizer's state.
+        safe_mode: changes nothing; code in a file is never run.
+
+    Raises:
+        ModelFileError: the file is not such a file, is damaged, names an unknown class, or does not fit.
+    """
+    with _reading(filepath) as file, CustomObjectScope(custom_objects or {}):
+        if not _is_archive(file):
+            return _format(Path(filepath), "load_model").load(Path(filepath), compile=compile)
+        members = archive.read_archive(file)
+        metadata, config = (archive.parse_json(members, name) for name in (archive.METADATA, archive.CONFIG))
+        weights = _weights_in(members)
+        compile_config = config.pop("compile_config", None)
+        check_config(config)
+        check_config(compile_config or {})
+        with _room_for(archive.expansion(len(members[archive.WEIGHTS]))):
+            model = _make_model(config)
+            if compile and compile_config:
+                model.compile_from_config(compile_config)
+            read_weights(model, weights)
+        if archive.STATES in members or "pronghorn_version" in metadata:
+            _restore_seeds(model, members, filepath)
+        return model
+
+
+def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None:
+    """Sets the weights of a built model or layer, and the optimizer's state, from a `.weights.h5` or `.keras` file.
+
+    Nothing is changed where the file does not fit.
+
+    Args:
+        model: a model or layer of the same structure as the one that was saved; names do not matter.
+        filepath: path of the file.
+        skip_mismatch: whether objects that do not fit are left as they are, with a warning.
+
+    Raises:
+        ModelFileError: the file is no such file or damaged, or (with a table) does not fit.
+    """
+    with _reading(filepath) as file:
+        weights = _weights_in(archive.read_archive(file)) if _is_archive(file) else file
+        read_weights(model, weights, skip_mismatch)
+
+
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The model that `to_json` described, with new weights.
+
+    Raises:
+        ModelFileError: it is no model's config, or names an unknown class.
+    """
+    config = archive.parse_json({"json_string": json_string.encode()}, "json_string")
+    with CustomObjectScope(custom_objects or {}):
+        check_config(config)
+        return _make_model(config)
+
+
+def _make_model(config: dict[str, Any]) -> Any:
+    cls = find_class(config) if isinstance(config.get("class_name"), str) else None
+    if not (isclass(cls) and issubclass(cls, Model)):
+        raise ModelFileError(f"it describes no model, but {config.get('class_name')!r}")
+    return deserialize_keras_object(config)
+
+
+def _restore_seeds(model: Any, members: Mapping[str, bytes], filepath: Any) -> None:
+    try:
+        states = archive.parse_json(members, archive.STATES).get("seeds") if archive.STATES in members else {}
+        restore_seeds(model, states)
+    except (ValueError, TypeError) as error:
+        warnings.warn(f"{str(filepath)!r}: the states of the seeds are not restored: {error}", stacklevel=4)
+
+
+def _weights_in(members: Mapping[str, bytes]) -> BinaryIO:
+    if archive.WEIGHTS not in members:
+        raise ModelFileError(f"it has no member {archive.WEIGHTS!r}")
+    return io.BytesIO(members[archive.WEIGHTS])
+
+
+def _is_archive(file: BinaryIO) -> bool:
+    start = file.read(4)
+    file.seek(0)
+    return start[:2] == b"PK"
+
+
+@contextmanager
+def _room_for(size: int) -> Iterator[None]:
+    """Inside, variables may not take more bytes than this: a config can ask for any number of units."""
+    token = ROOM.set([size])
+    try:
+        yield
+    finally:
+        ROOM.reset(token)
+
+
+@contextmanager
+def _reading(filepath: Any) -> Iterator[BinaryIO]:
+    """The file, opened; what goes wrong in reading it is a ModelFileError that names it."""
+    with open(os.fspath(filepath), "rb") as file:
+        try:
+            yield file
+        except Exception as error:
+            raise ModelFileError(f"{os.fspath(filepath)!r} cannot be read: {error}") from error
+
+
+def _format(path: Path, function: str) -> Any:
+    """The module of a plugin that reads and writes files of an ending."""
+    ending = path.suffix.removeprefix(".")
+    try:
+        return plugins.load("formats", ending)
+    except plugins.UnknownName:
+        raise ModelFileError(
+            f"{function}: {str(path)!r} is no .keras file, and no installed distribution offers the format {ending!r}"
+        ) from None

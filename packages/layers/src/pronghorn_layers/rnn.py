@@ -1,0 +1,224 @@
+"""RNN: runs a cell over the steps of sequences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pronghorn import dtypes, ops, tree
+from pronghorn.layer import Layer
+from pronghorn.tensor import Tensor, Variable
+from pronghorn_layers.cells import (
+    Noise,
+    RecurrentCell,
+    StackedRNNCells,
+    call_cell,
+    check_cell,
+    initial_state,
+    noise_for_a_sequence,
+    output_size,
+)
+
+
+class RNN(Layer):
+    """The outputs of a cell that is applied to one step after the other, each time to the state that it returned.
+
+    Inputs: sequences (batch, steps, …). Outputs: those of the last step (batch, size), or of all (batch, steps, size).
+    A step that is masked leaves the state as it was and repeats the last output, which is 0 at first.
+
+    Args:
+        cell: an object with `call(inputs, states) -> (output, states)` and `state_size`, or a list of such, stacked.
+        return_sequences: whether the outputs of all steps are returned.
+        return_state: whether the final states are returned after the outputs.
+        go_backwards: whether the steps are taken from last to first; the outputs come in the order in which they
+            were computed.
+        stateful: whether a batch begins with the states in which the one before ended, until `reset_states()`.
+        unroll: whether the steps are written out in the program instead of looped over.
+        zero_output_for_mask: whether the output of a masked step is 0 instead.
+    """
+
+    def __init__(
+        self,
+        cell: Any,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if isinstance(cell, (list, tuple)):
+            cell = StackedRNNCells(cell)
+        check_cell(cell, f"layer {self.name!r} ({type(self).__name__})")
+        self.cell = cell
+        self.return_sequences = return_sequences
+        self.return_state = return_state
+        self.go_backwards = go_backwards
+        self.stateful = stateful
+        self.unroll = unroll
+        self.zero_output_for_mask = zero_output_for_mask
+        self.supports_masking = True
+        self.states: Any = None
+
+    # -------------------------------------------------------------------------------------------- shapes and states
+
+    def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
+        if len(sequences_shape) < 3:
+            raise ValueError(
+                f"layer {self.name!r} ({type(self).__name__}): expected sequences of the shape (batch, steps, …), got "
+                f"{sequences_shape}; add the missing axis, for example with ops.expand_dims"
+            )
+        if isinstance(self.cell, Layer) and not self.cell.built:
+            self.cell.build((sequences_shape[0], *sequences_shape[2:]))
+        if self.stateful:
+            if sequences_shape[0] is None:
+                raise ValueError(
+                    f"layer {self.name!r}: stateful=True needs to know the batch size, got the shape {sequences_shape}; "
+                    f"give Input a batch_shape"
+                )
+            zeros = self.get_initial_state(sequences_shape[0])
+
+            def memory(value: Tensor) -> Variable:
+                return Variable(value, trainable=False, dtype=self.variable_dtype, name="rnn_state")
+
+            # States belong to the data, not to the weights: they are in no file, and not tracked.
+            object.__setattr__(self, "states", tree.map_structure(memory, zeros))
+
+    def get_initial_state(self, batch_size: int | None) -> list[Any]:
+        """The states before the first step: the cell's, or zeros."""
+        found = initial_state(self.cell, batch_size, _compute_dtype(self.cell))
+        return list(found) if isinstance(found, (list, tuple)) else [found]
+
+    def reset_state(self) -> None:
+        """Makes the next batch of a stateful layer begin with zeros."""
+        for state in tree.flatten(self.states) if self.states is not None else ():
+            state.assign(ops.zeros(state.shape, dtype=state.dtype))
+
+    def reset_states(self) -> None:
+        """The same as `reset_state`."""
+        self.reset_state()
+
+    def compute_output_shape(self, sequences_shape: Any, initial_state_shape: Any = None) -> Any:
+        batch, steps = sequences_shape[:2]
+        size = output_size(self.cell)
+        shape = (batch, steps, size) if self.return_sequences else (batch, size)
+        if not self.return_state:
+            return shape
+        sizes = self.cell.state_size if isinstance(self.cell.state_size, (list, tuple)) else [self.cell.state_size]
+        return (shape, *(_state_shape(batch, size) for size in sizes))
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        mask = tree.flatten(previous_mask)[0] if self.return_sequences else None
+        return [mask] if self.return_state else mask
+
+    # -------------------------------------------------------------------------------------------- calling
+
+    def call(self, sequences: Tensor, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
+        batch, steps = sequences.shape[:2]
+        if self.unroll and steps is None:
+            raise ValueError(
+                f"layer {self.name!r}: unroll=True needs to know the number of steps, got the shape {sequences.shape}; "
+                f"give Input a shape with a number there"
+            )
+        if self.states is not None and (expected := tree.flatten(self.states)[0].shape[0]) != batch:
+            raise ValueError(
+                f"layer {self.name!r}: stateful=True was built for batches of {expected} sequences, got {batch}; "
+                f"keep the batch size, or drop the last batch"
+            )
+        begins_at_zero = initial_state is None and self.states is None
+        if initial_state is None:
+            initial_state = self.get_initial_state(batch) if self.states is None else self.states
+        dtype = _compute_dtype(self.cell)
+        states = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
+        states = tree.map_structure(lambda s: ops.cast(s, dtype), states)
+        if mask is not None:
+            mask = self._checked_mask(tree.flatten(mask)[0], sequences)
+        sequences, mask = _by_steps(sequences, self.go_backwards), _by_steps(mask, self.go_backwards)
+        with noise_for_a_sequence(self.cell, batch, training):  # type: ignore[arg-type]
+            last, outputs, states = self.inner_loop(sequences, states, mask, training)
+        if mask is not None:
+            last, outputs = self._masked_outputs(last, outputs, mask, begins_at_zero)
+        if self.states is not None:
+            for variable, value in zip(tree.flatten(self.states), tree.flatten(states), strict=True):
+                variable.assign(ops.cast(value, variable.dtype))
+        output = ops.cast(_by_steps(outputs) if self.return_sequences else last, self.compute_dtype)
+        return (output, *states) if self.return_state else output
+
+    def _checked_mask(self, mask: Any, sequences: Tensor) -> Tensor:
+        mask = ops.cast(mask, "bool")
+        if len(mask.shape) == 3 and mask.shape[2] == 1:
+            mask = ops.squeeze(mask, 2)
+        if mask.shape != sequences.shape[:2]:
+            raise ValueError(
+                f"layer {self.name!r}: the mask must have the shape (batch, steps) = {sequences.shape[:2]}, got "
+                f"{mask.shape}; it has one bool for each step"
+            )
+        return mask  # type: ignore[no-any-return]
+
+    def inner_loop(
+        self, sequences: Tensor, initial_state: list[Any], mask: Tensor | None, training: bool = False
+    ) -> tuple[Tensor, Tensor | None, list[Any]]:
+        """Last output, all outputs and last states of sequences (steps, batch, …), with a mask (steps, batch).
+
+        Masked steps keep output and state. Where not all outputs are wanted there may be None.
+        """
+        cell = self.cell
+        projecting = isinstance(cell, RecurrentCell)
+        noise = (cell._noise or Noise()) if projecting else Noise()
+        if projecting:
+            sequences = cell.project(sequences, noise)
+        size, dtype = output_size(cell), _compute_dtype(cell)
+
+        def turn(carry: Any, items: Any) -> Any:
+            before, states = carry
+            x, valid = items
+            output, following = cell.step(x, states, noise) if projecting else call_cell(cell, x, states)
+            if valid is not None:
+                output = _choose(valid, output, before)
+                following = tree.map_structure(lambda new, old: _choose(valid, new, old), following, states)
+            following = tree.pack_sequence_as(states, tree.flatten(following))
+            return (output, following), output if self.return_sequences else None
+
+        first = ops.zeros((sequences.shape[1], size), dtype=dtype)
+        unroll = True if self.unroll else 1
+        (last, states), outputs = ops.scan(turn, (first, initial_state), (sequences, mask), unroll=unroll)
+        return last, outputs, states
+
+    def _masked_outputs(
+        self, last: Tensor, outputs: Tensor | None, mask: Tensor, begins_at_zero: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        if not self.zero_output_for_mask:
+            return last, outputs
+        if outputs is not None:
+            outputs = _choose(mask, outputs, 0)
+        return _choose(mask[-1], last, 0), outputs
+
+    # -------------------------------------------------------------------------------------------- config
+
+    def get_config(self) -> dict[str, Any]:
+        from pronghorn.saving.registry import serialize_keras_object
+
+        config = super().get_config()
+        return config | {"cell": serialize_keras_object(self.cell)} if "cell" in config else config
+
+
+def _state_shape(batch: int | None, size: Any) -> Any:
+    return [(batch, n) for n in size] if isinstance(size, (list, tuple)) else (batch, size)
+
+
+def _compute_dtype(cell: Any) -> str:
+    return str(getattr(cell, "compute_dtype", None) or dtypes.standardize(None))
+
+
+def _by_steps(x: Any, backwards: bool = False) -> Any:
+    """(batch, steps, …) to (steps, batch, …) or the other way round, perhaps from last to first."""
+    if x is None:
+        return None
+    x = ops.swapaxes(x, 0, 1)
+    return ops.flip(x, 0) if backwards else x
+
+
+def _choose(valid: Tensor, new: Any, old: Any) -> Any:
+    """`new` in the rows where `valid` holds, elsewhere `old`."""
+    return ops.where(ops.reshape(valid, (*valid.shape, *(1,) * (len(new.shape) - len(valid.shape)))), new, old)
