@@ -171,9 +171,7 @@ def measure(threads: int, rounds: int, dtype: str, filters: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "--threads", type=int, action="append", help="give it once per number; default: 1 and 2"
-    )
+    parser.add_argument("--threads", type=int, action="append", help="give it once per number; default: 1 and 2")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)

@@ -36,8 +36,10 @@ def main() -> None:
         memory.plan(fuse(simplify(graph)))
         planned = time.perf_counter()
         nodes = len(graph.nodes)
-        print(f"{nodes:6d} nodes: traced in {traced - start:.2f} s, simplified, fused and planned in {planned - traced:.2f} s, "
-              f"{1e6 * (planned - traced) / nodes:.0f} µs per node")
+        print(
+            f"{nodes:6d} nodes: traced in {traced - start:.2f} s, simplified, fused and planned in "
+            f"{planned - traced:.2f} s, {1e6 * (planned - traced) / nodes:.0f} µs per node"
+        )
 
 
 if __name__ == "__main__":

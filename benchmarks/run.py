@@ -1,8 +1,9 @@
 """Pronghorn against its peers: `hatch run bench:run [--workload W1] [--rounds 9] [--frameworks a,b]`.
 
-Every framework runs in a process of its own with two threads, all stay alive, and epochs are trained in turn: a round is one
-epoch of each. A slow phase of the machine hits neighbours alike, so the ratio of a round is worth more than its figures.
-Prints medians and ratios to the fastest peer and writes them as JSON.
+Every framework runs in a process of its own with two threads, all stay alive, and epochs are trained in turn: a round
+    is one
+epoch of each. A slow phase of the machine hits neighbours alike, so the ratio of a round is worth more than its
+figures. Prints medians and ratios to the fastest peer and writes them as JSON.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """One framework in a process of its own: `python worker.py FRAMEWORK WORKLOAD`.
 
-Prints a line of JSON when the first epoch is over (seconds since the process began, its parts), then one for each line that
-it reads: the steps per second of a further epoch. Frameworks: pronghorn, keras-jax, keras-tensorflow, keras-torch, torch, jax.
+Prints a line of JSON when the first epoch is over (seconds since the process began, its parts), then one for each line
+that it reads: the steps per second of a further epoch. Frameworks: pronghorn, keras-jax, keras-tensorflow, keras-torch,
+torch, jax.
 """
 
 from __future__ import annotations
@@ -72,7 +73,13 @@ def torch(workload: Workload) -> Callable[[], None]:
     x, y = (framework.from_numpy(a) for a in data(workload))
     labels = y.argmax(1)
     network = nn.Sequential(
-        nn.Linear(784, 256), nn.ReLU(), nn.Dropout(0.4), nn.Linear(256, 128), nn.ReLU(), nn.Dropout(0.3), nn.Linear(128, 10)
+        nn.Linear(784, 256),
+        nn.ReLU(),
+        nn.Dropout(0.4),
+        nn.Linear(256, 128),
+        nn.ReLU(),
+        nn.Dropout(0.3),
+        nn.Linear(128, 10),
     )
     optimizer = framework.optim.RMSprop(network.parameters(), 1e-3, alpha=0.9)
 
@@ -107,7 +114,9 @@ def jax(workload: Workload) -> Callable[[], None]:
         for k, (w, b) in enumerate(state[:-1]):
             rate = (0.4, 0.3)[k]
             x = framework.nn.relu(x @ w + b)
-            x = jnp.where(framework.random.bernoulli(framework.random.fold_in(key, k), 1 - rate, x.shape), x / (1 - rate), 0.0)
+            x = jnp.where(
+                framework.random.bernoulli(framework.random.fold_in(key, k), 1 - rate, x.shape), x / (1 - rate), 0.0
+            )
         return x @ state[-1][0] + state[-1][1]
 
     @framework.jit

@@ -49,9 +49,7 @@ def main(arguments: list[str] | None = None) -> tuple[float, float]:
     (x_train, y_train), (x_test, y_test) = load()
     model = build()
     model.summary()
-    history = model.fit(
-        x_train, y_train, epochs=options.epochs, batch_size=128, validation_data=(x_test, y_test)
-    )
+    history = model.fit(x_train, y_train, epochs=options.epochs, batch_size=128, validation_data=(x_test, y_test))
     loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
     print(f"test loss {loss:.4f}, test accuracy {accuracy:.4f}")
 

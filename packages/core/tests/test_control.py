@@ -56,7 +56,12 @@ class TestScan:
     def problem(self) -> tuple[Any, list[Tensor]]:
         rng = np.random.default_rng(0)
         mask = constant(rng.random((5, 3, 1)) > 0.3, "bool")
-        args = tensors(rng.standard_normal((5, 3, 2)), rng.standard_normal((3, 4)), rng.standard_normal((2, 4)), 0.3 * rng.standard_normal((4, 4)))
+        args = tensors(
+            rng.standard_normal((5, 3, 2)),
+            rng.standard_normal((3, 4)),
+            rng.standard_normal((2, 4)),
+            0.3 * rng.standard_normal((4, 4)),
+        )
 
         def function(xs: Tensor, h0: Tensor, w: Tensor, r: Tensor) -> Tensor:
             draws = random.uniform((3, 2), seed=11, dtype="float64")
@@ -95,7 +100,10 @@ class TestScan:
     def test_reverse_and_none_outputs(self) -> None:
         xs = constant([1.0, 2.0, 3.0], "float64")
         step = lambda c, x: (c * 0.5 + x, c)  # noqa: E731
-        for function in (lambda x: ops.scan(step, x[0], x, reverse=True), lambda x: ops.scan(lambda c, v: (c + v, None), x[0], x)[:1]):
+        for function in (
+            lambda x: ops.scan(step, x[0], x, reverse=True),
+            lambda x: ops.scan(lambda c, v: (c + v, None), x[0], x)[:1],
+        ):
             assert_same(ops_leaves(function(xs)), ops_leaves(jit(function)(xs)))
 
     def test_draws_in_a_body_differ_by_step_and_equal_eager(self) -> None:
@@ -123,7 +131,9 @@ class TestScan:
         assert float(total) == 6.0
 
     def test_a_carry_that_changes_shape_is_named(self) -> None:
-        with pytest.raises(ValueError, match=r"carried value 0 enters the body as float64\[\] and leaves it as float64\[2\]"):
+        with pytest.raises(
+            ValueError, match=r"carried value 0 enters the body as float64\[\] and leaves it as float64\[2\]"
+        ):
             jit(lambda x: ops.scan(lambda c, v: (ops.stack([c, v]), None), x[0], x))(constant([1.0, 2.0], "float64"))
 
     def test_disagreeing_lengths(self) -> None:
@@ -152,7 +162,9 @@ class TestCond:
         assert float(v) == 3.0
 
     def test_gradient_follows_the_branch(self) -> None:
-        function = gradients_of(lambda x, y: ops.cond(ops.sum(x) > 0, lambda: ops.sum(x * x * y), lambda: ops.sum(ops.sin(y))))
+        function = gradients_of(
+            lambda x, y: ops.cond(ops.sum(x) > 0, lambda: ops.sum(x * x * y), lambda: ops.sum(ops.sin(y)))
+        )
         for sign in (1.0, -1.0):
             args = tensors([sign, 2 * sign], [0.5, 0.25])
             eager = [ops.zeros_like(x) if g is None else g for x, g in zip(args, function(*args), strict=True)]

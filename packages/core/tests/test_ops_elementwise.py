@@ -56,6 +56,7 @@ UNARY: dict[str, tuple[Any, tuple[str, ...], bool]] = {
     "tanh": (np.tanh, FLOAT, True),
     "floor": (np.floor, FLOAT, False),
     "ceil": (np.ceil, FLOAT, False),
+    "isfinite": (np.isfinite, FLOAT, False),
     "logical_not": (np.logical_not, ("bool", "int32", "float32"), False),
     "relu": (lambda x: np.maximum(x, 0), NUMBER, False),
     "sigmoid": (sigmoid, FLOAT, True),

@@ -148,7 +148,10 @@ class TestMemory:
                 for t in [*alive, *(r for r in readable if r not in taken_over)]:
                     other = plan.places[t]
                     if other.kind == "arena" and t is not out:
-                        apart = place.offset + memory.nbytes(out) <= other.offset or other.offset + memory.nbytes(t) <= place.offset
+                        apart = (
+                            place.offset + memory.nbytes(out) <= other.offset
+                            or other.offset + memory.nbytes(t) <= place.offset
+                        )
                         assert apart or not memory.nbytes(t) or not memory.nbytes(out)
             made += [(k, out) for out in node.outputs]
 

@@ -53,7 +53,9 @@ def gan_step(generator: Variable, discriminator: Variable) -> Any:
     def step(noise: Tensor, real: Tensor) -> Any:
         with GradientTape() as tape:
             fake = ops.tanh(ops.matmul(noise, generator))
-            d_loss = ops.mean(ops.square(ops.matmul(real, discriminator) - 1.0)) + ops.mean(ops.square(ops.matmul(fake, discriminator)))
+            d_loss = ops.mean(ops.square(ops.matmul(real, discriminator) - 1.0)) + ops.mean(
+                ops.square(ops.matmul(fake, discriminator))
+            )
         discriminator.assign_sub(0.5 * tape.gradient(d_loss, discriminator))
         with GradientTape() as tape:
             fake = ops.tanh(ops.matmul(noise, generator))
@@ -103,7 +105,9 @@ class TestFrozenState:
         program = Program(function, verify=True)
         x = constant(1.0, "float64")
         program(x)
-        with pytest.raises(RuntimeError, match=r"constant of operation 'multiply' was 1\.0 .* is 2\.0 .*test_program\.py:\d+"):
+        with pytest.raises(
+            RuntimeError, match=r"constant of operation 'multiply' was 1\.0 .* is 2\.0 .*test_program\.py:\d+"
+        ):
             program(x)
 
     def test_a_branch_on_python_state_is_caught(self) -> None:
@@ -158,7 +162,15 @@ def test_rows_are_gathered_from_any_number_of_rows_and_layout() -> None:
     program = jit(lambda source, indices: batch_rows(source, indices, "float32") * 2.0)
     indices = np.array([4, 0, 2])
     base = np.arange(60, dtype=np.float64).reshape(10, 6)
-    for source in (base, base[:5], base[::2], np.asfortranarray(base), base.astype(">f8"), base.astype(np.uint8), base[:, ::2]):
+    for source in (
+        base,
+        base[:5],
+        base[::2],
+        np.asfortranarray(base),
+        base.astype(">f8"),
+        base.astype(np.uint8),
+        base[:, ::2],
+    ):
         np.testing.assert_array_equal(program(Rows(source), indices).numpy(), 2.0 * source[indices].astype(np.float32))
 
 

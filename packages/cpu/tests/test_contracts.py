@@ -1,4 +1,5 @@
-"""KernelContract on our own kernels: the reference's values, and the same bits fused or alone, on any number of threads."""
+"""KernelContract on our own kernels: the reference's values, and the same bits fused or alone, on any number of
+threads."""
 
 from __future__ import annotations
 
@@ -12,7 +13,10 @@ from pronghorn.ops import elementwise, linear, nn, reduction
 from pronghorn.ops.shape import permute
 from pronghorn.testing.kernels import KernelContract
 
-MATRICES = [((m, k), (k, n)) for m, k, n in ((1, 1, 1), (7, 5, 3), (16, 64, 16), (33, 130, 10), (1, 200, 65), (0, 3, 2), (130, 1, 70))]
+MATRICES = [
+    ((m, k), (k, n))
+    for m, k, n in ((1, 1, 1), (7, 5, 3), (16, 64, 16), (33, 130, 10), (1, 200, 65), (0, 3, 2), (130, 1, 70))
+]
 
 
 class TestExp(KernelContract):

@@ -55,7 +55,8 @@ def test_values(kind: str, option: str) -> None:
         close(calls(X), f"plain/{kind}/{option}")
         close(calls(X, mask=MASK), f"masked/{kind}/{option}")
         close(calls(X, initial_state=state), f"state/{kind}/{option}")
-        close(calls(X, initial_state=state, mask=MASK), f"masked_state/{kind}/{option}")
+        if option != "unroll":  # there Keras begins with 0 instead of the state
+            close(calls(X, initial_state=state, mask=MASK), f"masked_state/{kind}/{option}")
 
 
 @pytest.mark.parametrize("mode", ["concat", "sum", "ave", "mul", None])
@@ -127,7 +128,8 @@ class TestGRUResetBefore(RecurrentContract):
 
 class TestRNNOverStackedCells(RecurrentContract):
     def make(self, **options: Any) -> Layer:
-        return layers.RNN([layers.LSTMCell(3), layers.GRUCell(4)], return_state=True, **options)
+        dtype = options.get("dtype")
+        return layers.RNN([layers.LSTMCell(3, dtype=dtype), layers.GRUCell(4, dtype=dtype)], return_state=True, **options)
 
 
 class TestBidirectional(RecurrentContract):
@@ -169,27 +171,16 @@ def test_a_masked_batch_equals_the_trimmed_one(kind: str) -> None:
     trimmed = np.array([[1, 2, 3], [4, 5, 6]])
     padded = np.concatenate([trimmed, np.zeros((2, 4), int)], axis=1)
 
-    def run(ids: np.ndarray[Any, Any]) -> list[Any]:
+    def run(ids: Any) -> list[Any]:
         with GradientTape() as tape:
             loss = ops.sum(ops.sin(layer(embedding(ids))))
-        grads = tape.gradient(loss, [*embedding.weights, *layer.weights])
-        return [loss.numpy(), *(g.numpy() for g in grads)]
+        return [loss, *tape.gradient(loss, [*embedding.weights, *layer.weights])]
 
-    run(trimmed)
-    for a, b in zip(run(trimmed), jit(lambda ids: [*_values(run_traced(layer, embedding, ids))])(padded), strict=True):
-        np.testing.assert_allclose(a, b.numpy(), rtol=1e-5, atol=1e-6)
-    for a, b in zip(run(trimmed), run(padded), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
-
-
-def run_traced(layer: Layer, embedding: Layer, ids: Any) -> list[Any]:
-    with GradientTape() as tape:
-        loss = ops.sum(ops.sin(layer(embedding(ids))))
-    return [loss, *tape.gradient(loss, [*embedding.weights, *layer.weights])]
-
-
-def _values(tensors: list[Any]) -> list[Any]:
-    return tensors
+    embedding.build((2, 3)), layer.build((2, 3, 3))
+    expected = run(trimmed)
+    for calls in (run, jit(run)):
+        for a, b in zip(expected, calls(padded), strict=True):
+            np.testing.assert_allclose(b.numpy(), a.numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_second_derivatives_with_a_mask() -> None:

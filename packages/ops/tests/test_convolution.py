@@ -13,7 +13,9 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(2, 6, 7, 4)).astype("float32")
 
 
-@pytest.mark.parametrize("n, window, stride, expected", [(6, 3, 2, (0, 1)), (5, 3, 2, (1, 1)), (6, 2, 1, (0, 1)), (4, 1, 3, (0, 0))])
+@pytest.mark.parametrize(
+    "n, window, stride, expected", [(6, 3, 2, (0, 1)), (5, 3, 2, (1, 1)), (6, 2, 1, (0, 1)), (4, 1, 3, (0, 0))]
+)
 def test_same_padding_puts_the_odd_cell_at_the_end(n: int, window: int, stride: int, expected: Any) -> None:
     x = RNG.normal(size=(1, n, 1)).astype("float32")
     kernel = RNG.normal(size=(window, 1, 1)).astype("float32")
@@ -50,7 +52,13 @@ def test_transposed_convolution_spreads_the_input() -> None:
     np.testing.assert_array_equal(found, [1, 1, 3, 2, 5, 3, 7, 4, 9, 5])
     sizes = {
         options: ops.conv_transpose(x, np.ones((k, 1, 1), "float32"), s, p, o).shape[1]
-        for options in [(3, 2, "valid", None), (2, 3, "valid", None), (3, 2, "same", 1), (3, 2, "valid", 3), (4, 2, "same", 0)]
+        for options in [
+            (3, 2, "valid", None),
+            (2, 3, "valid", None),
+            (3, 2, "same", 1),
+            (3, 2, "valid", 3),
+            (4, 2, "same", 0),
+        ]
         for k, s, p, o in [options]
     }
     assert list(sizes.values()) == [11, 15, 10, 14, 8]

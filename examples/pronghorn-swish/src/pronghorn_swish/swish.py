@@ -1,4 +1,5 @@
-"""The op x · sigmoid(beta · x) and the layer Swish (Ramachandran, Zoph, Le: Searching for Activation Functions, 2017)."""
+"""The op x · sigmoid(beta · x) and the layer Swish (Ramachandran, Zoph, Le: Searching for Activation Functions,
+2017)."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ class Swish(Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if self.trainable_beta:
-            self.scale = self.add_weight(name="beta", shape=(), initializer=lambda shape, dtype: np.full(shape, self.beta, dtype))
+            self.scale = self.add_weight(
+                name="beta", shape=(), initializer=lambda shape, dtype: np.full(shape, self.beta, dtype)
+            )
 
     def call(self, x: Tensor) -> Tensor:
         beta = self.scale if self.trainable_beta else self.beta

@@ -21,7 +21,8 @@ Array = np.ndarray[Any, Any]
 
 
 class Executable:
-    """A compiled graph: called with the values of its inputs, it gives the values of its outputs and updates variables."""
+    """A compiled graph: called with the values of its inputs, it gives the values of its outputs and updates
+    variables."""
 
     graph: Graph
 
@@ -58,7 +59,9 @@ class Instruction:
 
     __slots__ = ("bodies", "buffers", "bytes", "flops", "inputs", "kind", "layer", "name", "outputs")
 
-    def __init__(self, kind: str, node: Node, name: str, buffers: Sequence[str] = (), bodies: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, kind: str, node: Node, name: str, buffers: Sequence[str] = (), bodies: Sequence[Any] = ()
+    ) -> None:
         from pronghorn.passes import cost
 
         self.kind = kind
@@ -158,7 +161,12 @@ def reference_instructions(graph: Graph) -> list[Instruction]:
     """A graph's nodes as instructions."""
     kinds = {"scan": "loop", "while_loop": "while", "cond": "branch"}
     return [
-        Instruction(kinds.get(node.op.name, "kernel"), node, node.op.name, bodies=[reference_instructions(b) for b in node.bodies()])
+        Instruction(
+            kinds.get(node.op.name, "kernel"),
+            node,
+            node.op.name,
+            bodies=[reference_instructions(b) for b in node.bodies()],
+        )
         for node in graph.nodes
     ]
 

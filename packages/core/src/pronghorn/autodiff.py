@@ -1,4 +1,5 @@
-"""Reverse-mode gradients: recorded nodes are walked backwards, each by its op's gradient rule, which is written in ops."""
+"""Reverse-mode gradients: recorded nodes are walked backwards, each by its op's gradient rule, which is written in
+ops."""
 
 from __future__ import annotations
 
@@ -68,7 +69,8 @@ def _at(node: Node) -> str:
 
 
 def gradients(ys: Any, xs: Sequence[Tensor], seeds: Any = None) -> list[Tensor | None]:
-    """Gradients of traced tensors `ys` with respect to traced tensors `xs`, by the nodes that lead from one to the other."""
+    """Gradients of traced tensors `ys` with respect to traced tensors `xs`, by the nodes that lead from one to the
+    other."""
     targets = tree.flatten(ys)
     given = [None] * len(targets) if seeds is None else tree.flatten(seeds)
     return backward(topological(targets, stop=xs), targets, given, list(xs))
@@ -129,7 +131,8 @@ class GradientTape:
             target: tensor or nested structure of tensors computed under the tape.
             sources: tensors and variables, nested as you like.
             output_gradients: gradients that come in at `target`, ones by default.
-            unconnected_gradients: "none" (default) gives None for sources that `target` does not depend on, "zero" zeros.
+            unconnected_gradients: "none" (default) gives None for sources that `target` does not depend on, "zero"
+                zeros.
 
         Raises:
             RuntimeError: a tape that is not persistent is asked twice.
@@ -137,7 +140,9 @@ class GradientTape:
         from pronghorn import ops
 
         if self._used and not self.persistent:
-            raise RuntimeError("GradientTape: a tape gives gradients once; create it with persistent=True for several calls")
+            raise RuntimeError(
+                "GradientTape: a tape gives gradients once; create it with persistent=True for several calls"
+            )
         tape = self._opened()
         self._used = True
         targets = [t.value if isinstance(t, Variable) else t for t in tree.flatten(target)]

@@ -54,7 +54,7 @@ def set_epsilon(value: float) -> None:
 
 
 def image_data_format() -> str:
-    """"channels_last" (the default) or "channels_first"."""
+    """ "channels_last" (the default) or "channels_first"."""
     return _image_data_format
 
 

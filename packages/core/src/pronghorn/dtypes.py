@@ -40,7 +40,14 @@ _ABOVE: dict[str, tuple[str, ...]] = {
     "complex128": (),
 }
 _WEAK = {"int": "int32", "float": "float32", "complex": "complex64"}
-_ALIASES = {"float": "float32", "int": "int32", "half": "float16", "double": "float64", "str": "string", "complex": "complex64"}
+_ALIASES = {
+    "float": "float32",
+    "int": "int32",
+    "half": "float16",
+    "double": "float64",
+    "str": "string",
+    "complex": "complex64",
+}
 _PYTHON: dict[Any, str] = {bool: "bool", int: "int32", float: "float32", str: "string", complex: "complex64"}
 
 
@@ -57,7 +64,9 @@ def _join(names: frozenset[str]) -> str:
     if len(names) == 1:
         return next(iter(names))
     if "string" in names:
-        raise ValueError("dtype 'string' does not mix with numbers: look strings up (StringLookup) before computing with them")
+        raise ValueError(
+            "dtype 'string' does not mix with numbers: look strings up (StringLookup) before computing with them"
+        )
     common = frozenset.intersection(*(_upper_bounds(name) for name in names))
     for candidate in common:
         if common <= _upper_bounds(candidate):
@@ -103,7 +112,7 @@ def numpy_dtype(dtype: str) -> np.dtype[Any]:
 
 
 def weak(value: Any) -> str | None:
-    """"int", "float", "complex" or "bool" for a Python scalar, else None."""
+    """ "int", "float", "complex" or "bool" for a Python scalar, else None."""
     kind = type(value)
     if kind is float:
         return "float"

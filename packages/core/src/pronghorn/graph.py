@@ -1,7 +1,7 @@
 """Graph and Node: the one graph type.
 
-At model depth the nodes are layers and public ops and shapes may be unknown; at program depth the nodes are primitives and
-every shape is a number. Control-flow nodes hold body Graphs in their attributes.
+At model depth the nodes are layers and public ops and shapes may be unknown; at program depth the nodes are primitives
+and every shape is a number. Control-flow nodes hold body Graphs in their attributes.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class Node:
 class Graph:
     """Nodes in an order in which each comes after what it reads.
 
-    `reads` are the placeholders that hold a variable's value on entry, `writes` the values that variables get at the end.
-    A body graph has neither: its variables are explicit inputs and outputs.
+    `reads` are the placeholders that hold a variable's value on entry, `writes` the values that variables get at the
+    end. A body graph has neither: its variables are explicit inputs and outputs.
     """
 
     inputs: list[Tensor]
@@ -115,7 +115,9 @@ def topological(outputs: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> list[
     stops = set(stop)
     order: list[Node] = []
     seen: set[Node] = set()
-    stack: list[tuple[Node, bool]] = [(t.node, False) for t in reversed(list(outputs)) if t.node is not None and t not in stops]
+    stack: list[tuple[Node, bool]] = [
+        (t.node, False) for t in reversed(list(outputs)) if t.node is not None and t not in stops
+    ]
     while stack:
         node, done = stack.pop()
         if done:
@@ -124,7 +126,9 @@ def topological(outputs: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> list[
             seen.add(node)
             stack.append((node, True))
             stack.extend(
-                (t.node, False) for t in reversed(node.inputs) if t.node is not None and t.node not in seen and t not in stops
+                (t.node, False)
+                for t in reversed(node.inputs)
+                if t.node is not None and t.node not in seen and t not in stops
             )
     return order
 
@@ -172,6 +176,8 @@ def pack_specs(specs: Any, flat: Sequence[Any]) -> Any:
         if isinstance(part, dict):
             built = {key: build(part[key]) for key in sorted(part)}
             return {key: built[key] for key in part}
-        return type(part)(build(item) for item in part) if not hasattr(part, "_fields") else type(part)(*map(build, part))
+        return (
+            type(part)(build(item) for item in part) if not hasattr(part, "_fields") else type(part)(*map(build, part))
+        )
 
     return build(specs)

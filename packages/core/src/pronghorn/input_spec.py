@@ -73,7 +73,7 @@ class InputSpec(Configurable):
 
     def _fits(self, shape: Shape) -> bool:
         wanted = self.shape or ()
-        if self.allow_last_axis_squeeze:
+        if self.allow_last_axis_squeeze and len(shape) != len(wanted):
             shape, wanted = (s[:-1] if s and s[-1] == 1 else s for s in (shape, wanted))
         if len(shape) != len(wanted):
             return False

@@ -1,4 +1,5 @@
-"""What a call of a primitive does: compute at once (Eager), become a node (Tracer), and be remembered by tapes around either."""
+"""What a call of a primitive does: compute at once (Eager), become a node (Tracer), and be remembered by tapes around
+either."""
 
 from __future__ import annotations
 
@@ -81,7 +82,9 @@ def _dense(array: Any) -> Any:
 def leak_message(t: Tensor, where: str) -> str:
     """Says that a symbol is used outside of the trace that made it."""
     if t.scope is MODEL:
-        return f"{where}: got {t}, a symbol of a model graph, where a value is needed; build a Model of it and call that"
+        return (
+            f"{where}: got {t}, a symbol of a model graph, where a value is needed; build a Model of it and call that"
+        )
     return (
         f"{where}: got {t}, a symbol of a trace that has ended or of another one. Return it from the traced function "
         f"instead of keeping it in an attribute or a global, or compile with run_eagerly=True"
@@ -252,11 +255,13 @@ def eagerly() -> AbstractContextManager[Interpreter]:
 
 
 def user_location() -> str:
-    """"file:line" of the innermost frame outside of Pronghorn."""
+    """ "file:line" of the innermost frame outside of Pronghorn."""
     import pronghorn
 
     inside = str(pronghorn.__path__[0])
     frame = sys._getframe(1)
-    while frame.f_back is not None and (frame.f_code.co_filename.startswith(inside) or "pronghorn_" in frame.f_code.co_filename):
+    while frame.f_back is not None and (
+        frame.f_code.co_filename.startswith(inside) or "pronghorn_" in frame.f_code.co_filename
+    ):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -49,7 +49,8 @@ def _lines(instructions: Sequence[Instruction], indent: str) -> list[str]:
         layer = f"  ({i.layer})" if i.layer else ""
         where = f" @ {', '.join(i.buffers[:3])}{' …' if len(i.buffers) > 3 else ''}" if i.buffers else ""
         lines.append(
-            f"{indent}{k:3d} {kind}{i.name}{layer}: {_tensors(i.inputs)} -> {_tensors(i.outputs)}{where}  {_bytes(i.bytes)}, {_flops(i.flops)}"
+            f"{indent}{k:3d} {kind}{i.name}{layer}: {_tensors(i.inputs)} -> {_tensors(i.outputs)}{where}  "
+            f"{_bytes(i.bytes)}, {_flops(i.flops)}"
         )
         for body in i.bodies:
             lines += _lines(body, indent + "      ")
@@ -79,7 +80,9 @@ class Profile:
 
     def __str__(self) -> str:
         total = self.total or 1e-12
-        lines = [f"profile of {self.name}: {1e6 * self.total:.0f} µs, measured peak {self.peak_flops / 1e9:.0f} GFLOP/s"]
+        lines = [
+            f"profile of {self.name}: {1e6 * self.total:.0f} µs, measured peak {self.peak_flops / 1e9:.0f} GFLOP/s"
+        ]
         for k, (i, s) in enumerate(zip(self.instructions, self.seconds, strict=True)):
             rate = i.flops / s if s else 0.0
             lines.append(
@@ -87,7 +90,10 @@ class Profile:
                 f"{i.bytes / s / 1e9 if s else 0:6.1f} GB/s  {i.name}{f'  ({i.layer})' if i.layer else ''}"
             )
         lines.append("per layer:")
-        lines += [f"    {1e6 * s:9.1f} µs {100 * s / total:5.1f} %  {layer or '(outside of layers)'}" for layer, s in self.by_layer().items()]
+        lines += [
+            f"    {1e6 * s:9.1f} µs {100 * s / total:5.1f} %  {layer or '(outside of layers)'}"
+            for layer, s in self.by_layer().items()
+        ]
         return "\n".join(lines)
 
 

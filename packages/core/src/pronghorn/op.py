@@ -1,7 +1,7 @@
 """Operations: what a node of a graph applies.
 
-`Operation` is anything that maps tensors to tensors: a layer, a composed op (a public function written in primitives) or a
-primitive `Op`, which has a shape rule, a gradient rule written in ops, and a NumPy reference kernel.
+`Operation` is anything that maps tensors to tensors: a layer, a composed op (a public function written in primitives)
+or a primitive `Op`, which has a shape rule, a gradient rule written in ops, and a NumPy reference kernel.
 """
 
 from __future__ import annotations
@@ -126,7 +126,9 @@ class Elementwise(Op):
         names: tuple[str, ...] = (),
     ) -> None:
         tree = ast.parse(expression, mode="eval")
-        functions = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+        functions = {
+            node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
         used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id not in functions}
         self.expression = expression
         self.parameters = tuple(sorted(used, key=lambda n: _PARAMETER_ORDER.index(n)))
@@ -142,7 +144,9 @@ class Elementwise(Op):
             shape = np.broadcast_shapes(*(s.shape for s in specs))  # type: ignore[arg-type]
         except ValueError:
             shapes = " and ".join(str(s.shape) for s in specs)
-            raise ValueError(f"{self.name}: the operands' shapes {shapes} do not broadcast; reshape one of them") from None
+            raise ValueError(
+                f"{self.name}: the operands' shapes {shapes} do not broadcast; reshape one of them"
+            ) from None
         return Spec(shape, "bool" if self.result == "bool" else specs[-1].dtype)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
@@ -219,9 +223,11 @@ def elementwise(
     Args:
         name: the op's name.
         expression: over the parameters c, x, y, z, w, in this order of operands.
-        gradient: `(g, out, *operands) -> gradients` (one tensor, for one operand), written in ops; sums over broadcast dimensions are added for it.
+        gradient: `(g, out, *operands) -> gradients` (one tensor, for one operand), written in ops; sums over broadcast
+            dimensions are added for it.
         result: "same" (the operands' dtype) or "bool".
-        operands: "any"; "number" (bool becomes int32); "float" (integers become floatx); "bool"; "condition" (the first is a bool).
+        operands: "any"; "number" (bool becomes int32); "float" (integers become floatx); "bool"; "condition" (the first
+            is a bool).
         names: of the public parameters; Keras's x, or x1 and x2, by default.
     """
     return Elementwise(name, expression, gradient, result=result, operands=operands, names=names)
@@ -288,7 +294,9 @@ def reference_kernel(expression: str, parameters: Sequence[str]) -> Callable[...
 
     def kernel(*arrays: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         dtype = arrays[-1].dtype
-        if dtype.itemsize == 2 and dtype.kind in "fV":  # float16 and bfloat16: float32 arithmetic, one rounding at the end
+        if (
+            dtype.itemsize == 2 and dtype.kind in "fV"
+        ):  # float16 and bfloat16: float32 arithmetic, one rounding at the end
             result = kernel(*(a if a.dtype.kind == "b" else a.astype(np.float32) for a in arrays))
             with np.errstate(all="ignore"):
                 return result if result.dtype.kind == "b" else result.astype(dtype)

@@ -91,7 +91,8 @@ class Program:
     Args:
         function: what to trace. Effects on variables are kept; effects on Python objects happen only while tracing.
         advance: False leaves seed states as they are, so that the next call draws the same numbers.
-        verify: traces a second time at the second call and raises where the two differ (Python state that would freeze).
+        verify: traces a second time at the second call and raises where the two differ (Python state that would
+            freeze).
     """
 
     def __init__(self, function: Callable[..., Any], *, advance: bool = True, verify: bool = False) -> None:
@@ -147,7 +148,9 @@ class Program:
                 rows.layout = (*leaf.array.strides[1:], int(not leaf.array.dtype.isnative))
                 return rows
             if isinstance(leaf, (Tensor, np.ndarray)):
-                return tracer.argument(leaf.shape, leaf.dtype if isinstance(leaf, Tensor) else dtypes.standardize(leaf.dtype))
+                return tracer.argument(
+                    leaf.shape, leaf.dtype if isinstance(leaf, Tensor) else dtypes.standardize(leaf.dtype)
+                )
             return leaf
 
         with using(tracer):
@@ -161,11 +164,14 @@ class Program:
         again, _, _ = self.trace(args, kwargs, locate=True)
         difference = first_difference(first, again)
         if difference is not None:
-            changed = "; ".join(f"attribute {name!r} of {_name(owner)}" for owner, name in naming.recent_changes if name)
+            changed = "; ".join(
+                f"attribute {name!r} of {_name(owner)}" for owner, name in naming.recent_changes if name
+            )
             hint = f" Set while tracing: {changed}." if changed else ""
             raise RuntimeError(
                 f"{self.__name__}: {difference}. Python state read while a program is traced is frozen into it.{hint} "
-                f"Keep the state in a Variable (add_weight(trainable=False)), pass it as an argument, or compile with run_eagerly=True"
+                f"Keep the state in a Variable (add_weight(trainable=False)), pass it as an argument, or compile with "
+                f"run_eagerly=True"
             )
 
     @property
@@ -219,7 +225,10 @@ def _signature(structure: Any, leaves: list[Any]) -> Any:
     if isinstance(structure, (list, tuple)):
         return (kind, *[_signature(item, leaves) for item in structure])
     if isinstance(structure, Variable):
-        raise TypeError("a Variable cannot be an argument of a compiled function; let the function read it from its closure, or pass variable.value")
+        raise TypeError(
+            "a Variable cannot be an argument of a compiled function; let the function read it from its closure, or "
+            "pass variable.value"
+        )
     try:
         hash(structure)
     except TypeError:
@@ -255,7 +264,10 @@ def first_difference(a: Graph, b: Graph) -> str | None:
         for x, y in zip(left.inputs, right.inputs, strict=False):
             if x.scope is None and y.scope is None:
                 if not _same_constant(x, y):
-                    return f"a constant of operation {left.op.name!r} was {_short(x)} in the first trace and is {_short(y)} in the second, {at}"
+                    return (
+                        f"a constant of operation {left.op.name!r} was {_short(x)} in the first trace "
+                        f"and is {_short(y)} in the second, {at}"
+                    )
             elif numbers[0].get(x) != numbers[1].get(y):
                 return f"operation {left.op.name!r} reads another value in the second trace, {at}"
         for name, value in left.attrs.items():
@@ -265,14 +277,19 @@ def first_difference(a: Graph, b: Graph) -> str | None:
                 if inner is not None:
                     return inner
             elif value != other:
-                return f"{name} of operation {left.op.name!r} was {value!r} in the first trace and is {other!r} in the second, {at}"
+                return (
+                    f"{name} of operation {left.op.name!r} was {value!r} in the first trace "
+                    f"and is {other!r} in the second, {at}"
+                )
         for table, node in zip(numbers, (left, right), strict=True):
             for t in node.outputs:
                 table[t] = len(table)
     if len(a.nodes) != len(b.nodes):
         longer: Sequence[Node] = max((a.nodes, b.nodes), key=len)
         extra = longer[min(len(a.nodes), len(b.nodes))]
-        return f"the first trace has {len(a.nodes)} operations and the second {len(b.nodes)} (from {extra.op.name!r} on)"
+        return (
+            f"the first trace has {len(a.nodes)} operations and the second {len(b.nodes)} (from {extra.op.name!r} on)"
+        )
     return None
 
 

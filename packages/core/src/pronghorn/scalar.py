@@ -29,7 +29,10 @@ def _rsqrt(x: Array) -> Array:
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(np, name) for name in ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sinh", "cosh", "sin", "cos", "tan")},
+    **{
+        name: getattr(np, name)
+        for name in ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sinh", "cosh", "sin", "cos", "tan")
+    },
     **{name: getattr(np, name) for name in ("floor", "ceil", "rint", "trunc", "minimum", "maximum", "where")},
     **{name: getattr(np, name) for name in ("isnan", "isinf", "isfinite", "logical_and", "logical_or", "logical_not")},
     "asin": np.arcsin,

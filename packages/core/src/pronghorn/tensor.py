@@ -55,11 +55,24 @@ else:
 class Tensor(_Operators):
     """An immutable array on a device, or a symbol for one.
 
-    Concrete: `buffer` holds the value. Symbolic: `scope` is the trace (or the model graph) it belongs to and `node` what
-    computes it, None for an input. `layout` has the byte strides of a row where the symbol stands for a data set in memory.
+    Concrete: `buffer` holds the value. Symbolic: `scope` is the trace (or the model graph) it belongs to and `node`
+    what computes it, None for an input. `layout` has the byte strides of a row where the symbol stands for a data set
+    in memory.
     """
 
-    __slots__ = ("__weakref__", "_keras_mask", "_shared", "buffer", "dtype", "index", "layout", "name", "node", "scope", "shape")
+    __slots__ = (
+        "__weakref__",
+        "_keras_mask",
+        "_shared",
+        "buffer",
+        "dtype",
+        "index",
+        "layout",
+        "name",
+        "node",
+        "scope",
+        "shape",
+    )
     __array_priority__ = 100
 
     def __init__(
@@ -266,9 +279,13 @@ class Variable(_Operators):
         if not isinstance(self.name, str) or "/" in self.name:
             raise ValueError(f"Variable: argument `name` must be a string without '/', got {name!r}")
         if aggregation not in (None, "none", "mean", "sum", "only_first_replica"):
-            raise ValueError(f"Variable: unknown aggregation {aggregation!r}; expected none, mean, sum or only_first_replica")
+            raise ValueError(
+                f"Variable: unknown aggregation {aggregation!r}; expected none, mean, sum or only_first_replica"
+            )
         if synchronization not in ("auto", "on_read", "on_write", "none"):
-            raise ValueError(f"Variable: unknown synchronization {synchronization!r}; expected auto, on_read, on_write or none")
+            raise ValueError(
+                f"Variable: unknown synchronization {synchronization!r}; expected auto, on_read, on_write or none"
+            )
         self.path = scoped(self.name)
         self.aggregation = aggregation or "none"
         self.synchronization = synchronization
@@ -287,7 +304,9 @@ class Variable(_Operators):
             if (room := ROOM.get()) is not None:
                 room[0] -= math.prod(int(n) for n in shape) * dtypes.itemsize(self.dtype)
                 if room[0] < 0:
-                    raise ValueError(f"Variable {self.name!r} of shape {tuple(shape)} is larger than the file accounts for")
+                    raise ValueError(
+                        f"Variable {self.name!r} of shape {tuple(shape)} is larger than the file accounts for"
+                    )
             with eagerly():
                 value = initializer(tuple(int(n) for n in shape), dtype=self.dtype)
         else:
@@ -296,7 +315,9 @@ class Variable(_Operators):
         array = np.asarray(value.numpy() if isinstance(value, (Tensor, Variable)) else value)
         array = np.array(array, dtype=dtypes.numpy_dtype(self.dtype), order="C")
         if shape is not None and array.shape != tuple(shape):
-            raise ValueError(f"Variable {self.name!r}: the initial value has shape {array.shape}, expected {tuple(shape)}")
+            raise ValueError(
+                f"Variable {self.name!r}: the initial value has shape {array.shape}, expected {tuple(shape)}"
+            )
         self.shape: tuple[int, ...] = array.shape
         self.buffer = accelerator.from_numpy(array)
         self._reader: weakref.ref[Tensor] | None = None
@@ -382,8 +403,8 @@ class Variable(_Operators):
         tensor = convert_to_tensor(value, dtype=self.dtype)
         if tensor.shape != self.shape:
             raise ValueError(
-                f"Variable {self.path!r}: cannot assign a value of shape {tensor.shape} to a variable of shape {self.shape}; "
-                f"reshape the value or broadcast it with ops.broadcast_to"
+                f"Variable {self.path!r}: cannot assign a value of shape {tensor.shape} to a variable of shape "
+                f"{self.shape}; reshape the value or broadcast it with ops.broadcast_to"
             )
         current().assign(self, tensor)
         return self
@@ -432,7 +453,8 @@ def constant(value: Any, dtype: str) -> Tensor:
 def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, ragged: bool | None = None) -> Tensor:
     """`x` as a Tensor, cast to `dtype` where one is given.
 
-    Python floats become floatx, Python ints int32; NumPy arrays keep their dtype. Lists may hold tensors, which are stacked.
+    Python floats become floatx, Python ints int32; NumPy arrays keep their dtype. Lists may hold tensors, which are
+    stacked.
 
     Raises:
         ValueError: `x` cannot be an array, for example a ragged list.
@@ -464,7 +486,9 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
                 name = "int64"
         else:
             if array.dtype == object and not all(isinstance(item, (str, bytes)) for item in array.flat):
-                raise ValueError(f"cannot make a tensor of {type(x).__name__} holding {type(array.flat[0]).__name__} objects")
+                raise ValueError(
+                    f"cannot make a tensor of {type(x).__name__} holding {type(array.flat[0]).__name__} objects"
+                )
             name = dtypes.standardize(array.dtype)
     return Tensor(array.shape, name, np.ascontiguousarray(array, dtypes.numpy_dtype(name)).reshape(array.shape))
 

@@ -55,7 +55,9 @@ def map_structure(function: Callable[..., Any], structure: Any, *others: Any, no
     for other in others:
         assert_same_structure(structure, other, deep=False)
     parts = [_children(structure), *(_children(other) for other in others)]
-    return _rebuild(structure, [map_structure(function, *items, none_is_leaf=none_is_leaf) for items in zip(*parts, strict=True)])
+    return _rebuild(
+        structure, [map_structure(function, *items, none_is_leaf=none_is_leaf) for items in zip(*parts, strict=True)]
+    )
 
 
 def pack_sequence_as(structure: Any, flat: list[Any]) -> Any:

@@ -82,5 +82,5 @@ class Embedding(Layer):
 
     def get_config(self) -> dict[str, Any]:
         left_out = ("weights", "lora_rank", "lora_alpha", "input_length")
-        config = {"activity_regularizer": None, **super().get_config()}
+        config = {"activity_regularizer": None, **super().get_config(), "input_dim": self.input_dim}
         return {key: value for key, value in config.items() if key not in left_out}

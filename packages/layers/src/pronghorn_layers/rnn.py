@@ -23,7 +23,8 @@ class RNN(Layer):
     """The outputs of a cell that is applied to one step after the other, each time to the state that it returned.
 
     Inputs: sequences (batch, steps, …). Outputs: those of the last step (batch, size), or of all (batch, steps, size).
-    A step that is masked leaves the state as it was and repeats the last output, which is 0 at first.
+    A step that is masked leaves the state as it was and repeats the last output: the initial state at first, or 0 for
+    a cell of another kind than this package's.
 
     Args:
         cell: an object with `call(inputs, states) -> (output, states)` and `state_size`, or a list of such, stacked.
@@ -126,7 +127,6 @@ class RNN(Layer):
                 f"layer {self.name!r}: stateful=True was built for batches of {expected} sequences, got {batch}; "
                 f"keep the batch size, or drop the last batch"
             )
-        begins_at_zero = initial_state is None and self.states is None
         if initial_state is None:
             initial_state = self.get_initial_state(batch) if self.states is None else self.states
         dtype = _compute_dtype(self.cell)
@@ -137,13 +137,16 @@ class RNN(Layer):
         sequences, mask = _by_steps(sequences, self.go_backwards), _by_steps(mask, self.go_backwards)
         with noise_for_a_sequence(self.cell, batch, training):  # type: ignore[arg-type]
             last, outputs, states = self.inner_loop(sequences, states, mask, training)
-        if mask is not None:
-            last, outputs = self._masked_outputs(last, outputs, mask, begins_at_zero)
+        if mask is not None and self.zero_output_for_mask:
+            last = _choose(mask[-1], last, 0)
+            outputs = None if outputs is None else _choose(mask, outputs, 0)
         if self.states is not None:
             for variable, value in zip(tree.flatten(self.states), tree.flatten(states), strict=True):
                 variable.assign(ops.cast(value, variable.dtype))
         output = ops.cast(_by_steps(outputs) if self.return_sequences else last, self.compute_dtype)
-        return (output, *states) if self.return_state else output
+        if not self.return_state:
+            return output
+        return (output, *tree.map_structure(lambda s: ops.cast(s, self.compute_dtype), states))
 
     def _checked_mask(self, mask: Any, sequences: Tensor) -> Tensor:
         mask = ops.cast(mask, "bool")
@@ -163,36 +166,26 @@ class RNN(Layer):
 
         Masked steps keep output and state. Where not all outputs are wanted there may be None.
         """
-        cell = self.cell
-        projecting = isinstance(cell, RecurrentCell)
-        noise = (cell._noise or Noise()) if projecting else Noise()
-        if projecting:
-            sequences = cell.project(sequences, noise)
-        size, dtype = output_size(cell), _compute_dtype(cell)
+        cell, unroll = self.cell, True if self.unroll else 1
+        if isinstance(cell, RecurrentCell):
+            noise = cell._noise or Noise()
+
+            def step(states: Any, items: Any) -> Any:
+                _, following = cell.step(items[0], states, noise)
+                states = _unless_masked(items[1], following, states)
+                return states, states[0] if self.return_sequences else None
+
+            items = (cell.project(sequences, noise), mask)
+            states, outputs = ops.scan(step, initial_state, items, unroll=unroll)
+            return states[0], outputs, states  # the first state of these cells is their output
 
         def turn(carry: Any, items: Any) -> Any:
-            before, states = carry
-            x, valid = items
-            output, following = cell.step(x, states, noise) if projecting else call_cell(cell, x, states)
-            if valid is not None:
-                output = _choose(valid, output, before)
-                following = tree.map_structure(lambda new, old: _choose(valid, new, old), following, states)
-            following = tree.pack_sequence_as(states, tree.flatten(following))
-            return (output, following), output if self.return_sequences else None
+            carry = _unless_masked(items[1], call_cell(cell, items[0], carry[1]), carry)
+            return carry, carry[0] if self.return_sequences else None
 
-        first = ops.zeros((sequences.shape[1], size), dtype=dtype)
-        unroll = True if self.unroll else 1
+        first = ops.zeros((sequences.shape[1], output_size(cell)), dtype=_compute_dtype(cell))
         (last, states), outputs = ops.scan(turn, (first, initial_state), (sequences, mask), unroll=unroll)
         return last, outputs, states
-
-    def _masked_outputs(
-        self, last: Tensor, outputs: Tensor | None, mask: Tensor, begins_at_zero: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        if not self.zero_output_for_mask:
-            return last, outputs
-        if outputs is not None:
-            outputs = _choose(mask, outputs, 0)
-        return _choose(mask[-1], last, 0), outputs
 
     # -------------------------------------------------------------------------------------------- config
 
@@ -217,6 +210,12 @@ def _by_steps(x: Any, backwards: bool = False) -> Any:
         return None
     x = ops.swapaxes(x, 0, 1)
     return ops.flip(x, 0) if backwards else x
+
+
+def _unless_masked(valid: Tensor | None, new: Any, old: Any) -> Any:
+    """`new`, in the structure of `old`; its values where `valid` does not hold."""
+    new = tree.pack_sequence_as(old, tree.flatten(new))
+    return new if valid is None else tree.map_structure(lambda a, b: _choose(valid, a, b), new, old)
 
 
 def _choose(valid: Tensor, new: Any, old: Any) -> Any:

@@ -73,7 +73,9 @@ def depthwise_conv(
     x, kernel, first = _operands("depthwise_conv", inputs, kernel, data_format)
     *window, channels, multiplier = kernel.shape
     if x.shape[-1] != channels:
-        raise ValueError(f"depthwise_conv: inputs have {x.shape[-1]} channels, the kernel {kernel.shape} is for {channels}")
+        raise ValueError(
+            f"depthwise_conv: inputs have {x.shape[-1]} channels, the kernel {kernel.shape} is for {channels}"
+        )
     kernel = ops.reshape(kernel, (*window, 1, channels * multiplier))
     windows = place_windows("depthwise_conv", x.shape[1:-1], tuple(window), strides, padding, dilation_rate)
     return _as_given(primitives.convolution(x, kernel, windows=windows, groups=channels), first)
@@ -98,7 +100,11 @@ def transposed_sizes(
     sizes: tuple[int | None, ...], extent: Ints, strides: Ints, padding: str, output_padding: Any
 ) -> tuple[int | None, ...]:
     """Spatial sizes of a transposed convolution's output, unknown where the input's are."""
-    added = per_dimension(output_padding, len(extent), "conv_transpose: output_padding", 0) if output_padding is not None else None
+    added = (
+        per_dimension(output_padding, len(extent), "conv_transpose: output_padding", 0)
+        if output_padding is not None
+        else None
+    )
 
     def size(i: int, n: int | None) -> int | None:
         k, s = extent[i], strides[i]
@@ -129,7 +135,9 @@ def conv_transpose(
     x, kernel, first = _operands("conv_transpose", inputs, kernel, data_format)
     *window, _, channels = kernel.shape
     if x.shape[-1] != channels:
-        raise ValueError(f"conv_transpose: inputs have {x.shape[-1]} channels, the kernel {kernel.shape} is for {channels}")
+        raise ValueError(
+            f"conv_transpose: inputs have {x.shape[-1]} channels, the kernel {kernel.shape} is for {channels}"
+        )
     rank, padding = len(window), str(padding).lower()
     if padding not in ("valid", "same"):
         raise ValueError(f"conv_transpose: padding must be 'valid' or 'same', got {padding!r}")
@@ -146,14 +154,18 @@ def conv_transpose(
     return _as_given(primitives.convolution_input_gradient(x, kernel, sizes=sizes, windows=windows, groups=1), first)
 
 
-def _pool(op: str, inputs: Any, pool_size: Any, strides: Any, padding: str, data_format: Any) -> tuple[Any, Windows, bool]:
+def _pool(
+    op: str, inputs: Any, pool_size: Any, strides: Any, padding: str, data_format: Any
+) -> tuple[Any, Windows, bool]:
     x, first = _channels_last(op, inputs, data_format)
     window = per_dimension(pool_size, len(x.shape) - 2, f"{op}: pool_size")
     return x, place_windows(op, x.shape[1:-1], window, window if strides is None else strides, padding), first  # type: ignore[arg-type]
 
 
 @composed
-def max_pool(inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: Any = None) -> Tensor:
+def max_pool(
+    inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: Any = None
+) -> Tensor:
     """The maximum of each window; `strides` defaults to `pool_size`.
 
     Raises:

@@ -56,7 +56,6 @@ trunc = real("trunc", "trunc(x)", flat)
 rint = real("rint", "rint(x)", flat)
 isnan = _test("isnan", "x != x")
 isinf = _test("isinf", "isinf(x)")
-isfinite = _test("isfinite", "isfinite(x)")
 
 
 @composed

@@ -1,6 +1,7 @@
 """Control flow: cond, while_loop and scan, as Python on concrete values and as ops with body Graphs in a trace.
 
-A body's captures, and the variables it reads, are explicit inputs of the node; variables that it assigns are carried values.
+A body's captures, and the variables it reads, are explicit inputs of the node; variables that it assigns are carried
+values.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class _Body:
         return list(self.graph.writes)
 
     def close(self, written: Sequence[Variable]) -> list[Tensor]:
-        """Makes captures explicit inputs, after the arguments and the values of `written`; returns the outer tensors."""
+        """Makes captures explicit inputs, after the arguments and the values of `written`; returns the outer
+        tensors."""
         with using(self.tracer):
             for v in written:
                 self.tracer.read(v)
@@ -93,8 +95,9 @@ def _check_carry(name: str, before: Sequence[Tensor], after: Sequence[Tensor]) -
     for k, (a, b) in enumerate(zip(before, after, strict=True)):
         if a.shape != b.shape or a.dtype != b.dtype:
             raise ValueError(
-                f"{name}: carried value {k} enters the body as {a.dtype}{list(a.shape)} and leaves it as {b.dtype}{list(b.shape)}; "
-                f"both must be the same: cast or reshape it in the body, or start from a value of the final shape and dtype"
+                f"{name}: carried value {k} enters the body as {a.dtype}{list(a.shape)} and leaves it as "
+                f"{b.dtype}{list(b.shape)}; both must be the same: cast or reshape it in the body, or start from a "
+                f"value of the final shape and dtype"
             )
 
 
@@ -110,7 +113,9 @@ def _cond_gradient(g: Any, out: Any, pred: Tensor, *operands: Tensor, true: Grap
 
     outs = out if isinstance(out, tuple) else (out,)
     incoming = g if isinstance(g, tuple) else (g,)
-    seeds = [_zeros_like(o) if s is None else s for o, s in zip(outs, incoming, strict=True) if dtypes.is_float(o.dtype)]
+    seeds = [
+        _zeros_like(o) if s is None else s for o, s in zip(outs, incoming, strict=True) if dtypes.is_float(o.dtype)
+    ]
     wanted = [k for k, t in enumerate(operands) if dtypes.is_float(t.dtype)]
 
     def branch(graph: Graph) -> Callable[..., list[Tensor]]:
@@ -137,7 +142,9 @@ def _cond_gradient(g: Any, out: Any, pred: Tensor, *operands: Tensor, true: Grap
 cond_op = Op("cond", _cond_reference, lambda pred, *operands, true, false: _specs(true.outputs), _cond_gradient)
 
 
-def _cond_traced(pred: Tensor, true_fn: Callable[..., Any], false_fn: Callable[..., Any], operands: Sequence[Tensor] = ()) -> Any:
+def _cond_traced(
+    pred: Tensor, true_fn: Callable[..., Any], false_fn: Callable[..., Any], operands: Sequence[Tensor] = ()
+) -> Any:
     bodies = [_Body(true_fn, operands), _Body(false_fn, operands)]
     tree.assert_same_structure(bodies[0].structure, bodies[1].structure)
     _check_branches(bodies[0].graph.outputs, bodies[1].graph.outputs)
@@ -163,8 +170,8 @@ def _check_branches(a: Sequence[Tensor], b: Sequence[Tensor]) -> None:
     for k, (x, y) in enumerate(zip(a, b, strict=True)):
         if x.shape != y.shape or x.dtype != y.dtype:
             raise ValueError(
-                f"cond: output {k} is {x.dtype}{list(x.shape)} in the true branch and {y.dtype}{list(y.shape)} in the false branch; "
-                f"both must be the same"
+                f"cond: output {k} is {x.dtype}{list(x.shape)} in the true branch and {y.dtype}{list(y.shape)} in the "
+                f"false branch; both must be the same"
             )
 
 
@@ -182,11 +189,12 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
     return _cond_traced(pred, true_fn, false_fn)
 
 
-
 # ------------------------------------------------------------------------------------------------ while_loop
 
 
-def _while_reference(*arrays: Array, condition: Graph, body: Graph, carries: int, captured: int, limit: int | None) -> tuple[Array, ...]:
+def _while_reference(
+    *arrays: Array, condition: Graph, body: Graph, carries: int, captured: int, limit: int | None
+) -> tuple[Array, ...]:
     carry = list(arrays[:carries])
     for_condition, for_body = arrays[carries : carries + captured], arrays[carries + captured :]
     turns = 0
@@ -196,19 +204,25 @@ def _while_reference(*arrays: Array, condition: Graph, body: Graph, carries: int
     return tuple(carry)
 
 
-def _while_infer(*specs: Spec, condition: Graph, body: Graph, carries: int, captured: int, limit: int | None) -> tuple[Spec, ...]:
+def _while_infer(
+    *specs: Spec, condition: Graph, body: Graph, carries: int, captured: int, limit: int | None
+) -> tuple[Spec, ...]:
     return specs[:carries]
 
 
 def _while_gradient(*_: Any, **__: Any) -> Any:
-    raise NotImplementedError("while_loop has a gradient only with `maximum_iterations`, which bounds the memory; give it, or use scan")
+    raise NotImplementedError(
+        "while_loop has a gradient only with `maximum_iterations`, which bounds the memory; give it, or use scan"
+    )
 
 
 while_op = Op("while_loop", _while_reference, _while_infer, _while_gradient)
 
 
 @composed
-def while_loop(cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, maximum_iterations: int | None = None) -> Any:
+def while_loop(
+    cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, maximum_iterations: int | None = None
+) -> Any:
     """Repeats `loop_vars = body(*loop_vars)` while `cond(*loop_vars)` holds.
 
     Shapes and dtypes of the loop variables stay the same. A gradient needs `maximum_iterations`.
@@ -254,10 +268,15 @@ def _while_traced(condition: Callable[..., Any], body: Callable[..., Any], loop_
     entering = [current.read(v) for v in written]
     test = _Body(on_flat(condition), flat)
     if test.written:
-        raise ValueError(f"while_loop: `cond` must not assign variables, it assigns {test.written[0].path!r}; do it in `body`")
+        raise ValueError(
+            f"while_loop: `cond` must not assign variables, it assigns {test.written[0].path!r}; do it in `body`"
+        )
     for_body = turn.close(written)
     # the condition sees the loop's versions of the variables that the body assigns
-    seen = {v: test.tracer.reads.pop(v) if v in test.tracer.reads else test.tracer.placeholder(v.shape, v.dtype) for v in written}
+    seen = {
+        v: test.tracer.reads.pop(v) if v in test.tracer.reads else test.tracer.placeholder(v.shape, v.dtype)
+        for v in written
+    }
     for_condition = test.close([])
     test.graph.inputs[len(flat) : len(flat)] = seen.values()
     results = current.apply(
@@ -279,7 +298,9 @@ def _while_traced(condition: Callable[..., Any], body: Callable[..., Any], loop_
 # ------------------------------------------------------------------------------------------------ scan
 
 
-def _scan_reference(*arrays: Array, body: Graph, carries: int, sequences: int, length: int, reverse: bool) -> tuple[Array, ...]:
+def _scan_reference(
+    *arrays: Array, body: Graph, carries: int, sequences: int, length: int, reverse: bool
+) -> tuple[Array, ...]:
     carry, xs, captures = arrays[:carries], arrays[carries : carries + sequences], arrays[carries + sequences :]
     specs = _scan_infer(body=body, carries=0, sequences=0, length=length, reverse=reverse)[carries:]
     ys: list[Array] = [np.empty(s.shape, dtypes.numpy_dtype(s.dtype)) for s in specs]
@@ -291,14 +312,17 @@ def _scan_reference(*arrays: Array, body: Graph, carries: int, sequences: int, l
     return (*carry, *ys)
 
 
-def _scan_infer(*specs: Spec, body: Graph, carries: int, sequences: int, length: int, reverse: bool) -> tuple[Spec, ...]:
+def _scan_infer(
+    *specs: Spec, body: Graph, carries: int, sequences: int, length: int, reverse: bool
+) -> tuple[Spec, ...]:
     return (*specs[:carries], *(Spec((length, *t.shape), t.dtype) for t in body.outputs[carries:]))
 
 
 def _scan_gradient(
     g: Any, out: Any, *inputs: Tensor, body: Graph, carries: int, sequences: int, length: int, reverse: bool
 ) -> list[Tensor | None]:
-    """A scan in the other direction. What it reads of the forward steps is stacked: the forward node gets it as further outputs."""
+    """A scan in the other direction. What it reads of the forward steps is stacked: the forward node gets it as further
+    outputs."""
     from pronghorn import ops
     from pronghorn.autodiff import backward
 
@@ -342,7 +366,10 @@ def _scan_gradient(
     def step(carry: Any, items: Any) -> Any:
         state, totals = carry
         local: dict[Tensor, Tensor] = dict(zip(residuals, items["residuals"], strict=True))
-        by_seed = {**dict(zip(state_seeds, state, strict=True)), **dict(zip(sequence_seeds, items["seeds"], strict=True))}
+        by_seed = {
+            **dict(zip(state_seeds, state, strict=True)),
+            **dict(zip(sequence_seeds, items["seeds"], strict=True)),
+        }
         local.update((placeholder, by_seed[k]) for k, placeholder in zip(seeded, seeds, strict=True))
         local.update((entering[k], x) for k, x in zip(used_sequences, items["xs"], strict=True))
         local.update((entering[k], inputs[k]) for k in range(carries + sequences, len(inputs)))
@@ -358,7 +385,11 @@ def _scan_gradient(
         return (state, totals), [gradient(k) for k in floats if carries <= k < carries + sequences]
 
     init = ([arriving[k] for k in state_seeds], [_zeros_like(inputs[k]) for k in constants])
-    items = {"residuals": stacked, "seeds": [arriving[k] for k in sequence_seeds], "xs": [inputs[k] for k in used_sequences]}
+    items = {
+        "residuals": stacked,
+        "seeds": [arriving[k] for k in sequence_seeds],
+        "xs": [inputs[k] for k in used_sequences],
+    }
     (states, totals), sequence_grads = scan(step, init, items, length=length, reverse=not reverse)
     result: list[Tensor | None] = [None] * len(inputs)
     for k, value in zip([*carried, *constants], [*states, *totals], strict=True):
@@ -388,7 +419,14 @@ scan_op = Op("scan", _scan_reference, _scan_infer, _scan_gradient)
 
 
 @composed
-def scan(f: Callable[..., Any], init: Any, xs: Any = None, length: int | None = None, reverse: bool = False, unroll: int | bool = 1) -> Any:
+def scan(
+    f: Callable[..., Any],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+    unroll: int | bool = 1,
+) -> Any:
     """Carries a state over the first axis of `xs`: `carry, y = f(carry, x)`; returns the last carry and the stacked ys.
 
     Args:
@@ -397,7 +435,8 @@ def scan(f: Callable[..., Any], init: Any, xs: Any = None, length: int | None = 
         xs: nested tensors with equal first dimensions, or None (then `length` is needed).
         length: the number of steps.
         reverse: runs from the last item to the first; ys stay in the order of xs.
-        unroll: True writes all steps out in the program; other values only say how fast a loop might be and change nothing.
+        unroll: True writes all steps out in the program; other values only say how fast a loop might be and change
+            nothing.
     """
     from pronghorn import ops
 

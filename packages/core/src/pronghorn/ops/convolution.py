@@ -230,9 +230,7 @@ def per_dimension(value: Any, rank: int, what: str, least: int = 1) -> Ints:
     return tuple(int(v) for v in values)
 
 
-def place_windows(
-    op: str, sizes: Ints, window: Ints, strides: Any, padding: str, dilation_rate: Any = 1
-) -> Windows:
+def place_windows(op: str, sizes: Ints, window: Ints, strides: Any, padding: str, dilation_rate: Any = 1) -> Windows:
     """Windows by Keras's rules; "same" gives ceil(size / stride) windows, the odd cell of padding at the end.
 
     Raises:

@@ -19,7 +19,7 @@ from pronghorn.tensor import Tensor, constant, convert_to_tensor
 
 __all__ = [
     "abs", "absolute", "add", "cast", "ceil", "clip", "cos", "divide", "equal", "exp", "expm1", "floor",
-    "floor_divide", "greater", "greater_equal", "less", "less_equal", "log", "log1p", "logical_and",
+    "floor_divide", "greater", "greater_equal", "isfinite", "less", "less_equal", "log", "log1p", "logical_and",
     "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "mod", "multiply", "negative",
     "not_equal", "power", "reciprocal", "relu", "rsqrt", "sigmoid", "sign", "silu", "sin", "softplus",
     "sqrt", "square", "subtract", "swish", "tanh", "true_divide", "where",
@@ -105,6 +105,7 @@ logical_and = logical("logical_and", "x and y")
 logical_or = logical("logical_or", "x or y")
 logical_xor = logical("logical_xor", "x != y")
 logical_not = logical("logical_not", "not x")
+isfinite = comparison("isfinite", "isfinite(x)", operands="float")
 
 # ---------------------------------------------------------------------- functions
 

@@ -1,1 +1,2 @@
-"""Passes: graph -> graph (simplify, fuse) and the memory plan of a graph. Each is near linear in the number of nodes."""
+"""Passes: graph -> graph (simplify, fuse) and the memory plan of a graph. Each is near linear in the number of
+nodes."""

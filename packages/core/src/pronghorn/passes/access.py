@@ -1,4 +1,5 @@
-"""How the operands of a fused kernel are read: the declared broadcast pattern, collapsed to as few dimensions as possible."""
+"""How the operands of a fused kernel are read: the declared broadcast pattern, collapsed to as few dimensions as
+possible."""
 
 from __future__ import annotations
 
@@ -29,8 +30,8 @@ class Space(NamedTuple):
 def collapse(shape: Sequence[int], operands: Sequence[Sequence[int]], fixed: Sequence[int] = ()) -> Space:
     """The space of a map over `shape` whose operands are dense arrays of the shapes `operands`.
 
-    Adjacent dimensions along which the operands behave alike become one; a dimension in `fixed` (reduced axes, say) merges
-    only with dimensions that are in it as well.
+    Adjacent dimensions along which the operands behave alike become one; a dimension in `fixed` (reduced axes, say)
+    merges only with dimensions that are in it as well.
     """
     rank = len(shape)
     padded = [(*[0] * (rank - len(s)), *s) for s in operands]  # 0: the operand has no such dimension

@@ -40,4 +40,6 @@ def flops(node: Node) -> int:
         return sum(s * elements(node.outputs[k * per_member].shape) for k, s in enumerate(steps))
     if name == "fused_reduce":
         return _steps(node) * elements(node.attrs["shape"])
-    return _steps(node) * max((elements(t.shape) for t in (*node.outputs, *node.inputs) if None not in t.shape), default=0)
+    return _steps(node) * max(
+        (elements(t.shape) for t in (*node.outputs, *node.inputs) if None not in t.shape), default=0
+    )

@@ -1,9 +1,10 @@
-"""Fusion: elementwise chains become one kernel, with the reduction that ends them or the matmul that starts them, and equal
-kernels on different tensors become one launch.
+"""Fusion: elementwise chains become one kernel, with the reduction that ends them or the matmul that starts them, and
+equal kernels on different tensors become one launch.
 
-Every node has a level. Along an edge between two elementwise nodes of one shape the level may stay; along any other edge it
-rises. So nodes of one shape and level can share a kernel without a cycle, whatever lies between them. Elementwise nodes
-take the highest level their users allow, which brings them next to their users and all optimizer updates together.
+Every node has a level. Along an edge between two elementwise nodes of one shape the level may stay; along any other
+edge it rises. So nodes of one shape and level can share a kernel without a cycle, whatever lies between them.
+Elementwise nodes take the highest level their users allow, which brings them next to their users and all optimizer
+updates together.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ STEPS_PER_KERNEL = 64
 SUNK_REDUCTION = 65536
 """A reduction of at most so many elements may wait for its users; it keeps its operand alive until then."""
 
-REDUCTIONS = frozenset({"reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_any", "reduce_all", "argmax", "argmin"})
+REDUCTIONS = frozenset(
+    {"reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_any", "reduce_all", "argmax", "argmin"}
+)
 DRAWS = frozenset({"random_uniform", "random_bits", "random_normal"})
 
 
@@ -49,11 +52,15 @@ def fuse(graph: Graph) -> Graph:
 
 def _with_fused_bodies(node: Node) -> Node:
     if any(isinstance(v, Graph) for v in node.attrs.values()):
-        return _replace(node, node.op, node.inputs, {k: fuse(v) if isinstance(v, Graph) else v for k, v in node.attrs.items()})
+        return _replace(
+            node, node.op, node.inputs, {k: fuse(v) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
+        )
     return node
 
 
-def _replace(like: Node, op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any], outputs: Sequence[Tensor] | None = None) -> Node:
+def _replace(
+    like: Node, op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any], outputs: Sequence[Tensor] | None = None
+) -> Node:
     """A node that makes the tensors `outputs` (by default those of `like`) in its place."""
     return Node(op, inputs, attrs, like.outputs if outputs is None else outputs, layer=like.layer)
 
@@ -148,13 +155,17 @@ def _step_of(node: Node, arguments: tuple[int, ...]) -> Step:
 
 def _fuse_maps(members: list[Node], users: dict[Tensor, list[Node]], results: set[Tensor]) -> Node:
     inside = set(members)
-    inputs = list(dict.fromkeys(t for node in members for t in node.inputs if t.node not in inside or not _made_in(t, inside)))
+    inputs = list(
+        dict.fromkeys(t for node in members for t in node.inputs if t.node not in inside or not _made_in(t, inside))
+    )
     ids = {t: k for k, t in enumerate(inputs)}
     steps = []
     for node in members:
         steps.append(_step_of(node, tuple(ids[t] for t in node.inputs)))
         ids[node.outputs[0]] = len(inputs) + len(steps) - 1
-    outputs = [t for node in members for t in node.outputs if t in results or any(user not in inside for user in users[t])]
+    outputs = [
+        t for node in members for t in node.outputs if t in results or any(user not in inside for user in users[t])
+    ]
     body = Body(tuple(t.dtype for t in inputs), tuple(steps), tuple(ids[t] for t in outputs))
     layer = next((node.layer for node in reversed(members) if node.layer), "")
     return Node(fused, inputs, {"body": body, "shape": members[-1].outputs[0].shape}, outputs, layer=layer)
@@ -164,7 +175,7 @@ def _made_in(t: Tensor, nodes: set[Node]) -> bool:
     return t.node in nodes
 
 
-# ------------------------------------------------------------------------------------------------ epilogues and reductions
+# --------------------------------------------------------------------------------------------- epilogues and reductions
 
 
 def _users_of(units: list[Node]) -> dict[Tensor, list[Node]]:
@@ -258,7 +269,13 @@ def _reductions(units: list[Node], levels: dict[Node, int], results: set[Tensor]
         before = maker.get(x)
         dtype = x.dtype
         attrs = {"kind": node.op, "axis": node.attrs["axis"], "keepdims": node.attrs["keepdims"], "shape": x.shape}
-        if before is not None and before.op is fused and len(before.outputs) == 1 and users[x] == [node] and x not in results:
+        if (
+            before is not None
+            and before.op is fused
+            and len(before.outputs) == 1
+            and users[x] == [node]
+            and x not in results
+        ):
             unit = _replace(node, fused_reduce, before.inputs, {"body": before.attrs["body"], **attrs})
             gone.add(before)
         else:

@@ -58,7 +58,9 @@ def _reduce_reference(
     return (np.asarray(kind.reference(value, axis=axis, keepdims=keepdims)),)
 
 
-def _reduce_infer(*specs: Spec, body: Body, shape: tuple[int, ...], kind: Op, axis: tuple[int, ...], keepdims: bool) -> Spec:
+def _reduce_infer(
+    *specs: Spec, body: Body, shape: tuple[int, ...], kind: Op, axis: tuple[int, ...], keepdims: bool
+) -> Spec:
     return kind.infer(Spec(shape, body.dtype(body.outputs[0])), axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
 
 
@@ -66,7 +68,9 @@ fused_reduce = Op("fused_reduce", _reduce_reference, _reduce_infer)
 """attrs: body, shape, kind (the reduction op), axis, keepdims."""
 
 
-def _matmul_reference(a: Array, b: Array, *extras: Array, body: Body, shape: tuple[int, ...], **attrs: Any) -> tuple[Array, ...]:
+def _matmul_reference(
+    a: Array, b: Array, *extras: Array, body: Body, shape: tuple[int, ...], **attrs: Any
+) -> tuple[Array, ...]:
     from pronghorn.ops.linear import product
 
     return tuple(run_body(body, [product.reference(a, b, **attrs), *extras], shape))
@@ -97,4 +101,5 @@ def _table_infer(*specs: Spec, op: Op, members: tuple[dict[str, Any], ...], arit
 
 
 table = Op("table", _table_reference, _table_infer)
-"""attrs: op, members (each one's attributes), arity (inputs per member). Equal kernels on different tensors: one launch."""
+"""attrs: op, members (each one's attributes), arity (inputs per member). Equal kernels on different tensors: one
+launch."""

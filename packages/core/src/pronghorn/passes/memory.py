@@ -1,4 +1,5 @@
-"""The memory plan: where each value of a graph lives. Lifetimes decide; one arena holds all that has no home of its own."""
+"""The memory plan: where each value of a graph lives. Lifetimes decide; one arena holds all that has no home of its
+own."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ class Place(NamedTuple):
 
 @dataclass
 class MemoryPlan:
-    """Places of all tensors, workspaces of nodes (offsets into the arena), the arena's size and the bound by liveness."""
+    """Places of all tensors, workspaces of nodes (offsets into the arena), the arena's size and the bound by
+    liveness."""
 
     places: dict[Tensor, Place]
     workspaces: dict[Node, int]
@@ -54,7 +56,8 @@ def _aligned(n: int) -> int:
 
 
 def in_place_inputs(node: Node, output: Tensor) -> list[Tensor]:
-    """Inputs whose memory `output` may take over: a map reads each element of them only to write the one at its place."""
+    """Inputs whose memory `output` may take over: a map reads each element of them only to write the one at its
+    place."""
     if node.op is fused:
         members: list[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]] = [(node.inputs, node.outputs)]
     elif node.op is table and node.attrs["op"] is fused:

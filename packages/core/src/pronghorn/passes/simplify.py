@@ -93,7 +93,10 @@ def _fold(node: Node, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> tupl
         return None
     result = node.op.reference(*(to_numpy(t.buffer) for t in inputs), **attrs)
     arrays = result if isinstance(result, tuple) else (np.asarray(result),)
-    return tuple(Tensor(t.shape, t.dtype, np.ascontiguousarray(a).reshape(a.shape)) for t, a in zip(node.outputs, arrays, strict=True))
+    return tuple(
+        Tensor(t.shape, t.dtype, np.ascontiguousarray(a).reshape(a.shape))
+        for t, a in zip(node.outputs, arrays, strict=True)
+    )
 
 
 def _scalar(t: Tensor) -> float | None:
@@ -113,8 +116,8 @@ def _identity(node: Node, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> 
 
 
 def _plus_zero(node: Node, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Tensor | None:
-    """Zeros come from gradients that do not exist. (A factor of 1 stays: it may be 1/n of a batch of one, which needs no
-    kernels of its own.)
+    """Zeros come from gradients that do not exist. (A factor of 1 stays: it may be 1/n of a batch of one, which needs
+    no kernels of its own.)
     """
     out = node.outputs[0]
     for x, other in (inputs, inputs[::-1]):
@@ -134,7 +137,11 @@ def _transpose(node: Node, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) ->
     if axes == tuple(range(len(axes))):
         return x
     before = x.node
-    if before is not None and before.op.name == "transpose" and tuple(before.attrs["axes"][a] for a in axes) == tuple(range(len(axes))):
+    if (
+        before is not None
+        and before.op.name == "transpose"
+        and tuple(before.attrs["axes"][a] for a in axes) == tuple(range(len(axes)))
+    ):
         return before.inputs[0]
     return None
 
@@ -158,7 +165,11 @@ def _absorb(node: Node, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> tu
         a, flag_a = _untransposed(inputs[0])
         b, flag_b = _untransposed(inputs[1])
         if flag_a or flag_b:
-            attrs = {**attrs, "transpose_a": attrs["transpose_a"] ^ flag_a, "transpose_b": attrs["transpose_b"] ^ flag_b}
+            attrs = {
+                **attrs,
+                "transpose_a": attrs["transpose_a"] ^ flag_a,
+                "transpose_b": attrs["transpose_b"] ^ flag_b,
+            }
             return (a, b), attrs
     if isinstance(node.op, Elementwise):
         narrow = tuple(_unbroadcast(t) for t in inputs)

@@ -292,9 +292,9 @@ def locate(config: Mapping[str, Any], kind: str | None = None) -> Any:
                 return plugins.find(candidate, class_name if dist is None else f"{dist}:{class_name}")
             except plugins.UnknownName:
                 continue
-    source = "" if dist is None else f" It was saved as one of {dist!r}; see whether you know and want to install that."
+    source = "" if dist is None else f" It belongs to {dist!r}: install or import that, if you know it."
     raise ValueError(
-        f"unknown class {class_name!r} of module {module!r}: no installed distribution has it.{source} Register it with "
+        f"unknown class {class_name!r} of module {module!r}: nothing installed has it.{source} Register it with "
         f"@pronghorn.saving.register_keras_serializable(), or pass custom_objects={{{(registered or class_name)!r}: …}}"
     )
 

@@ -52,7 +52,7 @@ def _check_object(config: dict[str, Any]) -> None:
     if class_name == "__lambda__" or (class_name == "Lambda" and get_registered_object("Lambda") is None):
         raise ValueError(
             "a lambda is saved as code, which is never run; write a function or layer with a name, register it with "
-            "@pronghorn.saving.register_keras_serializable(), and pass a layer of your own as custom_objects={'Lambda': …}"
+            "@pronghorn.saving.register_keras_serializable(), and pass a layer of yours as custom_objects={'Lambda': …}"
         )
     if not isinstance(inner, dict):
         raise ValueError(f"the config of {class_name!r} must be an object, it is {inner!r}")
@@ -67,7 +67,7 @@ def _check_object(config: dict[str, Any]) -> None:
 
 
 def _check_history(history: Any) -> None:
-    if not (isinstance(history, list) and [type(part) for part in history] == [str, int, int] and min(history[1:]) >= 0):
+    if not isinstance(history, list) or [*map(type, history)] != [str, int, int] or min(history[1:]) < 0:
         raise ValueError(f"'keras_history' is {history!r}, expected a layer's name and two numbers")
 
 
@@ -79,7 +79,7 @@ def _check_graph(model: Mapping[str, Any]) -> None:
             raise ValueError("'layers' of a functional model must be objects with 'name' and 'inbound_nodes'")
         layers[entry["name"]] = entry
         for call in entry["inbound_nodes"]:
-            if not (isinstance(call, dict) and isinstance(call.get("args"), list) and isinstance(call.get("kwargs"), dict)):
+            if not isinstance(call, dict) or [*map(type, map(call.get, ("args", "kwargs")))] != [list, dict]:
                 raise ValueError(f"a call of {entry['name']!r} must be an object with 'args' and 'kwargs'")
             if not any(_sources(call)):
                 raise ValueError(f"a call of {entry['name']!r} reads no tensor of the model")
@@ -98,8 +98,8 @@ def _check_graph(model: Mapping[str, Any]) -> None:
 
 def _sources(value: Any) -> Iterator[str]:
     """The names of the layers whose tensors a call reads."""
-    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__" and isinstance(value.get("config"), dict):
-        history = value["config"].get("keras_history")
+    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        history = value["config"].get("keras_history") if isinstance(value.get("config"), dict) else None
         _check_history(history)
         yield history[0]
     elif isinstance(value, (dict, list)):
