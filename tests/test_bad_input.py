@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 import pronghorn as keras
-from pronghorn import config, layers, ops
+from pronghorn import config, ops
 from pronghorn.naming import reset_names
 
 QUIET: dict[str, Any] = {"verbose": 0}
+layers: Any = keras.layers  # what is passed here is wrong on purpose
+optimizers: Any = keras.optimizers
 CLASSES = np.arange(10) % 3
 X = np.random.default_rng(0).normal(size=(10, 8)).astype(np.float32)
 Y = np.eye(3, dtype=np.float32)[CLASSES]
@@ -28,7 +30,9 @@ def fresh_names(settings_are_put_back: None) -> Iterator[None]:
 
 def model(**options: Any) -> keras.Sequential:
     """A compiled classifier of 8 features and 3 classes."""
-    made = keras.Sequential([keras.Input((8,)), layers.Dense(4, activation="relu"), layers.Dense(3, activation="softmax")])
+    made = keras.Sequential(
+        [keras.Input((8,)), layers.Dense(4, activation="relu"), layers.Dense(3, activation="softmax")]
+    )
     made.compile(**{"loss": "categorical_crossentropy", "optimizer": "sgd", "metrics": ["accuracy"]} | options)
     return made
 
@@ -179,7 +183,10 @@ def test_targets_that_do_not_fit(case: Case, message: str) -> None:
         (lambda: fit(batch_size=2.5), "batch_size: expected a whole number of at least 1, got 2.5"),
         (lambda: fit(epochs="3"), "epochs: expected a whole number of at least 0, got '3'"),
         (lambda: fit(validation_split=1.5), "validation_split: expected a fraction between 0 and 1, got 1.5"),
-        (lambda: fit(class_weight={5: 1.0}), "class_weight: expected class number -> weight, got 5: 1.0; classes are 0 to 2"),
+        (
+            lambda: fit(class_weight={5: 1.0}),
+            "class_weight: expected class number -> weight, got 5: 1.0; classes are 0 to 2",
+        ),
         (
             lambda: fit(class_weight=[1, 2, 3]),
             "class_weight: expected a dict of class number -> weight such as {0: 1.0, 1: 5.0}, got [1, 2, 3]",
@@ -204,7 +211,12 @@ def test_arguments_of_fit(case: Case, message: str) -> None:
 @pytest.mark.parametrize(
     ("case", "name", "kind", "guess"),
     [
-        (lambda: model(loss="categorical_crosentropy"), "categorical_crosentropy", "losses", "'categorical_crossentropy'"),
+        (
+            lambda: model(loss="categorical_crosentropy"),
+            "categorical_crosentropy",
+            "losses",
+            "'categorical_crossentropy'",
+        ),
         (lambda: model(optimizer="admm"), "admm", "optimizers", "'Adam'"),
         (lambda: model(metrics=["acuracy"]), "acuracy", "metrics", "'Accuracy'"),
         (lambda: layers.Dense(3, activation="rellu"), "rellu", "activations", "'relu'"),
@@ -214,13 +226,19 @@ def test_arguments_of_fit(case: Case, message: str) -> None:
     ],
 )
 def test_unknown_names_come_with_close_ones(case: Case, name: str, kind: str, guess: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(f"no installed distribution has {name!r} among its {kind}; did you")) as e:
+    with pytest.raises(
+        ValueError, match=re.escape(f"no installed distribution has {name!r} among its {kind}; did you")
+    ) as e:
         case()
     assert guess in str(e.value)
 
 
 def test_unknown_members_come_with_close_ones() -> None:
-    expect(lambda: layers.Dence, "no installed distribution has 'Dence' among its layers; did you mean 'Dense'?", AttributeError)
+    expect(
+        lambda: layers.Dence,
+        "no installed distribution has 'Dence' among its layers; did you mean 'Dense'?",
+        AttributeError,
+    )
 
 
 @pytest.mark.parametrize(
@@ -237,7 +255,11 @@ def test_unknown_members_come_with_close_ones() -> None:
             ValueError,
         ),
         (lambda: layers.Dropout(1.5), "layer 'dropout' (Dropout): `rate` must be in [0, 1], got 1.5", ValueError),
-        (lambda: layers.Dense(3, activaton="relu"), "layer 'dense': unknown arguments ['activaton']; see its signature", TypeError),
+        (
+            lambda: layers.Dense(3, activaton="relu"),
+            "layer 'dense': unknown arguments ['activaton']; see its signature",
+            TypeError,
+        ),
         (
             lambda: keras.Input((-1,)),
             "Input: shape (-1,): expected a whole number of at least 0, got -1",
@@ -254,12 +276,12 @@ def test_unknown_members_come_with_close_ones() -> None:
             ValueError,
         ),
         (
-            lambda: keras.optimizers.SGD(lr=0.1),
+            lambda: optimizers.SGD(lr=0.1),
             "SGD: unknown arguments ['lr']; instead of lr use learning_rate",
             ValueError,
         ),
         (
-            lambda: keras.optimizers.SGD("fast"),
+            lambda: optimizers.SGD("fast"),
             "SGD: argument `learning_rate` must be a number, a LearningRateSchedule or a function without arguments, "
             "got 'fast'",
             ValueError,
@@ -350,7 +372,9 @@ def test_a_nan_is_traced_to_layer_and_operation_by_one_switch(accelerator: str) 
         ]
     )
     made.compile("sgd", "mse")
-    with pytest.warns(UserWarning, match=r"the loss is nan in epoch 1; pronghorn.config.set_trace_nans\(True\) before fit names"):
+    with pytest.warns(
+        UserWarning, match=r"the loss is nan in epoch 1; pronghorn.config.set_trace_nans\(True\) before fit names"
+    ):
         made.fit(X, Y, **QUIET)
     config.set_trace_nans(True)
     made.set_weights([np.ones(w.shape) for w in made.get_weights()])

@@ -27,7 +27,11 @@ def test_the_mnist_tutorial(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert re.fullmatch(r"(Compiling kernels for this machine: \d+/\d+ \.\.\.\n)*", result.stderr)
     assert " Total params: 235,146 (918.54 KB)\n" in result.stdout
-    epoch = re.search(r"^375/375 - \d+s - \d+ms/step - accuracy: (\S+) - loss: \S+ - val_accuracy: (\S+) - val_loss: ", result.stdout, re.M)
+    epoch = re.search(
+        r"^375/375 - \d+s - \d+ms/step - accuracy: (\S+) - loss: \S+ - val_accuracy: (\S+) - val_loss: ",
+        result.stdout,
+        re.M,
+    )
     assert epoch is not None, result.stdout
     assert 0.8 < float(epoch[1]) < float(epoch[2])
     tested = re.search(r"^test loss (\S+), test accuracy (\S+)$", result.stdout, re.M)

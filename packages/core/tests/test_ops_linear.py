@@ -42,9 +42,7 @@ def test_matmul(left: tuple[int, ...], right: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(("left", "right"), SHAPES[:9])
 def test_matmul_gradients(left: tuple[int, ...], right: tuple[int, ...]) -> None:
     left, right = (tuple(min(n, 3) for n in shape) for shape in (left, right))
-    check_gradients(
-        ops.matmul, [array(*left)[..., :2], array(*right)[..., :2, :] if len(right) > 1 else array(2)]
-    )
+    check_gradients(ops.matmul, [array(*left)[..., :2], array(*right)[..., :2, :] if len(right) > 1 else array(2)])
 
 
 @pytest.mark.parametrize("transpose_a", [False, True])

@@ -138,9 +138,7 @@ def test_draws_inside_and_outside_of_a_loop_differ() -> None:
     tracer = Tracer()
     with using(tracer):
         before = random.uniform((4,), seed=generator)
-        _, inside = ops.scan(
-            lambda carry, _: (carry, random.uniform((4,), seed=generator)), ops.zeros(()), length=3
-        )
+        _, inside = ops.scan(lambda carry, _: (carry, random.uniform((4,), seed=generator)), ops.zeros(()), length=3)
         after = random.uniform((4,), seed=generator)
         graph = tracer.finish([before, inside, after])
     results = accelerator.current().compile(graph)([])

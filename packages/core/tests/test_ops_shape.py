@@ -144,9 +144,7 @@ def test_indexing_gradients(key: Any) -> None:
 
 def test_indexing_errors() -> None:
     x = ops.convert_to_tensor(X)
-    with pytest.raises(
-        IndexError, match=r"index 3 is out of range for axis 1 of size 3 \(shape \(2, 3, 4\)\)"
-    ):
+    with pytest.raises(IndexError, match=r"index 3 is out of range for axis 1 of size 3 \(shape \(2, 3, 4\)\)"):
         x[0, 3]
     with pytest.raises(IndexError, match="4 indices for a tensor of 3 dimensions"):
         x[0, 0, 0, 0]

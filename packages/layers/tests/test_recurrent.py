@@ -129,7 +129,9 @@ class TestGRUResetBefore(RecurrentContract):
 class TestRNNOverStackedCells(RecurrentContract):
     def make(self, **options: Any) -> Layer:
         dtype = options.get("dtype")
-        return layers.RNN([layers.LSTMCell(3, dtype=dtype), layers.GRUCell(4, dtype=dtype)], return_state=True, **options)
+        return layers.RNN(
+            [layers.LSTMCell(3, dtype=dtype), layers.GRUCell(4, dtype=dtype)], return_state=True, **options
+        )
 
 
 class TestBidirectional(RecurrentContract):
@@ -327,7 +329,9 @@ def test_embedding() -> None:
     np.testing.assert_array_equal(get_mask(outputs), [[False, True], [True, True]])
     with GradientTape() as tape:
         total = ops.sum(layer(np.array([[0, 4], [1, 1]])))
-    np.testing.assert_array_equal(tape.gradient(total, layer.embeddings), np.array([[1], [2], [0], [0], [1]]) * np.ones(3))
+    np.testing.assert_array_equal(
+        tape.gradient(total, layer.embeddings), np.array([[1], [2], [0], [0], [1]]) * np.ones(3)
+    )
     assert layer.get_config()["mask_zero"] is True
     assert "weights" not in layer.get_config()
 

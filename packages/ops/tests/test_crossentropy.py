@@ -31,14 +31,10 @@ def test_log_softmax(axis: Any) -> None:
 def test_categorical_crossentropy(axis: int) -> None:
     target, logits, shares = (np.moveaxis(a, -1, axis) for a in (ONE_HOT, LOGITS, SHARES))
     expected = -np.log((SHARES * ONE_HOT).sum(-1))
-    np.testing.assert_allclose(
-        ops.categorical_crossentropy(target, logits, from_logits=True, axis=axis), expected
-    )
+    np.testing.assert_allclose(ops.categorical_crossentropy(target, logits, from_logits=True, axis=axis), expected)
     np.testing.assert_allclose(ops.categorical_crossentropy(target, 3 * shares, axis=axis), expected)
     np.testing.assert_allclose(ops.sparse_categorical_crossentropy(LABELS, logits, True, axis), expected)
-    np.testing.assert_allclose(
-        ops.sparse_categorical_crossentropy(LABELS[..., None], shares, axis=axis), expected
-    )
+    np.testing.assert_allclose(ops.sparse_categorical_crossentropy(LABELS[..., None], shares, axis=axis), expected)
 
 
 def test_crossentropy_of_certainties_is_finite() -> None:
@@ -62,36 +58,26 @@ def test_labels_that_are_no_class_cost_nothing() -> None:
 def test_crossentropy_gradients() -> None:
     logits, shares, labels, target = LOGITS[0], SHARES[0], LABELS[0], 0.7 * ONE_HOT[0] + 0.1
     settings: dict[str, Any] = {"order": 2, "rtol": 1e-4, "atol": 1e-6}
-    check_gradients(
-        lambda t, x: ops.categorical_crossentropy(t, x, from_logits=True), [target, logits], **settings
-    )
+    check_gradients(lambda t, x: ops.categorical_crossentropy(t, x, from_logits=True), [target, logits], **settings)
     check_gradients(lambda t, x: ops.categorical_crossentropy(t, x), [target, shares], **settings)
-    check_gradients(
-        lambda x: ops.sparse_categorical_crossentropy(labels, x, from_logits=True), [logits], **settings
-    )
+    check_gradients(lambda x: ops.sparse_categorical_crossentropy(labels, x, from_logits=True), [logits], **settings)
     check_gradients(lambda x: ops.sparse_categorical_crossentropy(labels, x), [shares], **settings)
     check_gradients(lambda t, x: ops.binary_crossentropy(t, x), [target, shares], **settings)
-    check_gradients(
-        lambda t, x: ops.binary_crossentropy(t, x, from_logits=True), [target, logits], **settings
-    )
+    check_gradients(lambda t, x: ops.binary_crossentropy(t, x, from_logits=True), [target, logits], **settings)
 
 
 def test_binary_crossentropy() -> None:
     expected = -(ONE_HOT * np.log(SHARES) + (1 - ONE_HOT) * np.log1p(-SHARES))
     np.testing.assert_allclose(ops.binary_crossentropy(ONE_HOT, SHARES), expected, rtol=1e-10)
     logits = np.log(SHARES / (1 - SHARES))
-    np.testing.assert_allclose(
-        ops.binary_crossentropy(ONE_HOT, logits, from_logits=True), expected, rtol=1e-10
-    )
+    np.testing.assert_allclose(ops.binary_crossentropy(ONE_HOT, logits, from_logits=True), expected, rtol=1e-10)
     assert ops.binary_crossentropy(np.ones(1), np.array([-1e3]), from_logits=True).item() == 1e3
 
 
 def test_crossentropy_errors_name_the_shapes_and_the_way_out() -> None:
     with pytest.raises(ValueError, match=r"\(2, 3\) .*\(2, 3, 4\).*use sparse_categorical_crossentropy"):
         ops.categorical_crossentropy(LABELS, SHARES)
-    with pytest.raises(
-        ValueError, match=r"\(2, 3, 4\).*\(2, 3\); for one-hot labels use categorical_crossentropy"
-    ):
+    with pytest.raises(ValueError, match=r"\(2, 3, 4\).*\(2, 3\); for one-hot labels use categorical_crossentropy"):
         ops.sparse_categorical_crossentropy(ONE_HOT, SHARES)
     with pytest.raises(ValueError, match=r"binary_crossentropy: .*\(2, 3\).*\(2, 3, 4\)"):
         ops.binary_crossentropy(LABELS, SHARES)

@@ -128,9 +128,7 @@ def test_equal_to_numpy(name: str) -> None:
 def test_einsum(subscripts: str) -> None:
     sizes = dict.fromkeys("abcdehijklq", 3) | {"a": 2, "c": 4, "j": 4, "k": 2}
     terms = subscripts.split("->")[0].split(",")
-    operands = [
-        rng.normal(size=[*((2, 3) if "..." in t else ()), *(sizes[c] for c in t if c != ".")]) for t in terms
-    ]
+    operands = [rng.normal(size=[*((2, 3) if "..." in t else ()), *(sizes[c] for c in t if c != ".")]) for t in terms]
     same(ops.einsum(subscripts, *operands), np.einsum(subscripts, *operands))
 
 

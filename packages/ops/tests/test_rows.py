@@ -71,6 +71,7 @@ UNARY: dict[str, tuple[Any, tuple[str, ...], bool]] = {
     "bitwise_not": (np.bitwise_not, (*INTEGER, "bool"), False),
     "relu6": (lambda x: np.minimum(np.maximum(x, 0), 6), FLOAT, False),
     "log_sigmoid": (lambda x: -np.logaddexp(0, -x), FLOAT, True),
+    "silu": (lambda x: x * sigmoid(x), FLOAT, True),
     "softsign": (lambda x: x / (1 + np.abs(x)), FLOAT, True),
     "hard_sigmoid": (lambda x: np.clip(x + 3, 0, 6) / 6, FLOAT, True),
     "hard_tanh": (lambda x: np.clip(x, -1, 1), FLOAT, False),
@@ -110,9 +111,7 @@ def check(name: str, numpy_function: Any, dtype: str, operands: list[Any], round
     if rounded:
         # exp and its kin lose relative accuracy where results are subnormal.
         limits = np.finfo(dtype)
-        np.testing.assert_allclose(
-            found.numpy(), expected, rtol=8 * float(limits.eps), atol=64 * float(limits.tiny)
-        )
+        np.testing.assert_allclose(found.numpy(), expected, rtol=8 * float(limits.eps), atol=64 * float(limits.tiny))
     else:
         np.testing.assert_array_equal(found.numpy(), expected)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -104,6 +107,7 @@ class Program:
         self._plans: OrderedDict[Any, _Plan] = OrderedDict()
         self._lock = threading.RLock()
         self._latest: _Plan | None = None
+        _programs.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves: list[Any] = []
@@ -120,7 +124,8 @@ class Program:
     def _plan(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Plan:
         plan = self._plans.get(key)
         if plan is not None and plan.unverified is None and not plan.stale():
-            self._plans.move_to_end(key)
+            with suppress(KeyError):  # another thread may just have dropped it
+                self._plans.move_to_end(key)
             return plan
         with self._lock:
             plan = self._plans.get(key)
@@ -198,6 +203,19 @@ class Program:
         from pronghorn.listing import profile
 
         return profile(self.__name__, self.executable, repeats)
+
+
+_programs: weakref.WeakSet[Program] = weakref.WeakSet()
+
+
+def _renew_after_fork() -> None:
+    """A lock that another thread of the parent held would never be released here."""
+    for program in _programs:
+        program._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_after_fork)
 
 
 def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:

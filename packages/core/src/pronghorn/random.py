@@ -12,7 +12,7 @@ import numpy as np
 
 from pronghorn import dtypes, interpreter, ops
 from pronghorn.naming import auto_name, name_scope
-from pronghorn.op import Op, composed
+from pronghorn.op import Op
 from pronghorn.ops.random import random_normal, random_uniform
 from pronghorn.ops.shape import as_sizes
 from pronghorn.tensor import Tensor, Variable, constant, convert_to_tensor
@@ -63,9 +63,7 @@ class SeedGenerator:
 
     def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any) -> None:
         if kwargs not in ({}, {"backend": None}):
-            raise NotImplementedError(
-                f"SeedGenerator: unknown arguments {sorted(kwargs)}; it takes `seed` and `name`"
-            )
+            raise NotImplementedError(f"SeedGenerator: unknown arguments {sorted(kwargs)}; it takes `seed` and `name`")
         self.name = name or auto_name("SeedGenerator")
         stream = 0
         if seed is None:
@@ -178,25 +176,6 @@ def uniform(shape: Any, minval: Any = 0.0, maxval: Any = 1.0, dtype: Any = None,
 def normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None) -> Tensor:
     """Normal draws."""
     return _draw(random_normal, "normal", shape, dtype, seed, stddev, mean)
-
-
-@composed
-def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Tensor:
-    """Zero with probability `rate`, else divided by 1 - rate (Srivastava et al., 2014).
-
-    `noise_shape` broadcasts against the inputs; None in it takes the inputs' size.
-    """
-    x = convert_to_tensor(inputs)
-    if not 0 <= rate <= 1:
-        raise ValueError(f"dropout: argument `rate` must be in [0, 1], got {rate}")
-    if rate == 0:
-        return x
-    shape = x.shape if noise_shape is None else tuple(noise_shape)
-    if len(shape) != len(x.shape):
-        raise ValueError(f"dropout: `noise_shape` {shape} does not fit inputs of shape {x.shape}")
-    shape = tuple(n if m is None else m for n, m in zip(x.shape, shape, strict=True))
-    keep = ops.greater_equal(uniform(shape, seed=seed, dtype="float32"), rate)
-    return ops.where(keep, ops.multiply(x, 1 / (1 - rate) if rate < 1 else 0.0), 0)  # type: ignore[no-any-return]
 
 
 def __getattr__(name: str) -> Any:

@@ -17,9 +17,11 @@ from pronghorn import dtypes
 from pronghorn.graph import Node
 from pronghorn.passes.access import elements
 from pronghorn.tensor import Tensor
+from pronghorn_cpu.convolution import plan_convolution, plan_input_gradient, plan_kernel_gradient
 from pronghorn_cpu.elementwise import plan_map
 from pronghorn_cpu.elementwise import signature as map_signature
 from pronghorn_cpu.emit import supports
+from pronghorn_cpu.host import ITEMSIZE
 from pronghorn_cpu.launch import Launch, Pointer
 from pronghorn_cpu.linear import Epilogue, View, fusable, plan_matmul
 from pronghorn_cpu.nn import PROGRAMS
@@ -89,6 +91,33 @@ def _fused_matmul(node: Node) -> tuple[Launch, ...] | None:
         return None
     a, b = _matmul_views(node)
     return plan_matmul(dtype, a, b, Epilogue(body, views))
+
+
+def _convolution(node: Node) -> tuple[Launch, ...] | None:
+    (x, kernel), dtype = node.inputs[:2], node.outputs[0].dtype
+    body, windows, groups = node.attrs.get("body"), node.attrs["windows"], node.attrs["groups"]
+    if dtype not in ITEMSIZE:
+        return None
+    if body is None:
+        return plan_convolution(dtype, _sizes(x), _sizes(kernel), windows, groups)
+    *positions, channels = node.attrs["shape"]
+    shapes = [(elements(t.shape[:-1]), _sizes(t)[-1] if t.shape else 1) for t in node.inputs[2:]]
+    views = tuple(View.dense(shape) for shape in shapes)
+    if not supports(body) or not all(fusable(view, (elements(positions), channels)) for view in views):
+        return None
+    return plan_convolution(dtype, _sizes(x), _sizes(kernel), windows, groups, Epilogue(body, views))
+
+
+def _convolution_input_gradient(node: Node) -> tuple[Launch, ...] | None:
+    (dy, kernel), attrs = node.inputs, node.attrs
+    if dy.dtype not in ITEMSIZE:
+        return None
+    return plan_input_gradient(dy.dtype, _sizes(dy), _sizes(kernel), **attrs)
+
+
+def _convolution_kernel_gradient(node: Node) -> tuple[Launch, ...] | None:
+    x, dy = node.inputs
+    return plan_kernel_gradient(x.dtype, _sizes(x), _sizes(dy), **node.attrs) if x.dtype in ITEMSIZE else None
 
 
 _KINDS = {
@@ -272,6 +301,10 @@ LOWERINGS: dict[str, Lowering] = {
     "fused": _fused,
     "matmul": _matmul,
     "fused_matmul": _fused_matmul,
+    "convolution": _convolution,
+    "fused_convolution": _convolution,
+    "convolution_input_gradient": _convolution_input_gradient,
+    "convolution_kernel_gradient": _convolution_kernel_gradient,
     "fused_reduce": _fused_reduce,
     "table": _table,
     "batch_rows": _batch_rows,

@@ -29,13 +29,15 @@ DEPTH_BLOCK = 320
 """The longest sum that is accumulated in registers (part of the bits, and so the same on every machine)."""
 
 
-class _Slots(IntEnum):
+class Slots(IntEnum):
+    """Names for the slots of an argument block, counted from 0."""
+
     @staticmethod
     def _generate_next_value_(name: str, start: int, count: int, last_values: list[int]) -> int:
         return count
 
 
-class Matmul(_Slots):
+class Matmul(Slots):
     """Slots of a matmul; addresses and strides in bytes. The epilogue's operand table follows."""
 
     A = auto()
@@ -77,7 +79,7 @@ class Matmul(_Slots):
     """The first slot of the epilogue's operand table."""
 
 
-class Combine(_Slots):
+class Combine(Slots):
     """Slots of the sum of a matmul's parts; the epilogue's operand table follows."""
 
     PARTS = auto()
@@ -96,7 +98,7 @@ class Combine(_Slots):
     OPERANDS = auto()
 
 
-class Region(_Slots):
+class Region(Slots):
     """Slots of an epilogue: the address of its operand table, and the piece of the result that is ready."""
 
     TABLE = auto()
@@ -108,7 +110,7 @@ class Region(_Slots):
     COLUMN_END = auto()
 
 
-class Operand(_Slots):
+class Operand(Slots):
     """An entry of the operand table; strides in bytes. That of the columns is in the kernel's source."""
 
     ADDRESS = auto()
@@ -117,7 +119,7 @@ class Operand(_Slots):
     ROW = auto()
 
 
-def _intrinsic(write: Callable[[Code, Word, Word, Word], None]) -> Any:
+def intrinsic(write: Callable[[Code, Word, Word, Word], None]) -> Any:
     """``write(code, p, t, threads)`` as a Numba intrinsic."""
 
     def emit(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
@@ -127,7 +129,7 @@ def _intrinsic(write: Callable[[Code, Word, Word, Word], None]) -> Any:
     return kernel_intrinsic(emit)
 
 
-def _share(code: Code, total: Word, t: Word, threads: Word) -> tuple[Word, Word]:
+def share(code: Code, total: Word, t: Word, threads: Word) -> tuple[Word, Word]:
     """The range of `total` pieces of work that is thread t's; empty for threads beyond `threads`."""
     return code.minimum(total * t // threads, total), code.minimum(total * (t + 1) // threads, total)
 
@@ -140,7 +142,7 @@ def matmul_kernel(dtype: str, lanes: int, vectors: int) -> Any:
         lanes: elements in a vector register.
         vectors: registers across a tile; 4 where there are 32 of them, 2 where there are 16.
     """
-    return _intrinsic(_MatmulWriter(dtype, lanes, vectors).write)
+    return intrinsic(_MatmulWriter(dtype, lanes, vectors).write)
 
 
 class _Product(NamedTuple):
@@ -200,7 +202,7 @@ class _MatmulWriter:
         pieces_down = (rows + work_rows - 1) // work_rows
         pieces_across = (columns + work_columns - 1) // work_columns
         pieces = read(Matmul.OUTER) * inner_items * pieces_across * pieces_down
-        begin, end = _share(code, pieces, t, code.minimum(threads, read(Matmul.THREADS)))
+        begin, end = share(code, pieces, t, code.minimum(threads, read(Matmul.THREADS)))
         with code.loop(begin // pieces_down, (end + pieces_down - 1) // pieces_down) as strip:
             item = strip.index // pieces_across
             outer, inner = item // inner_items, item % inner_items
@@ -230,7 +232,7 @@ class _MatmulWriter:
                 block_end = code.minimum(row + ROW_BLOCK, row_end)
                 self.block(code, product.at(row, column)._replace(rows=block_end - row), depth_block)
                 region = [p + 8 * Matmul.OPERANDS, outer, inner, row, block_end, column, column_end]
-                _call_epilogue(code, read(Matmul.EPILOGUE), scratch, region)
+                call_epilogue(code, read(Matmul.EPILOGUE), scratch, region)
 
     def block(self, code: Code, product: _Product, depth_block: Word) -> None:
         """Rows that fit the cache times a strip of columns, over the whole depth."""
@@ -342,7 +344,7 @@ def combine_kernel(dtype: str, lanes: int) -> Any:
         rows, columns, work_rows = read(Combine.ROWS), read(Combine.COLUMNS), read(Combine.WORK_ROWS)
         scratch = read(Combine.SCRATCH) + t * read(Combine.SCRATCH_STRIDE)
         pieces = (rows + work_rows - 1) // work_rows
-        begin, end = _share(code, pieces, t, code.minimum(threads, read(Combine.THREADS)))
+        begin, end = share(code, pieces, t, code.minimum(threads, read(Combine.THREADS)))
         with code.loop(begin, end) as piece:
             row = piece.index * work_rows
             row_end = code.minimum(row + work_rows, rows)
@@ -352,12 +354,13 @@ def combine_kernel(dtype: str, lanes: int) -> Any:
                 microkernel.move(code, dtype, lanes, source, read(Combine.C) + offset, count, part.index)
             nil = code.word(0)
             region = [p + 8 * Combine.OPERANDS, nil, nil, row, row_end, nil, columns]
-            _call_epilogue(code, read(Combine.EPILOGUE), scratch, region)
+            call_epilogue(code, read(Combine.EPILOGUE), scratch, region)
 
-    return _intrinsic(write)
+    return intrinsic(write)
 
 
-def _call_epilogue(code: Code, epilogue: Word, block: Word, region: Sequence[Word]) -> None:
+def call_epilogue(code: Code, epilogue: Word, block: Word, region: Sequence[Word]) -> None:
+    """Calls the epilogue at that address, if any, for a region (the values of `Region`) that is put into `block`."""
     with code.when(epilogue != 0):
         for slot, value in zip(Region, region, strict=True):
             code.set_slot(block, slot, value)
@@ -406,4 +409,4 @@ def epilogue_kernel(body: Body, contiguous: tuple[bool, ...]) -> Any:
             with code.when(whole < column_end):
                 vectors(whole, emitter.tail_mask((column_end - whole).value))
 
-    return _intrinsic(write)
+    return intrinsic(write)

@@ -31,6 +31,10 @@ class RecurrentCell(Layer):
     """The base of the cells: kernel (features, gates * units), recurrent_kernel (units, gates * units) and a bias."""
 
     gates = 1
+    kernel_initializer: Any
+    recurrent_initializer: Any
+    bias_initializer: Any
+    bias: Any
 
     def __init__(self, units: int, dropout: float, recurrent_dropout: float, seed: int | None, **kwargs: Any) -> None:
         implementation = kwargs.pop("implementation", 2)

@@ -16,7 +16,9 @@ class _OverOwnCell(RNN):
 
     def __init__(self, cell: Any, use_cudnn: Any = "auto", **kwargs: Any) -> None:
         if use_cudnn not in ("auto", True, False):
-            raise ValueError(f"{type(self).__name__}: argument `use_cudnn` must be 'auto', True or False, got {use_cudnn!r}")
+            raise ValueError(
+                f"{type(self).__name__}: argument `use_cudnn` must be 'auto', True or False, got {use_cudnn!r}"
+            )
         if use_cudnn is True:
             raise NotImplementedError(f"{type(self).__name__}: use_cudnn=True is not supported; leave it at 'auto'")
         kwargs.pop("implementation", None)

@@ -50,7 +50,7 @@ class RNN(Layer):
     ) -> None:
         super().__init__(**kwargs)
         if isinstance(cell, (list, tuple)):
-            cell = StackedRNNCells(cell)
+            cell = StackedRNNCells(cell, dtype=self.dtype_policy)
         check_cell(cell, f"layer {self.name!r} ({type(self).__name__})")
         self.cell = cell
         self.return_sequences = return_sequences
@@ -75,8 +75,8 @@ class RNN(Layer):
         if self.stateful:
             if sequences_shape[0] is None:
                 raise ValueError(
-                    f"layer {self.name!r}: stateful=True needs to know the batch size, got the shape {sequences_shape}; "
-                    f"give Input a batch_shape"
+                    f"layer {self.name!r}: stateful=True needs to know the batch size, got the shape "
+                    f"{sequences_shape}; give Input a batch_shape"
                 )
             zeros = self.get_initial_state(sequences_shape[0])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pronghorn import ops
@@ -48,8 +49,7 @@ class TimeDistributed(Wrapper):
         return (None if None in shape[:2] else shape[0] * shape[1], *shape[2:])
 
     def build(self, input_shape: Any = None) -> None:
-        batch, _, *rest = (*input_shape[:1], self._step_shape(input_shape), *input_shape[2:])
-        super().build((batch, *rest))
+        super().build(self._step_shape(input_shape))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         inner = self.layer.compute_output_shape(self._step_shape(input_shape))
@@ -95,14 +95,16 @@ class Bidirectional(Layer):
                 )
         if merge_mode not in ("sum", "mul", "ave", "concat", None):
             raise ValueError(
-                f"Bidirectional: argument `merge_mode` must be 'sum', 'mul', 'ave', 'concat' or None, got {merge_mode!r}"
+                f"Bidirectional: argument `merge_mode` must be 'sum', 'mul', 'ave', 'concat' or None, got "
+                f"{merge_mode!r}"
             )
         super().__init__(**kwargs)
         self.merge_mode = merge_mode
-        self.forward_layer = _renamed(layer, "forward_")
-        self.backward_layer = backward_layer or _renamed(layer, "backward_", go_backwards=True)
+        self.forward_layer: Any = _renamed(layer, "forward_")
+        self.backward_layer: Any = backward_layer or _renamed(layer, "backward_", go_backwards=True)
         self._check_directions()
-        for direction in (self.forward_layer, self.backward_layer):
+        directions: tuple[Any, Any] = (self.forward_layer, self.backward_layer)
+        for direction in directions:
             if hasattr(direction, "zero_output_for_mask"):
                 direction.zero_output_for_mask = direction.return_sequences
         self._weights = weights
@@ -183,7 +185,7 @@ class Bidirectional(Layer):
         return config | {key: serialize_keras_object(value) for key, value in directions.items()}
 
 
-_MERGE = {
+_MERGE: dict[str, Callable[[Any, Any], Any]] = {
     "concat": lambda a, b: ops.concatenate([a, b], axis=-1),
     "sum": lambda a, b: a + b,
     "ave": lambda a, b: (a + b) / 2,

@@ -20,9 +20,7 @@ relu6 = real(
     "0 if x <= 0 else (6 if x >= 6 else x)",
     lambda g, out, x: ops.where(ops.logical_and(ops.greater(out, 0), ops.less(out, 6)), g, 0),
 )
-log_sigmoid = real(
-    "log_sigmoid", "(x if x < 0 else 0) - log1p(exp(-abs(x)))", lambda g, out, x: g * ops.sigmoid(-x)
-)
+log_sigmoid = real("log_sigmoid", "(x if x < 0 else 0) - log1p(exp(-abs(x)))", lambda g, out, x: g * ops.sigmoid(-x))
 softsign = real("softsign", "x / (1 + abs(x))", lambda g, out, x: g / ops.square(1 + ops.absolute(x)))
 hard_sigmoid = real(
     "hard_sigmoid",
@@ -57,6 +55,14 @@ def _leaky_gradient(g: Any, out: Any, x: Any, y: Any) -> tuple[Any, Any]:
 
 elu_alpha = real("elu", "x if x > 0 else y * expm1(x)", _elu_gradient)
 leaky_relu_slope = real("leaky_relu", "y * x if x < 0 else x", _leaky_gradient)
+
+
+def _silu_gradient(g: Any, out: Any, x: Any) -> Any:
+    gate = ops.sigmoid(x)
+    return g * (gate + out * (1 - gate))
+
+
+silu = swish = real("silu", "x / (1 + exp(-x))", _silu_gradient)
 
 
 def _gelu_erf_gradient(g: Any, out: Any, x: Any) -> Any:

@@ -47,7 +47,7 @@ empty_like = ops.zeros_like
 
 
 @composed
-def copy(x: Any) -> Tensor:
+def copy(x: Any) -> Any:
     """A tensor of the same value."""
     return reshape_to(x, shape=convert_to_tensor(x).shape)
 
@@ -119,9 +119,7 @@ def linspace(
 ) -> Any:
     """`num` evenly spaced values from `start` to `stop` (left out unless `endpoint`), along a new axis."""
     kinds = [dtypes.weak(v) or convert_to_tensor(v).dtype for v in (start, stop)]
-    kind = (
-        dtypes.floating(dtypes.result_type(*kinds, "float")) if dtype is None else dtypes.standardize(dtype)
-    )
+    kind = dtypes.floating(dtypes.result_type(*kinds, "float")) if dtype is None else dtypes.standardize(dtype)
     work = kind if dtypes.is_float(kind) else "float32"
     first, last = ops.cast(start, work), ops.cast(stop, work)
     step = ops.subtract(last, first) / float(max(num - 1 if endpoint else num, 1))

@@ -34,9 +34,7 @@ def fori_loop(lower: int, upper: int, body_fun: Callable[[Any, Any], Any], init_
         return ops.scan(lambda value, i: (body_fun(i, value), None), init_val, indices)[0]
     start = convert_to_tensor(lower, "int32")
     end = convert_to_tensor(upper, "int32")
-    return ops.while_loop(
-        lambda i, _: i < end, lambda i, value: (i + 1, body_fun(i, value)), (start, init_val)
-    )[1]
+    return ops.while_loop(lambda i, _: i < end, lambda i, value: (i + 1, body_fun(i, value)), (start, init_val))[1]
 
 
 @composed

@@ -54,8 +54,8 @@ def conv(
     *window, channels, filters = kernel.shape
     if x.shape[-1] % channels or filters % (x.shape[-1] // channels):
         raise ValueError(
-            f"conv: inputs with {x.shape[-1]} channels do not fit the kernel {kernel.shape}: its last but one size must "
-            "divide them, and the number of groups that gives must divide its last"
+            f"conv: inputs with {x.shape[-1]} channels do not fit the kernel {kernel.shape}: its last but one size "
+            "must divide them, and the number of groups that gives must divide its last"
         )
     windows = place_windows("conv", x.shape[1:-1], tuple(window), strides, padding, dilation_rate)
     return _as_given(primitives.convolution(x, kernel, windows=windows, groups=x.shape[-1] // channels), first)

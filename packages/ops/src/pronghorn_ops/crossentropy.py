@@ -75,14 +75,10 @@ def softmax_crossentropy_gradient(logits: Array, labels: Array, g: Array) -> Arr
     """g * (softmax(logits) * sum(labels) - labels)."""
     with np.errstate(all="ignore"):
         total = labels.sum(axis=-1, keepdims=True)
-        return np.asarray(
-            g[..., None] * (softmax_rows.reference(logits) * total - labels), dtype=logits.dtype
-        )
+        return np.asarray(g[..., None] * (softmax_rows.reference(logits) * total - labels), dtype=logits.dtype)
 
 
-@primitive(
-    _row_spec, lambda g, out, logits, labels: (sparse_softmax_crossentropy_gradient(logits, labels, g), None)
-)
+@primitive(_row_spec, lambda g, out, logits, labels: (sparse_softmax_crossentropy_gradient(logits, labels, g), None))
 def sparse_softmax_crossentropy(logits: Array, labels: Array) -> Array:
     """-log_softmax(logits)[label] of each row; 0 for a label that is no class."""
     with np.errstate(all="ignore"):
@@ -129,9 +125,7 @@ def _probability_crossentropy_slope(target: Any, output: Any, g: Any, epsilon: f
 @primitive(
     _row_spec,
     lambda g, out, target, output, epsilon: (
-        ops.negative(
-            ops.expand_dims(g, -1) * ops.log(ops.clip(output / row_sum(output), epsilon, 1 - epsilon))
-        ),
+        ops.negative(ops.expand_dims(g, -1) * ops.log(ops.clip(output / row_sum(output), epsilon, 1 - epsilon))),
         probability_crossentropy_gradient(target, output, g, epsilon=epsilon),
     ),
 )
@@ -185,9 +179,7 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
 
 
 @composed
-def sparse_categorical_crossentropy(
-    target: Any, output: Any, from_logits: bool = False, axis: int = -1
-) -> Tensor:
+def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Tensor:
     """Cross-entropy of integer labels `target` against `output`; a label that is no class gives 0.
 
     Args:
@@ -200,9 +192,7 @@ def sparse_categorical_crossentropy(
     output = _float_tensor(output)
     target = ops.cast(target, "int32")
     if not output.shape:
-        raise ValueError(
-            "sparse_categorical_crossentropy: `output` must have at least one axis, got a scalar"
-        )
+        raise ValueError("sparse_categorical_crossentropy: `output` must have at least one axis, got a scalar")
     if len(target.shape) == len(output.shape) and target.shape[-1] == 1:
         target = ops.squeeze(target, -1)
     axis = canonical_axis(axis, len(output.shape), "sparse_categorical_crossentropy")
@@ -224,9 +214,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     output = _float_tensor(output)
     target = ops.cast(target, output.dtype)
     if target.shape != output.shape:
-        raise ValueError(
-            f"binary_crossentropy: `target` of shape {target.shape} must have the shape {output.shape}"
-        )
+        raise ValueError(f"binary_crossentropy: `target` of shape {target.shape} must have the shape {output.shape}")
     if from_logits:
         yes, no = ops.log_sigmoid(output), ops.log_sigmoid(ops.negative(output))
     else:

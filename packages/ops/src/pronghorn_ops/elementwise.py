@@ -50,9 +50,7 @@ def hypot(x1: Any, x2: Any) -> Any:
 @composed
 def logaddexp2(x1: Any, x2: Any) -> Any:
     """log2(2**x1 + 2**x2) without overflow."""
-    return ops.divide(
-        ops.logaddexp(ops.multiply(x1, math.log(2)), ops.multiply(x2, math.log(2))), math.log(2)
-    )
+    return ops.divide(ops.logaddexp(ops.multiply(x1, math.log(2)), ops.multiply(x2, math.log(2))), math.log(2))
 
 
 @composed

@@ -15,7 +15,7 @@ from pronghorn.tensor import Tensor, convert_to_tensor
 
 
 @composed
-def dot(x1: Any, x2: Any) -> Tensor:
+def dot(x1: Any, x2: Any) -> Any:
     """NumPy's dot: the last axis of `x1` against the last but one (or only) of `x2`; scalars multiply."""
     a, b = convert_to_tensor(x1), convert_to_tensor(x2)
     if not a.shape or not b.shape:
@@ -24,7 +24,7 @@ def dot(x1: Any, x2: Any) -> Tensor:
 
 
 @composed
-def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
+def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
     """Sum of products over `axes`: a number (the last of `x1`, the first of `x2`), or a list for each."""
     a, b = multiplicands(x1, x2)
     if isinstance(axes, int):
@@ -34,9 +34,7 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
     over_a = [int(i) % len(a.shape) for i in pairs[0]]
     over_b = [int(i) % len(b.shape) for i in pairs[1]]
     if [a.shape[i] for i in over_a] != [b.shape[i] for i in over_b]:
-        raise ValueError(
-            f"tensordot: axes {axes} of shapes {a.shape} and {b.shape} do not have the same sizes"
-        )
+        raise ValueError(f"tensordot: axes {axes} of shapes {a.shape} and {b.shape} do not have the same sizes")
     free_a = [i for i in range(len(a.shape)) if i not in over_a]
     free_b = [i for i in range(len(b.shape)) if i not in over_b]
     shape = [a.shape[i] for i in free_a] + [b.shape[i] for i in free_b]
@@ -81,9 +79,7 @@ def kron(x1: Any, x2: Any) -> Any:
 
 
 @composed
-def cross(
-    x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
-) -> Any:
+def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
     """The cross product of vectors of three elements."""
     if axis is not None:
         axisa = axisb = axisc = axis
@@ -153,9 +149,7 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     for term, t in zip(labels, tensors, strict=True):
         for label, n in zip(term, t.shape, strict=True):
             if sizes.setdefault(label, n) != n:
-                raise ValueError(
-                    f"einsum: label {label!r} of {subscripts!r} has sizes {sizes[label]} and {n}"
-                )
+                raise ValueError(f"einsum: label {label!r} of {subscripts!r} has sizes {sizes[label]} and {n}")
     done, kept = tensors[0], labels[0]
     for k in range(1, len(tensors)):
         later = set(result).union(*labels[k + 1 :])
@@ -174,14 +168,10 @@ def _parse(subscripts: str, ranks: list[int]) -> tuple[list[str], str]:
     bare = [len(term.replace("...", "")) for term in terms]
     widths = [rank - n if "..." in t else 0 for t, rank, n in zip(terms, ranks, bare, strict=True)]
     wide = "".join(spare[: max(widths, default=0)])[::-1]
-    labels = [
-        term.replace("...", wide[len(wide) - width :]) for term, width in zip(terms, widths, strict=True)
-    ]
+    labels = [term.replace("...", wide[len(wide) - width :]) for term, width in zip(terms, widths, strict=True)]
     for term, rank in zip(labels, ranks, strict=True):
         if len(term) != rank:
-            raise ValueError(
-                f"einsum: a term of {subscripts!r} has {len(term)} labels for an operand of {rank} axes"
-            )
+            raise ValueError(f"einsum: a term of {subscripts!r} has {len(term)} labels for an operand of {rank} axes")
         if len(set(term)) != len(term):
             raise NotImplementedError(f"einsum: {subscripts!r} takes a diagonal; use ops.diagonal first")
     every = "".join(labels)

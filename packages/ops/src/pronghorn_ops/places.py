@@ -40,9 +40,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     n: int = x.shape[axis]
     if isinstance(indices_or_sections, int):
         if indices_or_sections < 1 or n % indices_or_sections:
-            raise ValueError(
-                f"split: axis {axis} of size {n} cannot be cut into {indices_or_sections} equal sections"
-            )
+            raise ValueError(f"split: axis {axis} of size {n} cannot be cut into {indices_or_sections} equal sections")
         width = n // indices_or_sections
         cuts = list(range(0, n + 1, width)) if width else [0] * (indices_or_sections + 1)
     else:
@@ -58,9 +56,7 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Tensor]:
     axis = canonical_axis(axis, len(x.shape), "unstack")
     count = x.shape[axis]
     if num is not None and num != count:
-        raise ValueError(
-            f"unstack: argument `num` is {num}, but axis {axis} of shape {x.shape} has size {count}"
-        )
+        raise ValueError(f"unstack: argument `num` is {num}, but axis {axis} of shape {x.shape} has size {count}")
     return [ops.squeeze(slice_axis(x, axis, i, i + 1), axis) for i in range(count)]
 
 
@@ -152,7 +148,5 @@ def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Tensor:
     x = convert_to_tensor(inputs)
     updates = convert_to_tensor(updates, x.dtype)
     if len(updates.shape) != len(x.shape) or any(m > n for m, n in zip(updates.shape, x.shape, strict=True)):
-        raise ValueError(
-            f"slice_update: updates of shape {updates.shape} do not fit in a tensor of shape {x.shape}"
-        )
+        raise ValueError(f"slice_update: updates of shape {updates.shape} do not fit in a tensor of shape {x.shape}")
     return dynamic_update_slice(x, updates, _index_vector(start_indices))

@@ -7,8 +7,8 @@ from pronghorn.plugins import hookimpl
 MODULES = {
     "activations": """
         celu elu gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu
-        log_sigmoid relu6 selu soft_shrink softsign sparse_plus sparse_sigmoid sparsemax squareplus
-        tanh_shrink threshold
+        log_sigmoid relu6 selu silu soft_shrink softsign sparse_plus sparse_sigmoid sparsemax
+        squareplus swish tanh_shrink threshold
     """,
     "arrays": """
         append arange array array_split bincount convert_to_numpy copy count_nonzero diag diagonal
@@ -58,14 +58,12 @@ MODULES = {
 }
 """The functions of each module, under their names in keras.ops."""
 
-DISTRIBUTIONS = ("beta", "binomial", "categorical", "gamma", "randint", "shuffle", "truncated_normal")
+DISTRIBUTIONS = ("beta", "binomial", "categorical", "dropout", "gamma", "randint", "shuffle", "truncated_normal")
 """Functions of `random`, offered as "random.gamma" …, which `pronghorn.random` shows."""
 
 
 @hookimpl
 def pronghorn_ops() -> dict[str, str]:
     """Name -> "module:attribute"."""
-    functions = {
-        name: f"pronghorn_ops.{module}:{name}" for module, names in MODULES.items() for name in names.split()
-    }
+    functions = {name: f"pronghorn_ops.{module}:{name}" for module, names in MODULES.items() for name in names.split()}
     return functions | {f"random.{name}": f"pronghorn_ops.random:{name}" for name in DISTRIBUTIONS}

@@ -86,9 +86,7 @@ def binomial(shape: Any, counts: Any, probabilities: Any, dtype: Any = None, see
     return ops.cast(successes + ops.sum(ops.cast(hits, drawn), axis=0), kind)
 
 
-def truncated_normal(
-    shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None
-) -> Tensor:
+def truncated_normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None) -> Tensor:
     """Normal draws within two standard deviations of the mean, by inversion."""
     kind, drawn = float_dtype(dtype, "truncated_normal")
     edge = math.erf(math.sqrt(2))
@@ -116,13 +114,9 @@ def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any =
     """`num_samples` class numbers for each row of `logits` (rows, classes), by the Gumbel-max trick."""
     logits = convert_to_tensor(logits)
     if len(logits.shape) != 2:
-        raise ValueError(
-            f"random.categorical: `logits` must have the shape (rows, classes), got {logits.shape}"
-        )
+        raise ValueError(f"random.categorical: `logits` must have the shape (rows, classes), got {logits.shape}")
     rows, classes = logits.shape
-    u = uniform(
-        (rows, num_samples, classes), seed=seed, dtype="float64" if logits.dtype == "float64" else "float32"
-    )
+    u = uniform((rows, num_samples, classes), seed=seed, dtype="float64" if logits.dtype == "float64" else "float32")
     gumbel = ops.negative(ops.log(ops.negative(ops.log1p(ops.negative(u)))))
     return ops.cast(ops.argmax(ops.add(ops.expand_dims(logits, 1), gumbel), axis=-1), dtype)
 
@@ -133,3 +127,22 @@ def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Tensor:
     x = convert_to_tensor(x)
     order = ops.argsort(uniform((x.shape[axis],), seed=seed, dtype="float64"))
     return ops.take(x, order, axis)
+
+
+@composed
+def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Tensor:
+    """Zero with probability `rate`, else divided by 1 - rate (Srivastava et al., 2014).
+
+    `noise_shape` broadcasts against the inputs; None in it takes the inputs' size.
+    """
+    x = convert_to_tensor(inputs)
+    if not 0 <= rate <= 1:
+        raise ValueError(f"dropout: argument `rate` must be in [0, 1], got {rate}")
+    if rate == 0:
+        return x
+    shape = x.shape if noise_shape is None else tuple(noise_shape)
+    if len(shape) != len(x.shape):
+        raise ValueError(f"dropout: `noise_shape` {shape} does not fit inputs of shape {x.shape}")
+    shape = tuple(n if m is None else m for n, m in zip(x.shape, shape, strict=True))
+    keep = ops.greater_equal(uniform(shape, seed=seed, dtype="float32"), rate)
+    return ops.where(keep, ops.multiply(x, 1 / (1 - rate) if rate < 1 else 0.0), 0)  # type: ignore[no-any-return]

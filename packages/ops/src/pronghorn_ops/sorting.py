@@ -87,9 +87,7 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
     """The `k` largest elements of the last axis, in descending order, and their indices (int32)."""
     x = convert_to_tensor(x)
     if not 0 <= k <= x.shape[-1]:
-        raise ValueError(
-            f"top_k: argument `k` is {k}, but the last axis of shape {x.shape} has {x.shape[-1]} elements"
-        )
+        raise ValueError(f"top_k: argument `k` is {k}, but the last axis of shape {x.shape} has {x.shape[-1]} elements")
     order = sorting_indices(x, axis=len(x.shape) - 1, descending=True)
     indices = slice_axis(order, -1, 0, k)
     return take_along_axis(x, indices, -1), indices
@@ -107,9 +105,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
         raise ValueError(
             f"take_along_axis: `indices` of shape {places.shape} must have the rank of `x` of shape {x.shape}"
         )
-    others = np.broadcast_shapes(
-        *(tuple(1 if i == axis else n for i, n in enumerate(t.shape)) for t in (x, places))
-    )
+    others = np.broadcast_shapes(*(tuple(1 if i == axis else n for i, n in enumerate(t.shape)) for t in (x, places)))
     x = ops.broadcast_to(x, [x.shape[axis] if i == axis else n for i, n in enumerate(others)])
     places = ops.broadcast_to(places, [places.shape[axis] if i == axis else n for i, n in enumerate(others)])
     n: int = x.shape[axis]

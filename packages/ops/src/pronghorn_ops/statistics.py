@@ -22,13 +22,13 @@ def var(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
 
 
 @composed
-def std(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Square root of the variance over `axis`."""
     return ops.sqrt(var(x, axis, keepdims))
 
 
 @composed
-def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """log(sum(exp(x))) over `axis`, without overflow."""
     x = convert_to_tensor(x)
     x = ops.cast(x, dtypes.floating(x.dtype))
@@ -140,9 +140,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     step = dx
     if x is not None:
         x = convert_to_tensor(x)
-        line = (
-            ops.reshape(x, [-1 if i == axis else 1 for i in range(len(y.shape))]) if len(x.shape) == 1 else x
-        )
+        line = ops.reshape(x, [-1 if i == axis else 1 for i in range(len(y.shape))]) if len(x.shape) == 1 else x
         step = ops.subtract(slice_axis(line, axis, 1, n), slice_axis(line, axis, 0, n - 1))
     pairs = ops.add(slice_axis(y, axis, 1, n), slice_axis(y, axis, 0, n - 1))
     return ops.sum(ops.multiply(pairs, step) / 2, axis)

@@ -16,9 +16,7 @@ from pronghorn.plugins import facade
 from pronghorn.tensor import convert_to_tensor as convert_to_tensor
 from pronghorn.tensor import is_tensor as is_tensor
 
-_OWN = {name for name, value in globals().items() if callable(value) and not name.startswith("_")} - {
-    "facade"
-}
+_OWN = {name for name, value in globals().items() if callable(value) and not name.startswith("_")} - {"facade"}
 
 __getattr__, _installed = facade(__name__, "ops")
 

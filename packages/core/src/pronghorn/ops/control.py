@@ -15,24 +15,17 @@ from pronghorn import dtypes, interpreter, tree
 from pronghorn.graph import Graph, Node, Spec
 from pronghorn.interpreter import LAYER, Tape, Tracer, using
 from pronghorn.op import Op, composed
+from pronghorn.ops.elementwise import add
+from pronghorn.ops.shape import stack, zeros_like
 from pronghorn.tensor import Tensor, Variable, convert_to_tensor
 
 __all__ = ["cond", "scan", "while_loop"]
 
 Array = np.ndarray[Any, Any]
+Function = Callable[..., Any]
 
 
 # ------------------------------------------------------------------------------------------------ bodies
-
-
-def _zeros(shape: Sequence[int], dtype: str) -> Tensor:
-    from pronghorn import ops
-
-    return ops.zeros(shape, dtype=dtype)
-
-
-def _zeros_like(t: Tensor) -> Tensor:
-    return _zeros(t.shape, t.dtype)  # type: ignore[arg-type]
 
 
 def inline(graph: Graph, values: dict[Tensor, Tensor], nodes: Sequence[Node] | None = None) -> None:
@@ -49,7 +42,7 @@ def inline(graph: Graph, values: dict[Tensor, Tensor], nodes: Sequence[Node] | N
 class _Body:
     """The trace of a body function: its graph, its captures, and the variables that it assigns."""
 
-    def __init__(self, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
+    def __init__(self, function: Function, arguments: Sequence[Any]) -> None:
         self.tracer = Tracer(parent=interpreter.current())
         self.arguments = [self.tracer.argument(t.shape, t.dtype) for t in arguments]
         with using(self.tracer):
@@ -83,22 +76,60 @@ def _interpret(graph: Graph, arrays: Sequence[Array]) -> list[Array]:
     return [np.asarray(a) for a in interpret(graph, dict(zip(graph.inputs, arrays, strict=True)))[0]]
 
 
-def _specs(tensors: Sequence[Tensor]) -> tuple[Spec, ...]:
-    return tuple(Spec(t.shape, t.dtype) for t in tensors)
+def _apply(
+    op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any], written: Sequence[Variable], at: int
+) -> list[Tensor]:
+    """The results of an op; those from number `at` on are the new values of `written`, and left out."""
+    current = interpreter.current()
+    results = list(current.apply(op, inputs, attrs))
+    for variable in written:
+        current.assign(variable, results.pop(at))
+    return results
+
+
+def _vjp(
+    graph: Graph, arguments: Sequence[Tensor], outputs: Sequence[int], seeds: Sequence[Tensor], wanted: Sequence[int]
+) -> tuple[list[Tensor | None], dict[Tensor, Tensor]]:
+    """Gradients of a graph's `outputs` with respect to the arguments `wanted`, and the values of all its tensors."""
+    from pronghorn.autodiff import backward
+
+    values = dict(zip(graph.inputs, arguments, strict=True))
+    sources = [arguments[k] for k in wanted]
+    with using(Tape(interpreter.current())) as tape:
+        assert isinstance(tape, Tape)
+        for t in sources:
+            tape.watch(t)
+        inline(graph, values)
+    results = [values.get(graph.outputs[k], graph.outputs[k]) for k in outputs]
+    return backward(tape.nodes, results, seeds, sources), values
+
+
+def _as_tuple(x: Any) -> tuple[Any, ...]:
+    return x if isinstance(x, tuple) else (x,)
+
+
+def _floats(tensors: Sequence[Tensor]) -> list[int]:
+    return [k for k, t in enumerate(tensors) if dtypes.is_float(t.dtype)]
+
+
+def _or_zeros(found: Tensor | None, like: Tensor) -> Tensor:
+    return zeros_like(like) if found is None else found
 
 
 def _traced() -> bool:
     return interpreter.current().tracer is not None
 
 
-def _check_carry(name: str, before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
+def _check_same(message: str, before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
     for k, (a, b) in enumerate(zip(before, after, strict=True)):
         if a.shape != b.shape or a.dtype != b.dtype:
-            raise ValueError(
-                f"{name}: carried value {k} enters the body as {a.dtype}{list(a.shape)} and leaves it as "
-                f"{b.dtype}{list(b.shape)}; both must be the same: cast or reshape it in the body, or start from a "
-                f"value of the final shape and dtype"
-            )
+            raise ValueError(message.format(k, f"{a.dtype}{list(a.shape)}", f"{b.dtype}{list(b.shape)}"))
+
+
+_CARRIES = (
+    "carried value {} enters the body as {} and leaves it as {}; both must be the same: cast or reshape it in the "
+    "body, or start from a value of the final shape and dtype"
+)
 
 
 # ------------------------------------------------------------------------------------------------ cond
@@ -109,70 +140,46 @@ def _cond_reference(pred: Array, *operands: Array, true: Graph, false: Graph) ->
 
 
 def _cond_gradient(g: Any, out: Any, pred: Tensor, *operands: Tensor, true: Graph, false: Graph) -> list[Tensor | None]:
-    from pronghorn.autodiff import backward
+    outs, incoming = _as_tuple(out), _as_tuple(g)
+    seeded, wanted = _floats(outs), _floats(operands)
+    seeds = [_or_zeros(incoming[k], outs[k]) for k in seeded]
 
-    outs = out if isinstance(out, tuple) else (out,)
-    incoming = g if isinstance(g, tuple) else (g,)
-    seeds = [
-        _zeros_like(o) if s is None else s for o, s in zip(outs, incoming, strict=True) if dtypes.is_float(o.dtype)
-    ]
-    wanted = [k for k, t in enumerate(operands) if dtypes.is_float(t.dtype)]
+    def gradient(graph: Graph) -> Callable[..., list[Tensor]]:
+        def branch(*arguments: Tensor) -> list[Tensor]:
+            found, _ = _vjp(graph, arguments[: len(operands)], seeded, arguments[len(operands) :], wanted)
+            return [_or_zeros(f, arguments[k]) for k, f in zip(wanted, found, strict=True)]
 
-    def branch(graph: Graph) -> Callable[..., list[Tensor]]:
-        def gradient(*arguments: Tensor) -> list[Tensor]:
-            values = dict(zip(graph.inputs, arguments[: len(operands)], strict=True))
-            with using(Tape(interpreter.current())) as tape:
-                assert isinstance(tape, Tape)
-                for k in wanted:
-                    tape.watch(arguments[k])
-                inline(graph, values)
-            results = [values.get(t, t) for t, o in zip(graph.outputs, outs, strict=True) if dtypes.is_float(o.dtype)]
-            found = backward(tape.nodes, results, arguments[len(operands) :], [arguments[k] for k in wanted])
-            return [_zeros_like(arguments[k]) if f is None else f for k, f in zip(wanted, found, strict=True)]
+        return branch
 
-        return gradient
-
-    grads = _cond_traced(pred, branch(true), branch(false), [*operands, *seeds])
-    result: list[Tensor | None] = [None] * (1 + len(operands))
-    for k, grad in zip(wanted, grads, strict=True):
-        result[1 + k] = grad
-    return result
+    found = _cond_traced(pred, gradient(true), gradient(false), [*operands, *seeds])
+    grads = dict(zip(wanted, found, strict=True))
+    return [None, *(grads.get(k) for k in range(len(operands)))]
 
 
-cond_op = Op("cond", _cond_reference, lambda pred, *operands, true, false: _specs(true.outputs), _cond_gradient)
+def _cond_infer(pred: Spec, *operands: Spec, true: Graph, false: Graph) -> tuple[Spec, ...]:
+    return tuple(Spec(t.shape, t.dtype) for t in true.outputs)
 
 
-def _cond_traced(
-    pred: Tensor, true_fn: Callable[..., Any], false_fn: Callable[..., Any], operands: Sequence[Tensor] = ()
-) -> Any:
-    bodies = [_Body(true_fn, operands), _Body(false_fn, operands)]
-    tree.assert_same_structure(bodies[0].structure, bodies[1].structure)
-    _check_branches(bodies[0].graph.outputs, bodies[1].graph.outputs)
-    written = list(dict.fromkeys([*bodies[0].written, *bodies[1].written]))
-    current = interpreter.current()
-    entering = [current.read(v) for v in written]
+cond_op = Op("cond", _cond_reference, _cond_infer, _cond_gradient)
+
+
+def _cond_traced(pred: Tensor, true_fn: Function, false_fn: Function, operands: Sequence[Tensor] = ()) -> Any:
+    true, false = bodies = _Body(true_fn, operands), _Body(false_fn, operands)
+    tree.assert_same_structure(true.structure, false.structure)
+    message = "cond: output {} is {} in the true branch and {} in the false branch; both must be the same"
+    _check_same(message, true.graph.outputs, false.graph.outputs)
+    count = len(true.graph.outputs)
+    written = list(dict.fromkeys([*true.written, *false.written]))
+    entering = [interpreter.current().read(v) for v in written]
     outer = [body.close(written) for body in bodies]
     fixed = len(operands) + len(written)
-    for position, body in enumerate(bodies):  # both branches take the captures of both
+    for body, others, own_first in ((true, outer[1], True), (false, outer[0], False)):  # both take the captures of both
         own = body.graph.inputs[fixed:]
-        other = [body.tracer.placeholder(t.shape, t.dtype) for t in outer[1 - position]]
-        body.graph.inputs[fixed:] = [*own, *other] if position == 0 else [*other, *own]
+        other = [body.tracer.placeholder(t.shape, t.dtype) for t in others]
+        body.graph.inputs[fixed:] = [*own, *other] if own_first else [*other, *own]
     inputs = [pred, *operands, *entering, *outer[0], *outer[1]]
-    results = current.apply(cond_op, inputs, {"true": bodies[0].graph, "false": bodies[1].graph})
-    for variable, value in zip(written, results[len(results) - len(written) :], strict=True):
-        current.assign(variable, value)
-    flat = list(results[: len(results) - len(written)])
-    structure = bodies[0].structure
-    return tree.pack_sequence_as(structure, flat) if tree.is_nested(structure) else flat[0]
-
-
-def _check_branches(a: Sequence[Tensor], b: Sequence[Tensor]) -> None:
-    for k, (x, y) in enumerate(zip(a, b, strict=True)):
-        if x.shape != y.shape or x.dtype != y.dtype:
-            raise ValueError(
-                f"cond: output {k} is {x.dtype}{list(x.shape)} in the true branch and {y.dtype}{list(y.shape)} in the "
-                f"false branch; both must be the same"
-            )
+    flat = _apply(cond_op, inputs, {"true": true.graph, "false": false.graph}, written, count)
+    return tree.pack_sequence_as(true.structure, flat) if tree.is_nested(true.structure) else flat[0]
 
 
 @composed
@@ -204,25 +211,17 @@ def _while_reference(
     return tuple(carry)
 
 
-def _while_infer(
-    *specs: Spec, condition: Graph, body: Graph, carries: int, captured: int, limit: int | None
-) -> tuple[Spec, ...]:
-    return specs[:carries]
-
-
 def _while_gradient(*_: Any, **__: Any) -> Any:
     raise NotImplementedError(
         "while_loop has a gradient only with `maximum_iterations`, which bounds the memory; give it, or use scan"
     )
 
 
-while_op = Op("while_loop", _while_reference, _while_infer, _while_gradient)
+while_op = Op("while_loop", _while_reference, lambda *specs, carries, **_: specs[:carries], _while_gradient)
 
 
 @composed
-def while_loop(
-    cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, maximum_iterations: int | None = None
-) -> Any:
+def while_loop(cond: Function, body: Function, loop_vars: Any, maximum_iterations: int | None = None) -> Any:
     """Repeats `loop_vars = body(*loop_vars)` while `cond(*loop_vars)` holds.
 
     Shapes and dtypes of the loop variables stay the same. A gradient needs `maximum_iterations`.
@@ -248,51 +247,37 @@ def while_loop(
     return result[0] if single else result
 
 
-def _while_as_scan(condition: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, limit: int) -> Any:
+def _while_as_scan(condition: Function, body: Function, loop_vars: Any, limit: int) -> Any:
     def step(carry: Any, _: Any) -> Any:
         return cond(condition(*carry), lambda: body(*carry), lambda: carry), None
 
     return scan(step, loop_vars, None, length=limit)[0]
 
 
-def _while_traced(condition: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, limit: int | None) -> Any:
-    current = interpreter.current()
+def _while_traced(condition: Function, body: Function, loop_vars: Any, limit: int | None) -> Any:
     flat = tree.flatten(loop_vars)
 
-    def on_flat(function: Callable[..., Any]) -> Callable[..., Any]:
+    def on_flat(function: Function) -> Function:
         return lambda *values: function(*tree.pack_sequence_as(loop_vars, list(values)))
 
     turn = _Body(on_flat(body), flat)
-    _check_carry("while_loop", flat, turn.graph.outputs)
+    _check_same("while_loop: " + _CARRIES, flat, turn.graph.outputs)
     written = turn.written
-    entering = [current.read(v) for v in written]
+    entering = [interpreter.current().read(v) for v in written]
     test = _Body(on_flat(condition), flat)
     if test.written:
-        raise ValueError(
-            f"while_loop: `cond` must not assign variables, it assigns {test.written[0].path!r}; do it in `body`"
-        )
+        path = test.written[0].path
+        raise ValueError(f"while_loop: `cond` must not assign variables, it assigns {path!r}; do it in `body`")
     for_body = turn.close(written)
     # the condition sees the loop's versions of the variables that the body assigns
-    seen = {
-        v: test.tracer.reads.pop(v) if v in test.tracer.reads else test.tracer.placeholder(v.shape, v.dtype)
-        for v in written
-    }
+    reads, placeholder = test.tracer.reads, test.tracer.placeholder
+    seen = [reads.pop(v) if v in reads else placeholder(v.shape, v.dtype) for v in written]
     for_condition = test.close([])
-    test.graph.inputs[len(flat) : len(flat)] = seen.values()
-    results = current.apply(
-        while_op,
-        [*flat, *entering, *for_condition, *for_body],
-        {
-            "condition": test.graph,
-            "body": turn.graph,
-            "carries": len(flat) + len(written),
-            "captured": len(for_condition),
-            "limit": limit,
-        },
-    )
-    for variable, value in zip(written, results[len(flat) :], strict=True):
-        current.assign(variable, value)
-    return tree.pack_sequence_as(loop_vars, list(results[: len(flat)]))
+    test.graph.inputs[len(flat) : len(flat)] = seen
+    attrs = {"condition": test.graph, "body": turn.graph, "captured": len(for_condition), "limit": limit}
+    inputs = [*flat, *entering, *for_condition, *for_body]
+    results = _apply(while_op, inputs, {**attrs, "carries": len(flat) + len(written)}, written, len(flat))
+    return tree.pack_sequence_as(loop_vars, results)
 
 
 # ------------------------------------------------------------------------------------------------ scan
@@ -323,80 +308,51 @@ def _scan_gradient(
 ) -> list[Tensor | None]:
     """A scan in the other direction. What it reads of the forward steps is stacked: the forward node gets it as further
     outputs."""
-    from pronghorn import ops
-    from pronghorn.autodiff import backward
-
-    outs = out if isinstance(out, tuple) else (out,)
-    incoming = g if isinstance(g, tuple) else (g,)
+    outs, incoming = _as_tuple(out), _as_tuple(g)
     node = outs[0].node
     assert node is not None
-    floats = [k for k, t in enumerate(inputs) if dtypes.is_float(t.dtype)]
+    floats, after = _floats(inputs), carries + sequences
     carried = [k for k in floats if k < carries]
-    constants = [k for k in floats if k >= carries + sequences]
-    seeded = [k for k, t in enumerate(outs) if dtypes.is_float(t.dtype) and (k < carries or incoming[k] is not None)]
+    swept = [k for k in floats if carries <= k < after]
+    constants = [k for k in floats if k >= after]
+    seeded = [*carried, *(k for k in _floats(outs) if k >= carries and incoming[k] is not None)]
 
     # One step forward and back, to learn what the way back reads of the way forward.
     joint = Tracer(parent=interpreter.current())
     entering = [joint.placeholder(t.shape, t.dtype) for t in body.inputs]
-    values: dict[Tensor, Tensor] = dict(zip(body.inputs, entering, strict=True))
     seeds = [joint.placeholder(body.outputs[k].shape, outs[k].dtype) for k in seeded]
     with using(joint):
-        with using(Tape(joint)) as tape:
-            assert isinstance(tape, Tape)
-            for k in floats:
-                tape.watch(entering[k])
-            inline(body, values)
-        forward_nodes = set(joint.nodes)
-        results = [values.get(body.outputs[k], body.outputs[k]) for k in seeded]
-        found = backward(tape.nodes, results, seeds, [entering[k] for k in floats])
+        found, values = _vjp(body, entering, seeded, seeds, floats)
     grads = dict(zip(floats, found, strict=True))
-    backward_nodes = [n for n in joint.nodes if n not in forward_nodes]
-    produced = {t for n in forward_nodes for t in n.outputs} | set(entering[:carries])
-    read = dict.fromkeys(t for n in backward_nodes for t in n.inputs)
-    read.update(dict.fromkeys(t for t in found if t is not None))
-    residuals = [t for t in read if t in produced]
-    original = {ours: theirs for theirs, ours in values.items()}
-    stacked = _stack_residuals(node, [original[t] for t in residuals], carries, length)
-
-    arriving = {k: _zeros_like(outs[k]) if incoming[k] is None else incoming[k] for k in seeded}
-    state_seeds = [k for k in seeded if k < carries]
-    sequence_seeds = [k for k in seeded if k >= carries]
-    used_sequences = [k for k in range(carries, carries + sequences) if entering[k] in read]
+    forward = {ours: theirs for theirs, ours in values.items()}
+    backward_nodes = [n for n in joint.nodes if n.outputs[0] not in forward]
+    read = dict.fromkeys([*(t for n in backward_nodes for t in n.inputs), *(t for t in found if t is not None)])
+    residuals = [t for t in read if t in forward.keys() - set(entering[carries:])]
+    used = [k for k in range(carries, after) if entering[k] in read]
 
     def step(carry: Any, items: Any) -> Any:
         state, totals = carry
-        local: dict[Tensor, Tensor] = dict(zip(residuals, items["residuals"], strict=True))
-        by_seed = {
-            **dict(zip(state_seeds, state, strict=True)),
-            **dict(zip(sequence_seeds, items["seeds"], strict=True)),
-        }
-        local.update((placeholder, by_seed[k]) for k, placeholder in zip(seeded, seeds, strict=True))
-        local.update((entering[k], x) for k, x in zip(used_sequences, items["xs"], strict=True))
-        local.update((entering[k], inputs[k]) for k in range(carries + sequences, len(inputs)))
+        local: dict[Tensor, Tensor] = dict(zip(seeds, [*state, *items["seeds"]], strict=True))
+        local.update(zip(residuals, items["residuals"], strict=True))
+        local.update((entering[k], x) for k, x in zip(used, items["xs"], strict=True))
+        local.update(zip(entering[after:], inputs[after:], strict=True))
         local.update((placeholder, outer) for outer, placeholder in joint.captures.items())
         inline(body, local, backward_nodes)
 
         def gradient(k: int) -> Tensor:
             found = grads[k]
-            return _zeros_like(entering[k]) if found is None else local.get(found, found)
+            return zeros_like(entering[k]) if found is None else local.get(found, found)
 
-        state = [gradient(k) for k in carried]
-        totals = [ops.add(total, gradient(k)) for total, k in zip(totals, constants, strict=True)]
-        return (state, totals), [gradient(k) for k in floats if carries <= k < carries + sequences]
+        totals = [add(total, gradient(k)) for total, k in zip(totals, constants, strict=True)]
+        return ([gradient(k) for k in carried], totals), [gradient(k) for k in swept]
 
-    init = ([arriving[k] for k in state_seeds], [_zeros_like(inputs[k]) for k in constants])
-    items = {
-        "residuals": stacked,
-        "seeds": [arriving[k] for k in sequence_seeds],
-        "xs": [inputs[k] for k in used_sequences],
-    }
-    (states, totals), sequence_grads = scan(step, init, items, length=length, reverse=not reverse)
-    result: list[Tensor | None] = [None] * len(inputs)
-    for k, value in zip([*carried, *constants], [*states, *totals], strict=True):
-        result[k] = value
-    for k, value in zip([k for k in floats if carries <= k < carries + sequences], sequence_grads, strict=True):
-        result[k] = value
-    return result
+    arriving = [_or_zeros(incoming[k], outs[k]) for k in seeded]
+    stacked = _stack_residuals(node, [forward[t] for t in residuals], carries, length)
+    items = {"residuals": stacked, "seeds": arriving[len(carried) :], "xs": [inputs[k] for k in used]}
+    init = (arriving[: len(carried)], [zeros_like(inputs[k]) for k in constants])
+    (states, totals), sweeps = scan(step, init, items, length=length, reverse=not reverse)
+    result = dict(zip([*carried, *constants, *swept], [*states, *totals, *sweeps], strict=True))
+    return [result.get(k) for k in range(len(inputs))]
 
 
 def _stack_residuals(node: Node, tensors: Sequence[Tensor], carries: int, length: int) -> list[Tensor]:
@@ -420,12 +376,7 @@ scan_op = Op("scan", _scan_reference, _scan_infer, _scan_gradient)
 
 @composed
 def scan(
-    f: Callable[..., Any],
-    init: Any,
-    xs: Any = None,
-    length: int | None = None,
-    reverse: bool = False,
-    unroll: int | bool = 1,
+    f: Function, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False, unroll: Any = 1
 ) -> Any:
     """Carries a state over the first axis of `xs`: `carry, y = f(carry, x)`; returns the last carry and the stacked ys.
 
@@ -438,14 +389,11 @@ def scan(
         unroll: True writes all steps out in the program; other values only say how fast a loop might be and change
             nothing.
     """
-    from pronghorn import ops
-
     init = tree.map_structure(convert_to_tensor, init, none_is_leaf=False)
     xs = tree.map_structure(convert_to_tensor, xs, none_is_leaf=False)
     items = [x for x in tree.flatten(xs) if x is not None]
-    for x in items:
-        if not x.shape:
-            raise ValueError("scan: every tensor in `xs` needs a first axis to run over, got a scalar")
+    if any(not x.shape for x in items):
+        raise ValueError("scan: every tensor in `xs` needs a first axis to run over, got a scalar")
     lengths = {x.shape[0] for x in items} | ({int(length)} if length is not None else set())
     if len(lengths) != 1:
         raise ValueError(f"scan: `xs` and `length` must agree on the number of steps, got {sorted(lengths) or 'none'}")
@@ -459,12 +407,10 @@ def scan(
         carry = tree.map_structure(convert_to_tensor, carry, none_is_leaf=False)
     if steps == 0:
         return init, None
-    stack = tree.map_structure(lambda *parts: None if parts[0] is None else ops.stack(parts), ys[0], *ys[1:])
-    return carry, stack
+    return carry, tree.map_structure(lambda *parts: None if parts[0] is None else stack(parts), ys[0], *ys[1:])
 
 
-def _scan_traced(f: Callable[..., Any], init: Any, xs: Any, length: int, reverse: bool) -> Any:
-    current = interpreter.current()
+def _scan_traced(f: Function, init: Any, xs: Any, length: int, reverse: bool) -> Any:
     flat_init = tree.flatten(init)
     flat_xs = [x for x in tree.flatten(xs) if x is not None]
     structure: list[Any] = []
@@ -477,25 +423,19 @@ def _scan_traced(f: Callable[..., Any], init: Any, xs: Any, length: int, reverse
         structure.append(y)
         return [*tree.flatten(carry), *(leaf for leaf in tree.flatten(y) if leaf is not None)]
 
-    arguments = [*flat_init, *(Tensor(x.shape[1:], x.dtype) for x in flat_xs)]
-    body = _Body(on_flat, arguments)
     count = len(flat_init)
-    _check_carry("scan", flat_init, body.graph.outputs[:count])
-    written = body.written
-    entering = [current.read(v) for v in written]
+    body = _Body(on_flat, [*flat_init, *(Tensor(x.shape[1:], x.dtype) for x in flat_xs)])
+    graph, written = body.graph, body.written
+    _check_same("scan: " + _CARRIES, flat_init, graph.outputs[:count])
+    entering = [interpreter.current().read(v) for v in written]
     captures = body.close(written)
     # arguments are (init, xs), then the variables' values: put those with the carries
-    graph = body.graph
-    total, sequences = count + len(written), len(flat_xs)
-    ins, outs = graph.inputs, graph.outputs
-    after = count + sequences
-    graph.inputs = [*ins[:count], *ins[after : after + len(written)], *ins[count:after], *ins[after + len(written) :]]
-    ys = len(outs) - count - len(written)
-    graph.outputs = [*outs[:count], *outs[count + ys :], *outs[count : count + ys]]
-    attrs = {"body": graph, "carries": total, "sequences": sequences, "length": length, "reverse": reverse}
-    results = current.apply(scan_op, [*flat_init, *entering, *flat_xs, *captures], attrs)
-    for variable, value in zip(written, results[count:total], strict=True):
-        current.assign(variable, value)
-    stacked = iter(results[total:])
+    ins, outs, extra, after = graph.inputs, graph.outputs, len(written), count + len(flat_xs)
+    graph.inputs = [*ins[:count], *ins[after : after + extra], *ins[count:after], *ins[after + extra :]]
+    graph.outputs = [*outs[:count], *outs[len(outs) - extra :], *outs[count : len(outs) - extra]]
+    sizes = {"carries": count + extra, "sequences": len(flat_xs), "length": length}
+    attrs = {"body": graph, **sizes, "reverse": reverse}
+    results = _apply(scan_op, [*flat_init, *entering, *flat_xs, *captures], attrs, written, count)
+    stacked = iter(results[count:])
     y = tree.map_structure(lambda leaf: None if leaf is None else next(stacked), structure[0])
-    return tree.pack_sequence_as(init, list(results[:count])), y
+    return tree.pack_sequence_as(init, results[:count]), y

@@ -1,7 +1,7 @@
 """The primitives of convolution and pooling over one to three spatial dimensions.
 
-Arrays are (batch, *spatial, channels). The three of convolution are the three ways to read one trilinear form, so each is
-the gradient of the others. The public functions are in the ops package.
+Arrays are (batch, *spatial, channels). The three of convolution are the three ways to read one trilinear form, so each
+is the gradient of the others. The public functions are in the ops package.
 """
 
 # mypy: disable-error-code="has-type,no-any-return"
@@ -246,7 +246,7 @@ def place_windows(op: str, sizes: Ints, window: Ints, strides: Any, padding: str
         raise ValueError(f"{op}: padding must be 'valid' or 'same', got {padding!r}")
     if any(n < k for n, k in zip(sizes, windows.extent, strict=True)):
         raise ValueError(
-            f"{op}: the spatial sizes {sizes} are smaller than the window's extent {windows.extent}; make the window or "
-            "dilation_rate smaller, or pass padding='same'"
+            f"{op}: the spatial sizes {sizes} are smaller than the window's extent {windows.extent}; make the window "
+            "or dilation_rate smaller, or pass padding='same'"
         )
     return windows

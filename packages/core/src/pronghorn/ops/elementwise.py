@@ -21,8 +21,8 @@ __all__ = [
     "abs", "absolute", "add", "cast", "ceil", "clip", "cos", "divide", "equal", "exp", "expm1", "floor",
     "floor_divide", "greater", "greater_equal", "isfinite", "less", "less_equal", "log", "log1p", "logical_and",
     "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "mod", "multiply", "negative",
-    "not_equal", "power", "reciprocal", "relu", "rsqrt", "sigmoid", "sign", "silu", "sin", "softplus",
-    "sqrt", "square", "subtract", "swish", "tanh", "true_divide", "where",
+    "not_equal", "power", "reciprocal", "relu", "rsqrt", "sigmoid", "sign", "sin", "softplus",
+    "sqrt", "square", "subtract", "tanh", "true_divide", "where",
 ]  # fmt: skip
 
 number = partial(elementwise, operands="number")
@@ -90,10 +90,7 @@ clip_to = number("clip", "y if x < y else (z if x > z else x)", _clip_gradient)
 # ---------------------------------------------------------------------- choice and comparison
 
 choose = elementwise(
-    "where",
-    "x if c else y",
-    lambda g, out, c, x, y: (None, choose(c, g, 0), choose(c, 0, g)),
-    operands="condition",
+    "where", "x if c else y", lambda g, out, c, x, y: (None, choose(c, g, 0), choose(c, 0, g)), operands="condition"
 )
 equal = comparison("equal", "x == y")
 not_equal = comparison("not_equal", "x != y")
@@ -109,12 +106,6 @@ isfinite = comparison("isfinite", "isfinite(x)", operands="float")
 
 # ---------------------------------------------------------------------- functions
 
-
-def _silu_gradient(g: Any, out: Any, x: Any) -> Any:
-    gate = sigmoid(x)
-    return g * (gate + out * (1 - gate))
-
-
 exp = real("exp", "exp(x)", lambda g, out, x: g * out)
 expm1 = real("expm1", "expm1(x)", lambda g, out, x: g * (out + 1))
 log = real("log", "log(x)", lambda g, out, x: g / x)
@@ -125,7 +116,6 @@ tanh = real("tanh", "tanh(x)", lambda g, out, x: g * (1 - square(out)))
 relu = number("relu", "0 if x <= 0 else x", lambda g, out, x: choose(greater(out, 0), g, 0))
 sigmoid = real("sigmoid", "1 / (1 + exp(-x))", lambda g, out, x: g * (out * (1 - out)))
 softplus = real("softplus", "(x if x > 0 else 0) + log1p(exp(-abs(x)))", lambda g, out, x: g * sigmoid(x))
-silu = swish = real("silu", "x / (1 + exp(-x))", _silu_gradient)
 
 
 @composed

@@ -35,9 +35,7 @@ def _product_spec(a: Spec, b: Spec, transpose_a: bool, transpose_b: bool) -> Spe
     return Spec((*batch, rows, columns), a.dtype)
 
 
-def _product_gradient(
-    g: Any, out: Any, a: Any, b: Any, transpose_a: bool, transpose_b: bool
-) -> tuple[Any, Any]:
+def _product_gradient(g: Any, out: Any, a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> tuple[Any, Any]:
     # c = a' b' as they are read: da' = g b'^T and db' = a'^T g; one read transposed gets the transpose.
     da = multiplied(b, g, transpose_b, True) if transpose_a else multiplied(g, b, False, not transpose_b)
     db = multiplied(g, a, True, transpose_a) if transpose_b else multiplied(a, g, not transpose_a, False)
@@ -75,9 +73,7 @@ def matmul(x1: Any, x2: Any) -> Tensor:
     """
     a, b = multiplicands(x1, x2)
     if not a.shape or not b.shape:
-        raise ValueError(
-            f"matmul: needs at least one axis each, got shapes {a.shape} and {b.shape}; use multiply"
-        )
+        raise ValueError(f"matmul: needs at least one axis each, got shapes {a.shape} and {b.shape}; use multiply")
     left, right = len(a.shape) == 1, len(b.shape) == 1
     a = expand_dims(a, 0) if left else a
     b = expand_dims(b, 1) if right else b

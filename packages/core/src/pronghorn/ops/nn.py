@@ -33,9 +33,7 @@ def row_sum(x: Any) -> Any:
     return reduce_sum(x, axis=(len(x.shape) - 1,), keepdims=True)
 
 
-@primitive(
-    first, lambda h, out, y, g: (h * (g - row_sum(g * y)) - g * row_sum(h * y), softmax_gradient(y, h))
-)
+@primitive(first, lambda h, out, y, g: (h * (g - row_sum(g * y)) - g * row_sum(h * y), softmax_gradient(y, h)))
 def softmax_gradient(y: Array, g: Array) -> Array:
     """The gradient of softmax, from its result and the gradient that comes in."""
     return np.asarray(y * (g - (g * y).sum(axis=-1, keepdims=True)), dtype=y.dtype)

@@ -38,10 +38,7 @@ def spread(t: Any, like: Tensor, axis: Axes) -> Any:
 
 
 def reduction(
-    name: str,
-    function: Callable[..., Any],
-    gradient: Callable[..., Any] | None = None,
-    dtype: str | None = None,
+    name: str, function: Callable[..., Any], gradient: Callable[..., Any] | None = None, dtype: str | None = None
 ) -> Op:
     """A primitive with the attributes axis (a tuple) and keepdims, computed by a function of NumPy's kind.
 
@@ -144,9 +141,7 @@ def _extreme(op: Op, pick: Any, name: str, x: Any, axis: Any, keepdims: bool, in
     axes = canonical_axes(axis, len(x.shape), name)
     if 0 in [x.shape[i] for i in axes]:
         if initial is None:
-            raise ValueError(
-                f"{name}: no element to choose along axis {axis} of shape {x.shape}; give `initial`"
-            )
+            raise ValueError(f"{name}: no element to choose along axis {axis} of shape {x.shape}; give `initial`")
         return full(reduced_shape(x.shape, axes, keepdims), initial, x.dtype)
     top = op(x, axis=axes, keepdims=bool(keepdims))
     return top if initial is None else e.cast(pick(top, initial), x.dtype)

@@ -34,9 +34,7 @@ Ints = tuple[int, ...]
 
 
 @primitive(
-    lambda x, shape: Spec(shape, x.dtype),
-    lambda g, out, x, shape: (reshape_to(g, shape=x.shape),),
-    name="reshape",
+    lambda x, shape: Spec(shape, x.dtype), lambda g, out, x, shape: (reshape_to(g, shape=x.shape),), name="reshape"
 )
 def reshape_to(x: Array, shape: Ints) -> Array:
     """The elements in row-major order in another shape."""
@@ -54,9 +52,7 @@ def permute(x: Array, axes: Ints) -> Array:
 
 
 @primitive(
-    lambda x, shape: Spec(shape, x.dtype),
-    lambda g, out, x, shape: (op.unbroadcast(g, x.shape),),
-    name="broadcast_to",
+    lambda x, shape: Spec(shape, x.dtype), lambda g, out, x, shape: (op.unbroadcast(g, x.shape),), name="broadcast_to"
 )
 def broadcast(x: Array, shape: Ints) -> Array:
     """`x` repeated to `shape`."""
@@ -141,9 +137,7 @@ def gather(x: Array, indices: Array, axis: int) -> Array:
     n = x.shape[axis]
     wrong = indices[(indices >= n) | (indices < -n)]
     if wrong.size:
-        raise IndexError(
-            f"take: index {wrong[0]} is out of range for axis {axis} of size {n} (shape {x.shape})"
-        )
+        raise IndexError(f"take: index {wrong[0]} is out of range for axis {axis} of size {n} (shape {x.shape})")
     return np.asarray(np.take(x, indices, axis=axis)).copy()
 
 
@@ -166,9 +160,7 @@ def as_sizes(shape: Any, op: str) -> tuple[int, ...]:
     if isinstance(shape, (Tensor, Variable, np.ndarray)) and len(shape.shape) == 1:
         shape = np.asarray(shape).tolist()
     try:
-        return tuple(
-            operator.index(int(n) if isinstance(n, float) and n.is_integer() else n) for n in many(shape)
-        )
+        return tuple(operator.index(int(n) if isinstance(n, float) and n.is_integer() else n) for n in many(shape))
     except TypeError:
         raise TypeError(f"{op}: a shape is made of integers, got {shape!r}") from None
 
@@ -234,9 +226,7 @@ def reshape(x: Any, newshape: Any) -> Tensor:
         sizes = tuple(x.size // known if n == -1 and known else n for n in sizes)
         sizes = tuple(0 if n == -1 and not x.size else n for n in sizes)
     if min(sizes, default=0) < 0 or math.prod(sizes) != x.size:
-        raise ValueError(
-            f"reshape: a tensor of shape {x.shape} ({x.size} elements) cannot take the shape {wanted}"
-        )
+        raise ValueError(f"reshape: a tensor of shape {x.shape} ({x.size} elements) cannot take the shape {wanted}")
     return x if sizes == x.shape else reshape_to(x, shape=sizes)
 
 
@@ -253,9 +243,7 @@ def transpose(x: Any, axes: Any = None) -> Tensor:
     rank = len(x.shape)
     order = range(rank)[::-1] if axes is None else [canonical_axis(a, rank, "transpose") for a in axes]
     if sorted(order) != list(range(rank)):
-        raise ValueError(
-            f"transpose: `axes` {axes} must name each of the {rank} axes of shape {x.shape} once"
-        )
+        raise ValueError(f"transpose: `axes` {axes} must name each of the {rank} axes of shape {x.shape} once")
     return x if list(order) == sorted(order) else permute(x, axes=tuple(order))
 
 
@@ -357,9 +345,7 @@ def slice_ranges(x: Any, ranges: Iterable[range]) -> Any:
 def slice_axis(x: Any, axis: int, start: int, stop: int, step: int = 1) -> Any:
     """x[start:stop:step] along one axis; 0 <= start, stop <= size."""
     axis %= len(x.shape)
-    return slice_ranges(
-        x, (range(start, stop, step) if i == axis else range(n) for i, n in enumerate(x.shape))
-    )
+    return slice_ranges(x, (range(start, stop, step) if i == axis else range(n) for i, n in enumerate(x.shape)))
 
 
 @composed
@@ -418,9 +404,7 @@ def _expand_key(key: tuple[Any, ...], rank: int) -> list[Any]:
             t = convert_to_tensor(item)
             items += nonzero(t) if t.dtype == "bool" else [t if t.shape or t.symbolic else int(t)]
         else:
-            items.append(
-                item if item is None or item is Ellipsis or isinstance(item, slice) else operator.index(item)
-            )
+            items.append(item if item is None or item is Ellipsis or isinstance(item, slice) else operator.index(item))
     dots = [i for i, item in enumerate(items) if item is Ellipsis]
     used = sum(item is not None for item in items) - len(dots)
     if used > rank:
@@ -455,9 +439,7 @@ def known_value(x: Any, op: str, instead: str) -> Array:
     """
     t = convert_to_tensor(x)
     if t.symbolic:
-        raise TypeError(
-            f"{op}: the size of the result depends on values, which {t} has none of yet; use {instead}"
-        )
+        raise TypeError(f"{op}: the size of the result depends on values, which {t} has none of yet; use {instead}")
     return t.numpy()
 
 

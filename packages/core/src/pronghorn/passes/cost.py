@@ -24,6 +24,14 @@ def _steps(node: Node) -> int:
     return len(getattr(body, "steps", ())) or 1
 
 
+def _convolution(node: Node) -> tuple[int, int]:
+    """Elements of the kernel, and places it is applied at, for a convolution or one of its gradients."""
+    if node.op.name == "convolution_kernel_gradient":
+        return elements(node.outputs[0].shape), elements(node.inputs[1].shape[:-1])
+    image = node.inputs[0] if node.op.name == "convolution_input_gradient" else node.outputs[0]
+    return elements(node.inputs[1].shape), elements(image.shape[:-1])
+
+
 def flops(node: Node) -> int:
     """Floating-point operations: two per multiply-add of a matmul, one per scalar step elsewhere; an estimate."""
     name = node.op.name
@@ -32,6 +40,10 @@ def flops(node: Node) -> int:
         inner = a.shape[-2] if node.attrs["transpose_a"] else a.shape[-1]
         product = 2 * elements(c.shape) * int(inner or 0)
         return product + (_steps(node) * elements(c.shape) if name == "fused_matmul" else 0)
+    if "convolution" in name:  # the kernel's cells times the positions: of the gradients too
+        window, positions = _convolution(node)
+        map_steps = _steps(node) * elements(node.outputs[0].shape) if name == "fused_convolution" else 0
+        return 2 * window * positions + map_steps
     if name in ("reshape", "stop_gradient", "batch_rows", "transpose", "concatenate", "slice", "gather"):
         return 0
     if name == "table":

@@ -1,4 +1,4 @@
-"""Fusion: elementwise chains become one kernel, with the reduction that ends them or the matmul that starts them, and
+"""Fusion: elementwise chains become one kernel, with the reduction that ends them or the matmul or convolution that starts them, and
 equal kernels on different tensors become one launch.
 
 Every node has a level. Along an edge between two elementwise nodes of one shape the level may stay; along any other
@@ -17,7 +17,7 @@ from pronghorn.body import Body, Step
 from pronghorn.graph import Graph, Node
 from pronghorn.op import Elementwise, Op
 from pronghorn.passes.access import collapse, elements
-from pronghorn.passes.fused import fused, fused_matmul, fused_reduce, table
+from pronghorn.passes.fused import EPILOGUES, fused, fused_reduce, table
 from pronghorn.tensor import Tensor
 
 STEPS_PER_KERNEL = 64
@@ -189,20 +189,20 @@ def _users_of(units: list[Node]) -> dict[Tensor, list[Node]]:
 def _epilogues(
     units: list[Node], levels: dict[Node, int], results: set[Tensor], written: set[Tensor]
 ) -> tuple[list[Node], dict[Node, int]]:
-    """Maps that directly follow a matmul are applied to its tiles while these are in cache.
+    """Maps that directly follow a matmul or convolution are applied to its pieces while these are in cache.
 
     Updates of variables are left alone: they are computed in place, and all of them in one launch.
     """
     users = _users_of(units)
-    taken: dict[Node, Node] = {}  # map -> matmul
+    taken: dict[Node, Node] = {}  # map -> product
     for node in units:
-        if node.op.name != "matmul":
+        if node.op.name not in EPILOGUES:
             continue
         c = node.outputs[0]
         for user in users[c]:
             alone = all(u is user or levels[u] > levels[user] for u in users[c])
             fits = user.op is fused and user not in taken and user.attrs["shape"] == c.shape
-            if fits and alone and _plain(user, c) and written.isdisjoint(user.outputs):
+            if fits and alone and _plain(user, node) and written.isdisjoint(user.outputs):
                 taken[user] = node
                 break
     merged: list[Node] = []
@@ -222,17 +222,24 @@ def _epilogues(
     return merged, levels
 
 
-def _plain(user: Node, c: Tensor) -> bool:
-    """Whether the map's operands are matrices, rows, columns or scalars beside the product, of its dtype or bool."""
+def _plain(user: Node, product: Node) -> bool:
+    """Whether the map's operands are of the product's dtype or bool, and fit it as a matrix.
+
+    Beside a matmul they are matrices, rows, columns or scalars; beside a convolution they are as large, or have one value
+    for each channel or for all.
+    """
     body: Body = user.attrs["body"]
+    c = product.outputs[0]
     written = {body.dtype(k) for k in body.outputs}
-    if len(c.shape) != 2 or not {*body.inputs, *written} <= {c.dtype, "bool"} or c.dtype not in written:
+    if not {*body.inputs, *written} <= {c.dtype, "bool"} or c.dtype not in written:
         return False
-    return all(len(t.shape) <= 2 for t in user.inputs)
+    if product.op.name == "convolution":
+        return all(t.shape == c.shape or elements(t.shape[:-1]) == 1 for t in user.inputs)
+    return len(c.shape) == 2 and all(len(t.shape) <= 2 for t in user.inputs)
 
 
 def _epilogue(product: Node, user: Node, keep: bool) -> Node:
-    """One node for a matmul and the map behind it; the product is the body's input 0."""
+    """One node for a product and the map behind it; the product is the body's input 0."""
     c = product.outputs[0]
     body: Body = user.attrs["body"]
     order = [c, *(t for t in user.inputs if t is not c)]
@@ -242,7 +249,7 @@ def _epilogue(product: Node, user: Node, keep: bool) -> Node:
         body = Body(body.inputs, body.steps, (0, *body.outputs))
         outputs.insert(0, c)
     attrs = {**product.attrs, "body": body, "shape": c.shape}
-    return Node(fused_matmul, [*product.inputs, *order[1:]], attrs, outputs, layer=product.layer)
+    return Node(EPILOGUES[product.op.name], [*product.inputs, *order[1:]], attrs, outputs, layer=product.layer)
 
 
 def _reorder(body: Body, before: Sequence[Tensor], after: Sequence[Tensor]) -> Body:

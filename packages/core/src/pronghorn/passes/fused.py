@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -68,20 +69,29 @@ fused_reduce = Op("fused_reduce", _reduce_reference, _reduce_infer)
 """attrs: body, shape, kind (the reduction op), axis, keepdims."""
 
 
-def _matmul_reference(
-    a: Array, b: Array, *extras: Array, body: Body, shape: tuple[int, ...], **attrs: Any
-) -> tuple[Array, ...]:
-    from pronghorn.ops.linear import product
+def _with_epilogue(name: str, module: str, attribute: str) -> Op:
+    """A primitive of two operands, found in a module that needs this one, and a map behind it.
 
-    return tuple(run_body(body, [product.reference(a, b, **attrs), *extras], shape))
+    attrs: those of the primitive, body (its input 0 is the product), shape. Inputs: a, b, the body's other inputs.
+    """
+
+    def reference(
+        a: Array, b: Array, *extras: Array, body: Body, shape: tuple[int, ...], **attrs: Any
+    ) -> tuple[Array, ...]:
+        product: Op = getattr(import_module(module), attribute)
+        return tuple(run_body(body, [product.reference(a, b, **attrs), *extras], shape))
+
+    def infer(*specs: Spec, body: Body, shape: tuple[int, ...], **attrs: Any) -> tuple[Spec, ...]:
+        return tuple(Spec(shape, body.dtype(k)) for k in body.outputs)
+
+    return Op(f"fused_{name}", reference, infer)
 
 
-def _matmul_infer(*specs: Spec, body: Body, shape: tuple[int, ...], **attrs: Any) -> tuple[Spec, ...]:
-    return tuple(Spec(shape, body.dtype(k)) for k in body.outputs)
-
-
-fused_matmul = Op("fused_matmul", _matmul_reference, _matmul_infer)
-"""attrs: those of matmul, body (its input 0 is the product), shape. Inputs: a, b, the body's other inputs."""
+EPILOGUES = {
+    "matmul": _with_epilogue("matmul", "pronghorn.ops.linear", "product"),
+    "convolution": _with_epilogue("convolution", "pronghorn.ops.convolution", "convolution"),
+}
+"""Primitive -> the op that applies a map to its product piece by piece."""
 
 
 def _table_reference(*arrays: Array, op: Op, members: tuple[dict[str, Any], ...], arity: int) -> tuple[Array, ...]:

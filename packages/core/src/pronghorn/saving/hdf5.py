@@ -70,7 +70,10 @@ def open_groups(file: BinaryIO) -> Iterator[dict[str, Group]]:
         declared = sum(_bytes(dataset) for group in groups.values() for dataset in group.values())
         if declared > size:
             raise ModelFileError(f"its arrays claim {declared} bytes, and the file has {size}")
-        yield {path[:-4].rstrip("/"): group for path, group in groups.items() if f"/{path}".endswith("/vars")}
+        found = {path[:-4].rstrip("/"): group for path, group in groups.items() if f"/{path}".endswith("/vars")}
+        if not found:
+            raise ModelFileError("it has no group `vars`, so it is no .weights.h5 of Keras 3; older ones are not read")
+        yield found
 
 
 def read(dataset: h5py.Dataset) -> Array:

@@ -17,6 +17,7 @@ from pronghorn import __version__, plugins
 from pronghorn.model import Model
 from pronghorn.saving import archive
 from pronghorn.saving.files import ModelFileError, replacing
+from pronghorn.saving.hdf5 import open_groups
 from pronghorn.saving.registry import CustomObjectScope, deserialize_keras_object, find_class, serialize_keras_object
 from pronghorn.saving.schema import check_config
 from pronghorn.saving.weights import read_weights, restore_seeds, seed_states, write_weights
@@ -116,15 +117,14 @@ def load_model(
             return _format(Path(filepath), "load_model").load(Path(filepath), compile=compile)
         members = archive.read_archive(file)
         metadata, config = (archive.parse_json(members, name) for name in (archive.METADATA, archive.CONFIG))
-        weights = _weights_in(members)
-        compile_config = config.pop("compile_config", None)
         check_config(config)
-        check_config(compile_config or {})
-        with _room_for(archive.expansion(len(members[archive.WEIGHTS]))):
+        compile_config = config.pop("compile_config", None)
+        weights = _weights_in(members)
+        with open_groups(weights) as groups, _room_for(archive.expansion(len(members[archive.WEIGHTS]))):
             model = _make_model(config)
             if compile and compile_config:
                 model.compile_from_config(compile_config)
-            read_weights(model, weights)
+            read_weights(model, groups)
         if archive.STATES in members or "pronghorn_version" in metadata:
             _restore_seeds(model, members, filepath)
         return model
@@ -145,7 +145,8 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
     """
     with _reading(filepath) as file:
         weights = _weights_in(archive.read_archive(file)) if _is_archive(file) else file
-        read_weights(model, weights, skip_mismatch)
+        with open_groups(weights) as groups:
+            read_weights(model, groups, skip_mismatch)
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:

@@ -19,7 +19,7 @@ from pronghorn.naming import to_snake_case
 from pronghorn.optimizer import Optimizer
 from pronghorn.random import SeedGenerator
 from pronghorn.saving.files import ModelFileError
-from pronghorn.saving.hdf5 import Group, open_groups, read, write_groups
+from pronghorn.saving.hdf5 import Group, read, write_groups
 from pronghorn.sequential import Sequential
 from pronghorn.tracking import Owner
 
@@ -125,8 +125,8 @@ def write_weights(model: Any, file: BinaryIO) -> None:
     write_groups(file, groups)
 
 
-def read_weights(model: Any, file: BinaryIO, skip_mismatch: bool = False) -> None:
-    """Sets the variables of the model, and of its optimizer where it has one, from an HDF5 file.
+def read_weights(model: Any, groups: Mapping[str, Group], skip_mismatch: bool = False) -> None:
+    """Sets the variables of the model, and of its optimizer where it has one, from the groups of an HDF5 file.
 
     Everything is compared before anything is set.
 
@@ -134,29 +134,24 @@ def read_weights(model: Any, file: BinaryIO, skip_mismatch: bool = False) -> Non
         skip_mismatch: whether objects that do not fit are left as they are, with a warning.
 
     Raises:
-        ModelFileError: the file is not what `write_weights` or Keras writes, or does not fit; with a table.
+        ModelFileError: the groups are not those of this model; with a table.
     """
-    with open_groups(file) as groups:
-        if not groups:
-            raise ModelFileError(
-                "it has no group `vars`, so it is no .weights.h5 file of Keras 3; older ones are not read"
-            )
-        optimizer = getattr(model, "optimizer", None)
-        if isinstance(optimizer, Optimizer) and not optimizer.built and model.built and "optimizer" in groups:
-            optimizer.build(model.trainable_variables)
-        paths = _paths_in(groups, _walk(model))
-        rows = {item: row for item, path in paths.items() if (row := _difference(item, path, groups.get(path)))}
-        spare = groups.keys() - set(paths.values())
-        extra = [(path, _shapes(groups[path]), "nothing") for path in sorted(spare) if groups[path]]
-        extra = [row for row in extra if not _WITHOUT_OWNER.search(row[0])]
-        if rows or extra:
-            message = _table(model, [*rows.values(), *extra])
-            if not skip_mismatch:
-                raise ModelFileError(f"{message}\nskip_mismatch=True in load_weights leaves these as they are")
-            warnings.warn(message, stacklevel=4)
-        for item, path in paths.items():
-            if item not in rows:
-                item.load_own_variables({key: read(dataset) for key, dataset in groups.get(path, {}).items()})
+    optimizer = getattr(model, "optimizer", None)
+    if isinstance(optimizer, Optimizer) and not optimizer.built and model.built and "optimizer" in groups:
+        optimizer.build(model.trainable_variables)
+    paths = _paths_in(groups, _walk(model))
+    rows = {item: row for item, path in paths.items() if (row := _difference(item, path, groups.get(path)))}
+    spare = groups.keys() - set(paths.values())
+    extra = [(path, _shapes(groups[path]), "nothing") for path in sorted(spare) if groups[path]]
+    extra = [row for row in extra if not _WITHOUT_OWNER.search(row[0])]
+    if rows or extra:
+        message = _table(model, [*rows.values(), *extra])
+        if not skip_mismatch:
+            raise ModelFileError(f"{message}\nskip_mismatch=True in load_weights leaves these as they are")
+        warnings.warn(message, stacklevel=4)
+    for item, path in paths.items():
+        if item not in rows:
+            item.load_own_variables({key: read(dataset) for key, dataset in groups.get(path, {}).items()})
 
 
 def _difference(item: Any, path: str, group: Group | None) -> tuple[str, str, str] | None:
