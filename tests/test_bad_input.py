@@ -53,8 +53,9 @@ def expect(case: Case, message: str, kind: type[Exception] = ValueError) -> None
 
 
 WRONG_FEATURES = (
-    'Input 0 of layer "dense" (Dense) is incompatible with the layer: expected axis -1 of input shape to have value 8, but '
-    "received input with shape (10, 5); give it inputs of size 8 there, or make a new layer for inputs of size 5"
+    'Input 0 of layer "dense" (Dense) is incompatible with the layer: expected axis -1 of input shape to have '
+    "value 8, but received input with shape (10, 5); give it inputs of size 8 there, or make a new layer for inputs of "
+    "size 5"
 )
 
 
@@ -138,8 +139,8 @@ def with_nan() -> Any:
         ),
         (
             lambda: fit(validation_data=(X, Y[:3])),
-            "validation_data: x has 10 rows and y has 3 (shapes (10, 8) and (3, 3)); they need one row per sample each: "
-            "pass arrays of equal length",
+            "validation_data: x has 10 rows and y has 3 (shapes (10, 8) and (3, 3)); they need one row per sample "
+            "each: pass arrays of equal length",
         ),
         (
             lambda: fit(y=None),
@@ -152,13 +153,13 @@ def with_nan() -> Any:
         ),
         (
             lambda: fit(y=np.eye(5)[CLASSES]),
-            "categorical_crossentropy: the targets have shape (10, 5) and the predictions (10, 3), which must be equal; "
-            "give the output layer 5 unit(s), or the targets 3 column(s)",
+            "categorical_crossentropy: the targets have shape (10, 5) and the predictions (10, 3), which must be "
+            "equal; give the output layer 5 unit(s), or the targets 3 column(s)",
         ),
         (
             lambda: fit(loss="sparse_categorical_crossentropy"),
-            "sparse_categorical_crossentropy: `target` of shape (10, 3) must have the shape of `output` without classes, "
-            "(10,); for one-hot labels use categorical_crossentropy",
+            "sparse_categorical_crossentropy: `target` of shape (10, 3) must have the shape of `output` without "
+            "classes, (10,); for one-hot labels use categorical_crossentropy",
         ),
         (
             lambda: fit(y=np.ones((10, 1)), loss="mse"),
@@ -308,7 +309,7 @@ def test_the_loss_or_the_optimizer_is_missing() -> None:
     )
     expect(
         lambda: without_optimizer.fit(X, Y, **QUIET),
-        "fit: model 'sequential_1' was compiled with optimizer=None; pass one, such as 'adam'",
+        "fit: model 'sequential_1' was compiled with optimizer=None; pass 'adam', say",
     )
     assert without_optimizer.evaluate(X, Y, **QUIET) > 0
 
@@ -348,8 +349,8 @@ def test_the_loss_or_the_optimizer_is_missing() -> None:
         ),
         (
             lambda: keras.Model(keras.Input((3,)), layers.Dense(2)(keras.Input((3,)))),
-            "Graph disconnected: the outputs depend on the Input 'input_layer_1', which is not among the model's inputs "
-            "['input_layer']; add it to `inputs`",
+            "Graph disconnected: the outputs depend on the Input 'input_layer_1', which is not among the model's "
+            "inputs ['input_layer']; add it to `inputs`",
         ),
     ],
 )

@@ -28,7 +28,7 @@ def test_the_mnist_tutorial(tmp_path: Path) -> None:
     assert re.fullmatch(r"(Compiling kernels for this machine: \d+/\d+ \.\.\.\n)*", result.stderr)
     assert " Total params: 235,146 (918.54 KB)\n" in result.stdout
     epoch = re.search(
-        r"^375/375 - \d+s - \d+ms/step - accuracy: (\S+) - loss: \S+ - val_accuracy: (\S+) - val_loss: ",
+        r"^469/469 - \d+s - \d+ms/step - accuracy: (\S+) - loss: \S+ - val_accuracy: (\S+) - val_loss: ",
         result.stdout,
         re.M,
     )

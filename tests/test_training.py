@@ -72,8 +72,10 @@ from pronghorn_cpu import cache
 rng = np.random.default_rng(0)
 x, y = rng.random((40, 20)), np.eye(4)[rng.integers(0, 4, 40)]
 keras.utils.set_random_seed(3)
-dense, dropout = keras.layers.Dense, keras.layers.Dropout
-model = keras.Sequential([keras.Input((20,)), dense(16, activation="relu"), dropout(0.4), dense(4, activation="softmax")])
+model = keras.Sequential([keras.Input((20,))])
+model.add(keras.layers.Dense(16, activation="relu"))
+model.add(keras.layers.Dropout(0.4))
+model.add(keras.layers.Dense(4, activation="softmax"))
 model.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
 model.fit(x, y, batch_size=16, epochs=2, verbose=0)
 print(hashlib.sha256(b"".join(w.tobytes() for w in model.get_weights())).hexdigest(), cache.compiled_count())
@@ -122,7 +124,7 @@ def test_dropout_layers_of_one_model_draw_differently() -> None:
     inputs = keras.Input((64,))
     model = keras.Model(inputs, [layer(inputs) for layer in layers])
 
-    class Masks(keras.Model):  # type: ignore[misc]
+    class Masks(keras.Model):
         def __init__(self) -> None:
             super().__init__()
             self.inner = model

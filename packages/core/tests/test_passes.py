@@ -87,6 +87,17 @@ class TestFuse:
         assert "fused_matmul" in kinds and "fused_reduce" in kinds
         assert len(kinds) <= 9
 
+    def test_bias_and_activation_are_a_convolutions_epilogue(self) -> None:
+        def function(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+            return ops.tanh(ops.conv(x, kernel) + bias) * 2.0
+
+        arrays = RNG.standard_normal((2, 5, 6, 3)), RNG.standard_normal((3, 2, 3, 4)), RNG.standard_normal(4)
+        graph = simplify(trace(function, *arrays))
+        fused = fuse(graph)
+        assert names(fused) == ["fused_convolution"]
+        for before, after in zip(evaluate(graph, *arrays), evaluate(fused, *arrays), strict=True):
+            np.testing.assert_array_equal(before, after)
+
     @pytest.mark.parametrize("seed", range(8))
     def test_random_graphs(self, seed: int) -> None:
         """Elementwise ops, reductions, broadcasts and matmuls in random order."""

@@ -165,7 +165,10 @@ def test_training_goes_on_bit_for_bit(make: Any, tmp_path: Path) -> None:
         train(one)
     for left, right in zip(model.variables, again.variables, strict=True):
         np.testing.assert_array_equal(left.numpy(), right.numpy())
-    assert not load_model(tmp_path / "m.keras", compile=False).compiled
+    with CustomObjectScope({"squared": None}):  # not known
+        with pytest.raises(ModelFileError, match="unknown function 'squared'"):
+            load_model(tmp_path / "m.keras")
+        assert not load_model(tmp_path / "m.keras", compile=False).compiled
 
 
 def test_json_has_the_structure_without_the_weights() -> None:
@@ -293,6 +296,17 @@ def test_lost_seed_states_are_a_warning(tmp_path: Path) -> None:
             new.writestr(name, old.read(name))
     with pytest.warns(UserWarning, match="seeds are not restored"):
         assert_same(load_model(tmp_path / "lost.keras"), model)
+
+
+def test_a_class_of_a_distribution_that_is_missing(tmp_path: Path) -> None:
+    config = json.loads(stack().to_json())
+    config["config"]["layers"][1] |= {
+        "module": "keras.layers",
+        "class_name": "Swash",
+        "registered_name": "pronghorn-swash>Swash",
+    }
+    with pytest.raises(ModelFileError, match=r"layers\[1\]: unknown class 'Swash'.* belongs to 'pronghorn-swash'"):
+        model_from_json(json.dumps(config))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"\x89HDF\r\n\x1a\n cut off", b"\x80\x04K\x01."])

@@ -9,7 +9,8 @@ import numpy as np
 
 from pronghorn import dtypes
 from pronghorn.op import Op
-from pronghorn.ops import elementwise, linear, nn, reduction
+from pronghorn.ops import convolution, elementwise, linear, nn, reduction
+from pronghorn.ops.convolution import Windows
 from pronghorn.ops.shape import permute
 from pronghorn.testing.kernels import KernelContract
 
@@ -58,6 +59,44 @@ class TestMatmulTransposed(KernelContract):
     op = linear.product
     attrs = {"transpose_a": True, "transpose_b": True}
     shapes = [(a[::-1], b[::-1]) for a, b in MATRICES]
+
+
+def lie(*size: int, strides: int = 1, padding: tuple[int, int] = (0, 0)) -> Windows:
+    rank = len(size)
+    return Windows(size, (strides,) * rank, (padding,) * rank, (1,) * rank)
+
+
+class TestConvolution(KernelContract):
+    op = convolution.convolution
+    attrs = {"windows": lie(3, 2, padding=(1, 1)), "groups": 1}
+    shapes = [
+        ((n, h, w, c), (3, 2, c, f))
+        for n, h, w, c, f in ((0, 5, 5, 2, 3), (1, 1, 1, 1, 1), (2, 9, 7, 3, 70), (1, 8, 8, 16, 32), (17, 4, 5, 2, 10))
+    ]
+
+
+class TestConvolutionInputGradient(KernelContract):
+    op = convolution.convolution_input_gradient
+    attrs = {"windows": lie(3, strides=2, padding=(1, 0)), "groups": 2, "sizes": (10,)}
+    shapes = [((n, 5, 2 * f), (3, c, 2 * f)) for n, c, f in ((1, 1, 1), (3, 7, 5), (2, 16, 33))]
+
+
+class TestConvolutionKernelGradient(KernelContract):
+    op = convolution.convolution_kernel_gradient
+    attrs = {"windows": lie(2, 2, strides=2), "groups": 1}
+    shapes = [((n, 6, 8, c), (n, 3, 4, f)) for n, c, f in ((0, 2, 3), (1, 1, 1), (40, 3, 5), (3, 16, 70))]
+
+
+class TestMaxPool(KernelContract):
+    op = convolution.maximum_of_windows
+    attrs = {"windows": lie(3, 2, strides=2, padding=(1, 1))}
+    dtypes = ("float32", "float64", "int32", "uint8")
+    shapes = [((n, 5, 6, c),) for n, c in ((0, 2), (1, 1), (3, 70), (2, 16))]
+    rtol = 0
+
+
+class TestSumPool(TestMaxPool):
+    op: Op = convolution.sum_pool
 
 
 class TestSoftmax(KernelContract):

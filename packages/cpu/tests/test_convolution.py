@@ -1,4 +1,4 @@
-"""Convolutions and their gradients against the NumPy reference: geometry, borders of the tiles, groups, threads, widths."""
+"""Convolutions, pooling and their gradients against the NumPy reference: borders, tiles, groups, threads, widths."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pronghorn.ops.convolution import Windows
 from pronghorn_cpu.cache import load
 from pronghorn_cpu.convolution import plan_convolution, plan_input_gradient, plan_kernel_gradient
 from pronghorn_cpu.launch import Launch
+from pronghorn_cpu.windows import plan_windows
 
 GUARD = 64
 
@@ -109,3 +110,59 @@ def test_kernel_gradient(name: str) -> None:
     found = [execute(plan, [x, dy], w.shape, n) for plan, n in zip(plans, (1, 3), strict=True)]
     close(found[0], expected)
     np.testing.assert_array_equal(found[0], found[1])
+
+
+POOLING = {
+    "pairs": ((2, 8, 6, 64), windows((2, 2), 2)),
+    "ragged channels": ((2, 7, 9, 21), windows((3, 2), (2, 1), (1, 1))),
+    "many channels": ((1, 5, 5, 150), windows((3, 3), 1, (1, 1))),
+    "line": ((3, 20, 3), windows((4,), 3, (2, 1))),
+    "volume": ((2, 4, 5, 6, 3), windows((2, 3, 2), (1, 2, 1), (1, 0))),
+    "cut off": ((1, 8, 9, 2), windows((2, 2), 2, (0, -1))),
+}
+
+
+@pytest.mark.parametrize("name", POOLING)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_pooling(name: str, dtype: str) -> None:
+    shape, lie = POOLING[name]
+    rng = np.random.default_rng(0)
+    x = rng.integers(-4, 5, shape).astype(dtype)  # with many equal maxima
+    out = reference.maximum_of_windows.reference(x, windows=lie)
+    g, values = rng.integers(-9, 9, out.shape).astype(dtype), rng.integers(-9, 9, shape).astype(dtype)
+    batch, *sizes, channels = shape
+    for op, inputs in {
+        reference.maximum_of_windows: [x],
+        reference.max_pool_gradient: [x, out, g],
+        reference.max_pool_pick: [x, out, values],
+        reference.sum_pool: [x],
+        reference.sum_pool_gradient: [g],
+    }.items():
+        attrs = {"sizes": tuple(sizes)} if op is reference.sum_pool_gradient else {}
+        expected = op.reference(*inputs, windows=lie, **attrs)
+        launches = plan_windows(op.name, dtype, batch, sizes, lie, channels)
+        for threads in (1, 3):
+            np.testing.assert_array_equal(execute(launches, inputs, expected.shape, threads), expected, op.name)
+
+
+def test_nan_wins_a_maximum() -> None:
+    x = np.array([1, np.nan, 3, 4, np.nan, 0], "float32").reshape(1, 6, 1)
+    launches = plan_windows("max_pool", "float32", 1, [6], windows((2,), 2), 1)
+    np.testing.assert_array_equal(execute(launches, [x], (1, 3, 1)).ravel(), [np.nan, 4, np.nan])
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c != "no images"])
+def test_convolution_of_each_channel_alone(case: str) -> None:
+    shape, _, _, lie = CASES[case]
+    rng, (batch, *sizes, channels) = np.random.default_rng(0), shape
+    x, w = rng.normal(size=shape).astype("float32"), rng.normal(size=(*lie.size, 1, channels)).astype("float32")
+    dy = rng.normal(size=(batch, *lie.count(tuple(sizes)), channels)).astype("float32")
+    attrs = {"windows": lie, "groups": channels}
+    for op, inputs, extra in (
+        (reference.convolution, [x, w], {}),
+        (reference.convolution_input_gradient, [dy, w], {"sizes": tuple(sizes)}),
+        (reference.convolution_kernel_gradient, [x, dy], {}),
+    ):
+        expected = op.reference(*inputs, **attrs, **extra)
+        launches = plan_windows(op.name, "float32", batch, sizes, lie, channels)
+        close(execute(launches, inputs, expected.shape, 2), expected)

@@ -130,7 +130,18 @@ def take_gradient(a: Tensor) -> Any:
     return tape.gradient(total, a)
 
 
+def convolution_step(x: Tensor, kernel: Tensor, bias: Tensor) -> Any:
+    """Outputs, and all gradients through an epilogue and pooling."""
+    with GradientTape() as tape:
+        for t in (x, kernel, bias):
+            tape.watch(t)
+        y = ops.max_pool(ops.relu(ops.conv(x, kernel, padding="same") + bias), 2)
+        total = ops.sum(y * y)
+    return y, tape.gradient(total, [x, kernel, bias])
+
+
 RNG = np.random.default_rng(1)
+IMAGES, KERNEL, DEPTHWISE = (RNG.standard_normal(s) for s in ((3, 7, 8, 5), (3, 3, 5, 18), (3, 3, 5, 1)))
 A, B, C = RNG.standard_normal((6, 7, 5)), RNG.standard_normal((6, 7, 5)), RNG.standard_normal((5, 9))
 
 PROGRAMS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
@@ -150,6 +161,10 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
     "take with gradient": (lambda a: take_gradient(a), [A[0]]),
     "softmax": (lambda a: (ops.softmax(a), ops.log_softmax(a, axis=1)), [A]),
     "one hot": (lambda i: ops.one_hot(i, 7), [np.array([0, 6, 2], "int32")]),
+    "convolution": (convolution_step, [IMAGES, KERNEL, KERNEL[0, 0, 0]]),
+    "each channel": (lambda x, k: ops.relu(ops.depthwise_conv(x, k) + k[0, 0, :, 0]), [IMAGES, DEPTHWISE]),
+    "transposed convolution": (lambda x, k: ops.conv_transpose(x, k, 2, "same"), [IMAGES, KERNEL.swapaxes(2, 3)]),
+    "pooling": (lambda x: (ops.max_pool(x, 2), ops.average_pool(x, 3, 2, "same")), [IMAGES]),
     "casts": (lambda a: [ops.cast(a, d) for d in ("int32", "bool", "uint8")], [np.abs(A)]),
     "integers": (lambda i, j: (i // j, i % j, i * j - 3, ops.bitwise_and(i, j)), [np.arange(-9, 9), np.full(18, 4)]),
     "cond": (lambda a: ops.cond(ops.sum(a) > 0, lambda: a * 2.0, lambda: a - 1.0), [A]),
@@ -189,8 +204,10 @@ def test_an_op_without_a_kernel_warns_once_and_runs_on_the_host() -> None:
 
 
 def test_the_list_of_host_ops_is_complete() -> None:
-    """Every primitive of core is lowered, fused away, control flow, or listed here."""
-    modules = [importlib.import_module(f"pronghorn.ops.{m.name}") for m in pkgutil.iter_modules(ops.__path__)]
+    """Every primitive of core and of the long tail is lowered, fused away, control flow, or listed here."""
+    homes = [ops, importlib.import_module("pronghorn_ops")]
+    names = [f"{home.__name__}.{m.name}" for home in homes for m in pkgutil.iter_modules(home.__path__)]
+    modules = [importlib.import_module(name) for name in names]
     primitives = [x for m in (*modules, program) for x in vars(m).values() if isinstance(x, Op)]
     found = {x.name for x in primitives if not isinstance(x, Elementwise)}
     known = {*LOWERINGS, *REDUCTIONS, *VIEWS, *KINDS, "cast", "broadcast_to"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,10 @@ class Accelerator:
     def write(self, buffer: Any, array: Any) -> None:
         """Overwrites a buffer in place."""
         np.copyto(buffer, array, casting="no")
+
+    def between_programs(self) -> AbstractContextManager[Any]:
+        """Inside, no other thread runs a program, so that variables can be read and written whole."""
+        return nullcontext()
 
     @property
     def kernels(self) -> Mapping[str, Callable[..., Any]]:

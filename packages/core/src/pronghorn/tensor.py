@@ -382,15 +382,20 @@ class Variable(_Operators):
         """Writes an array of the variable's shape into the buffer."""
         from pronghorn import accelerator
 
-        self.detach_reader()
-        accelerator.write(self.buffer, array)
+        with accelerator.current().between_programs():
+            self.detach_reader()
+            accelerator.write(self.buffer, array)
 
     def numpy(self) -> np.ndarray[Any, Any]:
-        """A copy of the present value."""
-        return self.value.numpy()
+        """A copy of the present value, not of half a step while another thread trains."""
+        from pronghorn import accelerator
+
+        with accelerator.current().between_programs():
+            return self.value.numpy()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        return self.value.__array__(dtype)
+        array = self.numpy()
+        return array if dtype is None else array.astype(dtype, copy=False)
 
     def assign(self, value: Any) -> Variable:
         """Sets the value; traced code sees it in later reads and the program writes it back at its end.

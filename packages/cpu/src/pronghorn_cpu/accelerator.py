@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import cache
 from importlib.util import find_spec
+from typing import Any
 
 from pronghorn.accelerator import Accelerator, Executable, ReferenceExecutable
 from pronghorn.graph import Graph
@@ -27,6 +29,11 @@ class CpuAccelerator(Accelerator):
         if config.trace_nans():
             return ReferenceExecutable(simplify(graph), check=True)
         return CpuExecutable(graph)
+
+    def between_programs(self) -> AbstractContextManager[Any]:
+        from pronghorn_cpu.runner import default_pool
+
+        return default_pool().lock
 
     def each_thread_count(self) -> Iterator[int]:
         from pronghorn_cpu.runner import default_pool

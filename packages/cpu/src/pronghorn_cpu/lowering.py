@@ -27,6 +27,8 @@ from pronghorn_cpu.linear import Epilogue, View, fusable, plan_matmul
 from pronghorn_cpu.nn import PROGRAMS
 from pronghorn_cpu.random import DISTRIBUTIONS, Draw, plan_random
 from pronghorn_cpu.reduction import ReduceSpace, plan_reduce
+from pronghorn_cpu.recurrent import backward as recurrence_backward
+from pronghorn_cpu.recurrent import forward as recurrence_forward
 from pronghorn_cpu.reduction import signature as reduce_signature
 from pronghorn_cpu.rows import RowProgram, plan_rows
 from pronghorn_cpu.shape import (
@@ -43,6 +45,7 @@ from pronghorn_cpu.shape import (
     transpose_copy,
 )
 from pronghorn_cpu.spaces import Space, broadcast_strides
+from pronghorn_cpu.windows import plan_windows
 
 Lowering = Callable[[Node], "tuple[Launch, ...] | None"]
 """Launches for a node, or None where the kernels do not cover its dtypes or attributes."""
@@ -98,26 +101,66 @@ def _convolution(node: Node) -> tuple[Launch, ...] | None:
     body, windows, groups = node.attrs.get("body"), node.attrs["windows"], node.attrs["groups"]
     if dtype not in ITEMSIZE:
         return None
+    if body is not None and not supports(body):
+        return None
+    if _each_channel_alone(kernel, groups):
+        return _channels_convolved(node)
     if body is None:
         return plan_convolution(dtype, _sizes(x), _sizes(kernel), windows, groups)
     *positions, channels = node.attrs["shape"]
     shapes = [(elements(t.shape[:-1]), _sizes(t)[-1] if t.shape else 1) for t in node.inputs[2:]]
     views = tuple(View.dense(shape) for shape in shapes)
-    if not supports(body) or not all(fusable(view, (elements(positions), channels)) for view in views):
+    if not all(fusable(view, (elements(positions), channels)) for view in views):
         return None
     return plan_convolution(dtype, _sizes(x), _sizes(kernel), windows, groups, Epilogue(body, views))
+
+
+def _each_channel_alone(kernel: Tensor, groups: int) -> bool:
+    return groups > 1 and kernel.shape[-2:] == (1, groups)
+
+
+def _channels_convolved(node: Node) -> tuple[Launch, ...]:
+    """The convolution of each channel alone; what follows it is a map in place."""
+    dtype, body = node.outputs[0].dtype, node.attrs.get("body")
+    batch, *sizes, channels = _sizes(node.inputs[0])
+    launches = plan_windows("convolution", dtype, batch, sizes, node.attrs["windows"], channels)
+    if body is None:
+        return launches
+    outputs = [len(node.inputs) + k for k in range(len(node.outputs))]
+    home = outputs[[t.dtype for t in node.outputs].index(dtype)]
+    shape = node.attrs["shape"]
+    space = Space(shape, tuple(broadcast_strides(s, shape) for s in (shape, *map(_sizes, node.inputs[2:]))))
+    behind = _renumber((plan_map(body, [space]),), [home, *range(2, len(node.inputs)), *outputs])
+    return (*_renumber(launches, (0, 1, home)), *behind)
 
 
 def _convolution_input_gradient(node: Node) -> tuple[Launch, ...] | None:
     (dy, kernel), attrs = node.inputs, node.attrs
     if dy.dtype not in ITEMSIZE:
         return None
+    if _each_channel_alone(kernel, attrs["groups"]):
+        batch, channels = dy.shape[0], _sizes(dy)[-1]
+        return plan_windows(node.op.name, dy.dtype, batch, attrs["sizes"], attrs["windows"], channels)  # type: ignore[arg-type]
     return plan_input_gradient(dy.dtype, _sizes(dy), _sizes(kernel), **attrs)
 
 
 def _convolution_kernel_gradient(node: Node) -> tuple[Launch, ...] | None:
-    x, dy = node.inputs
-    return plan_kernel_gradient(x.dtype, _sizes(x), _sizes(dy), **node.attrs) if x.dtype in ITEMSIZE else None
+    (x, dy), attrs = node.inputs, node.attrs
+    if x.dtype not in ITEMSIZE:
+        return None
+    if _each_channel_alone(node.outputs[0], attrs["groups"]):
+        batch, *sizes, channels = _sizes(x)
+        return plan_windows(node.op.name, x.dtype, batch, sizes, attrs["windows"], channels)
+    return plan_kernel_gradient(x.dtype, _sizes(x), _sizes(dy), **attrs)
+
+
+def _pool(node: Node) -> tuple[Launch, ...] | None:
+    """Pooling: the image is the largest of the operands and the result."""
+    dtype, image = node.outputs[0].dtype, node.outputs[0] if "sizes" in node.attrs else node.inputs[0]
+    if dtype in ("bool", "string", "complex64", "complex128"):
+        return None
+    batch, *sizes, channels = _sizes(image)
+    return plan_windows(node.op.name, dtype, batch, sizes, node.attrs["windows"], channels)
 
 
 _KINDS = {
@@ -305,6 +348,7 @@ LOWERINGS: dict[str, Lowering] = {
     "fused_convolution": _convolution,
     "convolution_input_gradient": _convolution_input_gradient,
     "convolution_kernel_gradient": _convolution_kernel_gradient,
+    **dict.fromkeys(("max_pool", "max_pool_gradient", "max_pool_pick", "sum_pool", "sum_pool_gradient"), _pool),
     "fused_reduce": _fused_reduce,
     "table": _table,
     "batch_rows": _batch_rows,
@@ -314,6 +358,8 @@ LOWERINGS: dict[str, Lowering] = {
     "concatenate": _concatenate,
     "pad": _pad,
     "scatter_rows": _scatter_rows,
+    "recurrence": recurrence_forward,
+    "recurrence_gradient": recurrence_backward,
     **{op: _rows(program) for op, program in PROGRAMS.items()},
     **{op: _random(distribution) for op, distribution in _DISTRIBUTIONS.items()},
 }

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from pronghorn import activations, constraints, initializers, ops, random, regularizers
 from pronghorn.arguments import as_integer
 from pronghorn.layer import Layer
+from pronghorn.ops.recurrent import GRU, LSTM, SIMPLE, Recurrence, recurrence
 from pronghorn.random import SeedGenerator
 from pronghorn.tensor import Tensor
 
@@ -128,14 +129,41 @@ class RecurrentCell(Layer):
 
     def project(self, inputs: Tensor, noise: Noise) -> Tensor:
         """inputs @ kernel + bias: of one step (batch, features), or of all (steps, batch, features)."""
-        outputs = self._times_kernel(inputs, self.kernel, noise.inputs)
-        return outputs if self.bias is None else outputs + self._input_bias()
+        if noise.inputs is not None:
+            outputs = self._times_kernel(inputs, self.kernel, noise.inputs)
+            return outputs if self.bias is None else outputs + self._input_bias()
+        rows = ops.matmul(ops.reshape(inputs, (-1, inputs.shape[-1])), self.kernel)  # the bias fuses into one product
+        rows = rows if self.bias is None else rows + self._input_bias()
+        return ops.reshape(rows, (*inputs.shape[:-1], rows.shape[-1]))  # type: ignore[no-any-return]
 
     def _input_bias(self) -> Any:
         return self.bias
 
     def step(self, projected: Tensor, states: Sequence[Tensor], noise: Noise) -> tuple[Tensor, list[Tensor]]:
         """Output and next states, from the projected inputs (batch, gates * units) of one step."""
+        raise NotImplementedError
+
+    def run(
+        self, projected: Tensor, states: Sequence[Tensor], mask: Tensor | None, noise: Noise
+    ) -> list[Tensor] | None:
+        """The states after each step of whole sequences (steps, batch, gates * units), by a primitive; None where
+        options call for another formula than the primitive's.
+        """
+        formula = self.recurrence() if noise.state is None and projected.dtype in ("float32", "float64") else None
+        if formula is None:
+            return None
+        masks = [] if mask is None else [mask]
+        weights = [ops.convert_to_tensor(self.recurrent_kernel, projected.dtype)]
+        if formula.bias:
+            weights.append(self._recurrent_bias())
+        results = recurrence(projected, *weights, *states, *masks, cell=formula, masked=mask is not None)
+        return list(results[: len(states)]) if isinstance(results, tuple) else [results]
+
+    def recurrence(self) -> Recurrence | None:
+        """What primitive computes the steps, if one does."""
+        return None
+
+    def _recurrent_bias(self) -> Tensor:
         raise NotImplementedError
 
     def call(self, inputs: Tensor, states: Any, training: bool = False) -> tuple[Tensor, Any]:
@@ -198,6 +226,9 @@ class SimpleRNNCell(RecurrentCell):
             recurrent_constraint=recurrent_constraint,
             bias_constraint=bias_constraint,
         )
+
+    def recurrence(self) -> Recurrence | None:
+        return SIMPLE if self.activation is activations.tanh else None
 
     def step(self, projected: Tensor, states: Sequence[Tensor], noise: Noise) -> tuple[Tensor, list[Tensor]]:
         output = self.activation(projected + self._times_kernel(states[0], self.recurrent_kernel, noise.state))
@@ -280,6 +311,9 @@ class LSTMCell(RecurrentCell):
 
         return with_open_forget_gate
 
+    def recurrence(self) -> Recurrence | None:
+        return LSTM if _are_standard(self) else None
+
     def step(self, projected: Tensor, states: Sequence[Tensor], noise: Noise) -> tuple[Tensor, list[Tensor]]:
         h, c = states
         z = projected + self._times_kernel(h, self.recurrent_kernel, noise.state)
@@ -357,6 +391,14 @@ class GRUCell(RecurrentCell):
     def _input_bias(self) -> Any:
         return self.bias[0] if self.reset_after else self.bias
 
+    def recurrence(self) -> Recurrence | None:
+        return GRU if _are_standard(self) and self.reset_after else None
+
+    def _recurrent_bias(self) -> Tensor:
+        if self.bias is None:
+            return ops.zeros((self.gates * self.units,), dtype=self.compute_dtype)  # type: ignore[no-any-return]
+        return self.bias[1]  # type: ignore[no-any-return]
+
     def step(self, projected: Tensor, states: Sequence[Tensor], noise: Noise) -> tuple[Tensor, list[Tensor]]:
         (h,) = states
         split = 2 * self.units
@@ -375,6 +417,10 @@ class GRUCell(RecurrentCell):
             candidate = ops.matmul(r * kept, self.recurrent_kernel[:, split:])
         h = z * h + (1 - z) * self.activation(projected[:, split:] + candidate)
         return h, [h]
+
+
+def _are_standard(cell: Any) -> bool:
+    return cell.activation is activations.tanh and cell.recurrent_activation is activations.sigmoid
 
 
 class StackedRNNCells(Layer):

@@ -169,14 +169,17 @@ class RNN(Layer):
         cell, unroll = self.cell, True if self.unroll else 1
         if isinstance(cell, RecurrentCell):
             noise = cell._noise or Noise()
+            projected = cell.project(sequences, noise)
+            whole = None if self.unroll or not sequences.shape[0] else cell.run(projected, initial_state, mask, noise)
+            if whole is not None:
+                return whole[0][-1], whole[0], [states[-1] for states in whole]
 
             def step(states: Any, items: Any) -> Any:
                 _, following = cell.step(items[0], states, noise)
                 states = _unless_masked(items[1], following, states)
                 return states, states[0] if self.return_sequences else None
 
-            items = (cell.project(sequences, noise), mask)
-            states, outputs = ops.scan(step, initial_state, items, unroll=unroll)
+            states, outputs = ops.scan(step, initial_state, (projected, mask), unroll=unroll)
             return states[0], outputs, states  # the first state of these cells is their output
 
         def turn(carry: Any, items: Any) -> Any:

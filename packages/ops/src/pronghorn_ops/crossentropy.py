@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from pronghorn import config, dtypes, ops
 from pronghorn.graph import Spec
 from pronghorn.op import composed, primitive
 from pronghorn.ops.axes import canonical_axis
-from pronghorn.ops.nn import first, row_sum, softmax_rows
+from pronghorn.ops.nn import first, row_sum, softmax_rows, through
 from pronghorn.ops.reduction import reduce_sum
 from pronghorn.tensor import Tensor, convert_to_tensor
 
@@ -24,22 +23,6 @@ Array = np.ndarray[Any, Any]
 def _float_tensor(x: Any) -> Tensor:
     t = convert_to_tensor(x)
     return ops.cast(t, dtypes.floating(t.dtype))
-
-
-def through(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The gradient rule of an op that computes what `function`, written in ops, computes."""
-
-    def rule(g: Any, out: Any, *inputs: Tensor, **attrs: Any) -> Any:
-        from pronghorn.autodiff import GradientTape
-
-        with GradientTape(watch_accessed_variables=False) as tape:
-            for t in inputs:
-                if dtypes.is_float(t.dtype):
-                    tape.watch(t)
-            result = function(*inputs, **attrs)
-        return tape.gradient(result, list(inputs), output_gradients=g)
-
-    return rule
 
 
 # ------------------------------------------------------------------------------ cross-entropy primitives

@@ -24,6 +24,15 @@ Ints = tuple[int, ...]
 
 
 @composed
+def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
+    """Elements at `indices` along `axis` (of the flattened tensor, for None); negative ones from the end."""
+    x, places = convert_to_tensor(x), convert_to_tensor(indices)
+    if axis is None:
+        x, axis = ops.ravel(x), 0
+    return ops.gather(x, places, axis=canonical_axis(axis, len(x.shape), "take"))
+
+
+@composed
 def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
     """Two axes exchanged."""
     x = convert_to_tensor(x)
@@ -81,7 +90,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
     for axis, (before, after) in enumerate(widths):
         if before or after:
             places: Any = np.pad(np.arange(x.shape[axis]), (before, after), mode=mode)  # type: ignore[call-overload]
-            x = ops.take(x, places.astype(np.int32), axis)
+            x = take(x, places.astype(np.int32), axis)
     return x
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from pronghorn import dtypes, ops
 from pronghorn.op import composed
 from pronghorn.ops.random import random_bits, random_normal, random_uniform
-from pronghorn.ops.shape import as_sizes, known_value
+from pronghorn.ops.shape import as_sizes
 from pronghorn.random import draw_state, float_dtype, scaled, uniform
 from pronghorn.tensor import Tensor, constant, convert_to_tensor
+from pronghorn_ops.arrays import known_value
 
 _ROUNDS = 12
 """Proposals per gamma draw: each is accepted with a probability above 0.95; all fail once in 10^15 draws."""
@@ -122,7 +123,7 @@ def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any =
 
 
 @composed
-def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Tensor:
+def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
     """The slices along `axis` in random order."""
     x = convert_to_tensor(x)
     order = ops.argsort(uniform((x.shape[axis],), seed=seed, dtype="float64"))

@@ -20,9 +20,9 @@ from pronghorn.tensor import Tensor, constant, convert_to_tensor
 __all__ = [
     "abs", "absolute", "add", "cast", "ceil", "clip", "cos", "divide", "equal", "exp", "expm1", "floor",
     "floor_divide", "greater", "greater_equal", "isfinite", "less", "less_equal", "log", "log1p", "logical_and",
-    "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "mod", "multiply", "negative",
-    "not_equal", "power", "reciprocal", "relu", "rsqrt", "sigmoid", "sign", "sin", "softplus",
-    "sqrt", "square", "subtract", "tanh", "true_divide", "where",
+    "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "mod", "multiply", "negative", "not_equal",
+    "power", "reciprocal", "relu", "rsqrt", "sigmoid", "sign", "sin", "softplus", "sqrt", "square", "subtract",
+    "tanh", "true_divide", "where",
 ]  # fmt: skip
 
 number = partial(elementwise, operands="number")
@@ -134,9 +134,9 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
     if (x1 is None) != (x2 is None):
         raise ValueError("where: give both `x1` and `x2`, or neither of them")
     if x1 is None:
-        from pronghorn.ops.shape import nonzero
+        from pronghorn import ops
 
-        return nonzero(condition)
+        return ops.nonzero(condition)
     return choose(condition, x1, x2)
 
 

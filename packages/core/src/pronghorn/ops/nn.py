@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,21 @@ def row_sum(x: Any) -> Any:
     return reduce_sum(x, axis=(len(x.shape) - 1,), keepdims=True)
 
 
-@primitive(first, lambda h, out, y, g: (h * (g - row_sum(g * y)) - g * row_sum(h * y), softmax_gradient(y, h)))
+def through(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The gradient rule of an op that computes what `function`, written in ops, computes."""
+
+    def rule(g: Any, out: Any, *inputs: Tensor, **attrs: Any) -> Any:
+        from pronghorn.autodiff import GradientTape
+
+        with GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([t for t in inputs if dtypes.is_float(t.dtype)])
+            result = function(*inputs, **attrs)
+        return tape.gradient(result, list(inputs), output_gradients=g)
+
+    return rule
+
+
+@primitive(first, through(lambda y, g: y * (g - row_sum(g * y))))
 def softmax_gradient(y: Array, g: Array) -> Array:
     """The gradient of softmax, from its result and the gradient that comes in."""
     return np.asarray(y * (g - (g * y).sum(axis=-1, keepdims=True)), dtype=y.dtype)

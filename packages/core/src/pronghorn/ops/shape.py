@@ -17,12 +17,12 @@ from pronghorn.graph import Spec
 from pronghorn.op import Composed, composed, primitive
 from pronghorn.ops import elementwise as e
 from pronghorn.ops.axes import canonical_axes, canonical_axis, inverse, many
-from pronghorn.tensor import Tensor, Variable, constant, convert_to_tensor
+from pronghorn.tensor import Tensor, Variable, convert_to_tensor
 
 __all__ = [
-    "broadcast_to", "concatenate", "expand_dims", "flip", "full", "gather", "get_item", "moveaxis",
-    "nonzero", "ones", "ones_like", "ravel", "reshape", "scatter_rows", "shape", "squeeze", "stack",
-    "take", "transpose", "zeros", "zeros_like",
+    "broadcast_to", "concatenate", "expand_dims", "flip", "full", "gather", "get_item", "moveaxis", "ones",
+    "ones_like", "ravel", "reshape", "scatter_rows", "shape", "squeeze", "stack", "transpose", "zeros",
+    "zeros_like",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
@@ -357,15 +357,6 @@ def flip(x: Any, axis: Any = None) -> Tensor:
 
 
 @composed
-def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
-    """Elements at `indices` along `axis` (of the flattened tensor, for None); negative ones from the end."""
-    x, places = convert_to_tensor(x), convert_to_tensor(indices)
-    if axis is None:
-        x, axis = ravel(x), 0
-    return gather(x, places, axis=canonical_axis(axis, len(x.shape), "take"))
-
-
-@composed
 def get_item(x: Any, key: Any) -> Tensor:
     """x[key]: integers, slices, None, ..., integer tensors; masks of bool only where their value is known.
 
@@ -398,11 +389,13 @@ def get_item(x: Any, key: Any) -> Tensor:
 
 def _expand_key(key: tuple[Any, ...], rank: int) -> list[Any]:
     """A key with its ellipsis spelt out, masks turned to indices, one item for each axis."""
+    from pronghorn import ops
+
     items: list[Any] = []
     for item in key:
         if isinstance(item, (Tensor, Variable, np.ndarray, list)):
             t = convert_to_tensor(item)
-            items += nonzero(t) if t.dtype == "bool" else [t if t.shape or t.symbolic else int(t)]
+            items += ops.nonzero(t) if t.dtype == "bool" else [t if t.shape or t.symbolic else int(t)]
         else:
             items.append(item if item is None or item is Ellipsis or isinstance(item, slice) else operator.index(item))
     dots = [i for i, item in enumerate(items) if item is Ellipsis]
@@ -429,21 +422,3 @@ def _index_with_tensors(x: Any, advanced: list[tuple[int, Tensor]]) -> Any:
     x = moveaxis(x, axes, list(range(place, place + len(axes))))
     merged = (*x.shape[:place], math.prod(sizes), *x.shape[place + len(axes) :])
     return gather(reshape(x, merged), flat, axis=place)
-
-
-def known_value(x: Any, op: str, instead: str) -> Array:
-    """The value of a concrete tensor.
-
-    Raises:
-        TypeError: it is symbolic; the message names the form with a fixed size.
-    """
-    t = convert_to_tensor(x)
-    if t.symbolic:
-        raise TypeError(f"{op}: the size of the result depends on values, which {t} has none of yet; use {instead}")
-    return t.numpy()
-
-
-def nonzero(x: Any) -> tuple[Tensor, ...]:
-    """Indices (int32) of the elements that are not zero, a vector for each axis. Eager only."""
-    found = np.nonzero(known_value(x, "nonzero", "ops.where(condition, x1, x2), which keeps the shape"))
-    return tuple(constant(i, "int32") for i in found)

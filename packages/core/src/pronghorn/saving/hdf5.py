@@ -65,7 +65,7 @@ def open_groups(file: BinaryIO) -> Iterator[dict[str, Group]]:
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise ModelFileError(f"it is no readable HDF5 file: {error}") from error
     with root:
-        groups: dict[str, dict[str, h5py.Dataset]] = {}
+        groups: dict[str, Any] = {}
         _scan(root, "", groups, set())
         declared = sum(_bytes(dataset) for group in groups.values() for dataset in group.values())
         if declared > size:
@@ -84,7 +84,7 @@ def read(dataset: h5py.Dataset) -> Array:
     return np.asarray(array, array.dtype.newbyteorder("="))
 
 
-def _scan(group: h5py.Group, path: str, groups: dict[str, dict[str, h5py.Dataset]], seen: set[int]) -> None:
+def _scan(group: h5py.Group, path: str, groups: dict[str, Any], seen: set[int]) -> None:
     """Collects the groups and their datasets, having looked at each link before it is followed."""
     import h5py
 

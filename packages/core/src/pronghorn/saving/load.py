@@ -117,12 +117,14 @@ def load_model(
             return _format(Path(filepath), "load_model").load(Path(filepath), compile=compile)
         members = archive.read_archive(file)
         metadata, config = (archive.parse_json(members, name) for name in (archive.METADATA, archive.CONFIG))
+        if not compile:
+            config.pop("compile_config", None)
         check_config(config)
         compile_config = config.pop("compile_config", None)
         weights = _weights_in(members)
         with open_groups(weights) as groups, _room_for(archive.expansion(len(members[archive.WEIGHTS]))):
             model = _make_model(config)
-            if compile and compile_config:
+            if compile_config:
                 model.compile_from_config(compile_config)
             read_weights(model, groups)
         if archive.STATES in members or "pronghorn_version" in metadata:

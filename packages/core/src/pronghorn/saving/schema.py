@@ -99,7 +99,7 @@ def _check_graph(model: Mapping[str, Any]) -> None:
 def _sources(value: Any) -> Iterator[str]:
     """The names of the layers whose tensors a call reads."""
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        history = value["config"].get("keras_history") if isinstance(value.get("config"), dict) else None
+        history: Any = value["config"].get("keras_history") if isinstance(value.get("config"), dict) else None
         _check_history(history)
         yield history[0]
     elif isinstance(value, (dict, list)):

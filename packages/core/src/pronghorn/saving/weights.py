@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from functools import cache
 from typing import Any, BinaryIO
 
@@ -92,15 +92,11 @@ def _common_attributes(of_optimizer: bool) -> frozenset[str]:
     return frozenset(dir(Optimizer(1.0, name="optimizer") if of_optimizer else Layer(name="layer")))
 
 
-def _first_paths(edges: Edges) -> dict[Any, str]:
-    paths: dict[Any, str] = {}
-    for item, places in edges.items():
-        paths[item] = _join(paths[places[0][0]], places[0][1]) if places else ""
-    return paths
+def _paths(edges: Edges, groups: Container[str] = ()) -> dict[Any, str]:
+    """For each object the first of its paths that a file has, or the first of all.
 
-
-def _paths_in(groups: Mapping[str, Group], edges: Edges) -> dict[Any, str]:
-    """For each object its first path that the file has; earlier versions of Keras had other attributes in use."""
+    Files of earlier versions of Keras were written when layers had other attributes.
+    """
     paths: dict[Any, str] = {}
     for item, places in edges.items():
         candidates = [_join(paths[parent], key) for parent, key in places if parent in paths] or [""]
@@ -118,7 +114,7 @@ def _join(path: str, key: str) -> str:
 def write_weights(model: Any, file: BinaryIO) -> None:
     """Writes the variables of everything in the model, the optimizer's included, into an HDF5 file."""
     groups: dict[str, tuple[Any, Mapping[str, Any]]] = {}
-    for item, path in _first_paths(_walk(model)).items():
+    for item, path in _paths(_walk(model)).items():
         store: dict[str, Any] = {}
         item.save_own_variables(store)
         groups[path] = item.name, store
@@ -139,7 +135,7 @@ def read_weights(model: Any, groups: Mapping[str, Group], skip_mismatch: bool = 
     optimizer = getattr(model, "optimizer", None)
     if isinstance(optimizer, Optimizer) and not optimizer.built and model.built and "optimizer" in groups:
         optimizer.build(model.trainable_variables)
-    paths = _paths_in(groups, _walk(model))
+    paths = _paths(_walk(model), groups)
     rows = {item: row for item, path in paths.items() if (row := _difference(item, path, groups.get(path)))}
     spare = groups.keys() - set(paths.values())
     extra = [(path, _shapes(groups[path]), "nothing") for path in sorted(spare) if groups[path]]
@@ -189,13 +185,13 @@ def _table(model: Any, rows: list[tuple[str, str, str]]) -> str:
 
 def seed_states(model: Any) -> dict[str, list[list[int]]]:
     """Path of a layer -> the states of its seed generators."""
-    found = {path: _generators(item) for item, path in _first_paths(_walk(model)).items()}
+    found = {path: _generators(item) for item, path in _paths(_walk(model)).items()}
     return {path: [g.state.numpy().tolist() for g in generators] for path, generators in found.items() if generators}
 
 
 def restore_seeds(model: Any, states: Any) -> None:
     """Sets the states of the seed generators; raises ValueError where `states` are not those of this model."""
-    found = {path: _generators(item) for item, path in _first_paths(_walk(model)).items() if _generators(item)}
+    found = {path: _generators(item) for item, path in _paths(_walk(model)).items() if _generators(item)}
     if not isinstance(states, dict) or states.keys() != found.keys():
         raise ValueError("they are those of another model")
     for path, generators in found.items():

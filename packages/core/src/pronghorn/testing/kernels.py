@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pronghorn import accelerator, dtypes
+from pronghorn import accelerator, dtypes, tree
 from pronghorn.op import Op
 from pronghorn.program import Program
 from pronghorn.tensor import Tensor
@@ -82,7 +82,7 @@ class KernelContract:
         for name in accelerators():
             with using_accelerator(name):
                 alone = self.program()
-                between = Program(lambda *ts: _wrap(type(self).op(*(_wrap(t) for t in ts), **self.attrs)))
+                between = Program(lambda *ts: tree.map_structure(_wrap, type(self).op(*map(_wrap, ts), **self.attrs)))
                 for arrays in self.cases():
                     for a, b in zip(_leaves(alone(*arrays)), _leaves(between(*arrays)), strict=True):
                         np.testing.assert_array_equal(a.numpy(), b.numpy())

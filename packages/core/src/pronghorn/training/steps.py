@@ -414,7 +414,7 @@ class Steps:
             raise ValueError(f"{method}: model {self.name!r} is not compiled; call compile(optimizer, loss) before it")
         trains = method in ("fit", "train_on_batch") and not self._overrides("train_step")
         if trains and self.optimizer is None:
-            raise ValueError(f"{method}: model {self.name!r} was compiled with optimizer=None; pass one, such as 'adam'")
+            raise ValueError(f"{method}: model {self.name!r} was compiled with optimizer=None; pass 'adam', say")
 
 
 def _check_names(kind: str, by_shape: tuple[str, ...], given: Any) -> None:

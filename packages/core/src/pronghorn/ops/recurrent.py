@@ -1,0 +1,354 @@
+"""Recurrences over whole sequences, forward and backward, as one primitive each.
+
+A cell is one product of the state with a matrix and then a scalar program for each unit. The program is written once,
+as text; the reference, the ops for second derivatives and accelerators' kernels (by `Recurrence.body`) come from it.
+"""
+
+# mypy: disable-error-code="has-type,no-any-return"
+# (rules name ops that are defined further down; what a primitive returns is only known at run time)
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from pronghorn.body import Body, Step
+from pronghorn.graph import Spec
+from pronghorn.op import primitive
+from pronghorn.ops.linear import product
+from pronghorn.tensor import Tensor
+
+__all__: list[str] = []
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """A cell whose state h is multiplied with a matrix (units, gates * units).
+
+    Args:
+        gates: the size of the product, in units.
+        states: names of the states, h first.
+        saved: names of the values that the way back needs.
+        forward: assigns states and saved values, from the projected inputs p0, p1, …, the products r0, r1, …, the bias
+            b0, b1, … and the states before, h_ and the like.
+        backward: assigns dr0, dr1, …, the gradients of the products, and dh_ and the like, those of the states before
+            (without the way through the product), from dh and the like, states and saved values.
+        bias: whether a bias is added to the products; then `backward` assigns dp0, dp1, … as well, which else are dr.
+    """
+
+    name: str
+    gates: int
+    states: tuple[str, ...]
+    saved: tuple[str, ...]
+    forward: str
+    backward: str
+    bias: bool = False
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """What a step forward assigns and keeps."""
+        return self.states + self.saved
+
+    def gradients(self) -> tuple[str, ...]:
+        """What a step back assigns and keeps: dr, perhaps dp, and the gradients of the states."""
+        kinds = ("dr", "dp") if self.bias else ("dr",)
+        return tuple(f"{kind}{k}" for kind in kinds for k in range(self.gates)) + tuple(f"d{s}_" for s in self.states)
+
+    def body(self, program: str, inputs: Sequence[str], outputs: Sequence[str], dtype: str) -> Body:
+        """`program` (forward or backward) for one unit; with "valid" among the inputs a step that is not valid changes
+        no state and has no gradient.
+        """
+        ids = {name: k for k, name in enumerate(inputs)}
+        steps: list[Step] = []
+
+        def assign(name: str, expression: str, *names: str) -> None:
+            steps.append(Step(name, expression, names, tuple(ids[n] for n in names), dtype))
+            ids[name] = len(inputs) + len(steps) - 1
+
+        for name, expression, names, _ in _lines(program):
+            assign(name, expression, *names)
+        if "valid" in ids:
+            zero = [name for name in outputs if name[:2] in ("dr", "dp")]
+            kept = {s: f"{s}_" for s in self.states} | {f"d{s}_": f"d{s}" for s in self.states}
+            for name in outputs:
+                if name in zero:
+                    assign(name, f"{name} if valid else 0", name, "valid")
+                elif name in kept:
+                    assign(name, f"{name} if valid else {kept[name]}", name, "valid", kept[name])
+        dtypes = ("bool" if name == "valid" else dtype for name in inputs)
+        return Body(tuple(dtypes), tuple(steps), tuple(ids[name] for name in outputs))
+
+
+SIMPLE = Recurrence(
+    "simple",
+    1,
+    ("h",),
+    (),
+    "h = tanh(p0 + r0)",
+    """
+dr0 = dh * (1 - h * h)
+dh_ = 0 * dh""",
+)
+
+LSTM = Recurrence(
+    "lstm",
+    4,
+    ("h", "c"),
+    ("i", "f", "g", "o"),
+    """
+i = 1 / (1 + exp(-(p0 + r0)))
+f = 1 / (1 + exp(-(p1 + r1)))
+g = tanh(p2 + r2)
+o = 1 / (1 + exp(-(p3 + r3)))
+c = f * c_ + i * g
+h = o * tanh(c)""",
+    """
+t = tanh(c)
+d = dc + dh * o * (1 - t * t)
+dr0 = d * g * i * (1 - i)
+dr1 = d * c_ * f * (1 - f)
+dr2 = d * i * (1 - g * g)
+dr3 = dh * t * o * (1 - o)
+dc_ = d * f
+dh_ = 0 * dh""",
+)
+
+GRU = Recurrence(
+    "gru",
+    3,
+    ("h",),
+    ("z", "r", "g", "m"),
+    """
+z = 1 / (1 + exp(-(p0 + r0 + b0)))
+r = 1 / (1 + exp(-(p1 + r1 + b1)))
+m = r2 + b2
+g = tanh(p2 + r * m)
+h = z * h_ + (1 - z) * g""",
+    """
+dp0 = dh * (h_ - g) * z * (1 - z)
+dp2 = dh * (1 - z) * (1 - g * g)
+dp1 = dp2 * m * r * (1 - r)
+dr0 = 1 * dp0
+dr1 = 1 * dp1
+dr2 = dp2 * r
+dh_ = dh * z""",
+    bias=True,
+)
+
+
+@functools.cache
+def _lines(program: str) -> list[tuple[str, str, tuple[str, ...], CodeType]]:
+    """Name, expression, the names in it, and its code, of each assignment."""
+    found = []
+    for line in program.strip().splitlines():
+        name, _, expression = line.partition(" = ")
+        nodes = list(ast.walk(ast.parse(expression, mode="eval")))
+        functions = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+        names = dict.fromkeys(node.id for node in nodes if isinstance(node, ast.Name) and node.id not in functions)
+        found.append((name, expression, tuple(names), compile(expression, f"<{name}>", "eval")))
+    return found
+
+
+def _columns(name: str, x: Any, count: int) -> dict[str, Any]:
+    units = x.shape[-1] // count
+    return {f"{name}{k}": x[..., k * units : (k + 1) * units] for k in range(count)}
+
+
+def _run(m: Any, program: str, values: dict[str, Any]) -> None:
+    """Assigns in NumPy or in ops, whichever `m` is; both have the functions that programs may call."""
+    for name, _, _, code in _lines(program):
+        values[name] = eval(code, {"__builtins__": {}, "exp": m.exp, "tanh": m.tanh}, values)  # text of this module
+
+
+def _forward(m: Any, cell: Recurrence, x: Any, before: Sequence[Any], kernel: Any, bias: Any, valid: Any) -> list[Any]:
+    """States after one step, and the saved values side by side."""
+    values = _columns("p", x, cell.gates) | _columns("r", m.matmul(before[0], kernel), cell.gates)
+    values |= {f"{s}_": value for s, value in zip(cell.states, before, strict=True)}
+    if cell.bias:
+        values |= _columns("b", bias, cell.gates)
+    _run(m, cell.forward, values)
+    states = [values[s] for s in cell.states]
+    if valid is not None:
+        states = [m.where(valid[:, None], new, old) for new, old in zip(states, before, strict=True)]
+    return [*states, m.concatenate([values[s] for s in cell.saved], axis=-1)] if cell.saved else states
+
+
+def _backward(
+    m: Any,
+    cell: Recurrence,
+    before: Sequence[Any],
+    after: Sequence[Any],
+    dafter: Sequence[Any],
+    kernel: Any,
+    valid: Any,
+) -> tuple[list[Any], list[Any]]:
+    """dr and perhaps dp; and the gradients of the states before one step."""
+    values = dict(zip(cell.states, after, strict=False))
+    values |= {f"{s}_": value for s, value in zip(cell.states, before, strict=True)}
+    values |= {f"d{s}": value for s, value in zip(cell.states, dafter, strict=True)}
+    if cell.saved:
+        columns = _columns("", after[-1], len(cell.saved))
+        values |= {name: columns[str(k)] for k, name in enumerate(cell.saved)}
+    _run(m, cell.backward, values)
+    kinds = ("dr", "dp") if cell.bias else ("dr",)
+    products = [m.concatenate([values[f"{kind}{k}"] for k in range(cell.gates)], axis=-1) for kind in kinds]
+    states = [values[f"d{s}_"] for s in cell.states]
+    if valid is not None:
+        products = [m.where(valid[:, None], d, 0 * d) for d in products]
+        states = [m.where(valid[:, None], d, same) for d, same in zip(states, dafter, strict=True)]
+    states[0] = states[0] + m.matmul(products[0], m.transpose(kernel))
+    return products, states
+
+
+def _take(operands: Sequence[Any], *counts: int) -> Iterator[list[Any]]:
+    """The operands in groups of so many."""
+    position = 0
+    for count in counts:
+        yield list(operands[position : position + count])
+        position += count
+
+
+def _groups(cell: Recurrence, masked: bool, operands: Sequence[Any]) -> Iterator[list[Any]]:
+    """Of the forward op: projected and kernel; bias; initial states; mask. The last three may be empty."""
+    return _take(operands, 2, int(cell.bias), len(cell.states), int(masked))
+
+
+def _gradient_groups(cell: Recurrence, masked: bool, operands: Sequence[Any]) -> Iterator[list[Any]]:
+    """Of the backward op: kernel; initial states; what the forward op returned; mask; its states' gradients."""
+    states = len(cell.states)
+    return _take(operands, 1, states, states + bool(cell.saved), int(masked), states)
+
+
+def _again(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The gradient rule of an op that `function` computes in ops, with zeros for gradients that did not come in."""
+
+    def rule(g: Any, out: Any, *inputs: Tensor, **attrs: Any) -> Any:
+        from pronghorn import ops
+        from pronghorn.autodiff import GradientTape
+
+        pairs = zip(*((t if isinstance(t, tuple) else (t,)) for t in (g, out)), strict=True)
+        seeds = [ops.zeros_like(o) if d is None else d for d, o in pairs]
+        with GradientTape(watch_accessed_variables=False) as tape:
+            for t in inputs:
+                if t.dtype != "bool":
+                    tape.watch(t)
+            results = function(*inputs, **attrs)
+        return tape.gradient(results, list(inputs), output_gradients=seeds)
+
+    return rule
+
+
+# ---------------------------------------------------------------------- backward
+
+
+def _gradient_spec(*specs: Spec, cell: Recurrence, masked: bool) -> tuple[Spec, ...]:
+    (kernel,), before, after, *_ = _gradient_groups(cell, masked, specs)
+    product_spec = Spec((*after[0].shape[:2], kernel.shape[1]), kernel.dtype)
+    return (*[product_spec] * (1 + cell.bias), *before)
+
+
+def _gradient_in_ops(*operands: Any, cell: Recurrence, masked: bool) -> Any:
+    from pronghorn import ops
+
+    (kernel,), before, after, valid, dafter = _gradient_groups(cell, masked, operands)
+    previous = [ops.concatenate([b[None], a[:-1]]) for b, a in zip(before, after, strict=False)]
+
+    def step(carry: Any, items: Any) -> Any:
+        old, new, valid, grads = items
+        total = [a + b for a, b in zip(carry, grads, strict=True)]
+        products, states = _backward(ops, cell, old, new, total, kernel, valid[0] if valid else None)
+        return states, products
+
+    zeros = [ops.zeros_like(b) for b in before]
+    states, products = ops.scan(step, zeros, (previous, after, valid, dafter), reverse=True)
+    return [*products, *states]
+
+
+@primitive(_gradient_spec, _again(_gradient_in_ops))
+def recurrence_gradient(*operands: Array, cell: Recurrence, masked: bool) -> tuple[Array, ...]:
+    """Gradients of the products (steps, batch, gates * units), of the projected inputs if they differ, and of the
+    initial states; from kernel, initial states, results of `recurrence`, mask, and the gradients of its states.
+    """
+    (kernel,), before, after, valid, dafter = _gradient_groups(cell, masked, operands)
+    found = []
+    states = [np.zeros_like(b) for b in before]
+    with np.errstate(all="ignore"):
+        for t in reversed(range(len(after[0]))):
+            old = before if t == 0 else [a[t - 1] for a in after[: len(before)]]
+            total = [state + d[t] for state, d in zip(states, dafter, strict=True)]
+            new = [a[t] for a in after]
+            products, states = _backward(np, cell, old, new, total, kernel, valid[0][t] if masked else None)
+            found.append(products)
+    return (*_stacked(found[::-1], kernel, len(before[0]), (kernel.shape[1],) * (1 + cell.bias)), *states)
+
+
+def _stacked(steps: list[list[Array]], like: Array, batch: int, sizes: Sequence[int]) -> list[Array]:
+    """What the steps gave, one array (steps, batch, size) for each size; there may be no steps."""
+    if not steps:
+        return [np.zeros((0, batch, size), like.dtype) for size in sizes]
+    return [np.stack(parts) for parts in zip(*steps, strict=True)]
+
+
+# ---------------------------------------------------------------------- forward
+
+
+def _spec(*specs: Spec, cell: Recurrence, masked: bool) -> tuple[Spec, ...]:
+    (x, _), _, before, _ = _groups(cell, masked, specs)
+    widths = [1] * len(before) + [len(cell.saved)] * bool(cell.saved)
+    return tuple(Spec((*x.shape[:2], width * before[0].shape[1]), x.dtype) for width in widths)  # type: ignore[operator]
+
+
+def _in_ops(*operands: Any, cell: Recurrence, masked: bool) -> Any:
+    from pronghorn import ops
+
+    (x, kernel), bias, before, valid = _groups(cell, masked, operands)
+
+    def step(states: Any, items: Any) -> Any:
+        x, valid = items
+        results = _forward(ops, cell, x, states, kernel, bias[0] if bias else None, valid[0] if valid else None)
+        return results[: len(before)], results
+
+    return ops.scan(step, before, (x, valid))[1]
+
+
+def _rule(g: Any, out: Any, *inputs: Any, cell: Recurrence, masked: bool) -> Any:
+    from pronghorn import ops
+
+    (_, kernel), _, before, valid = _groups(cell, masked, inputs)
+    outs, incoming = (t if isinstance(t, tuple) else (t,) for t in (out, g))
+    if cell.saved and incoming[-1] is not None:  # a second derivative, through the saved values
+        return _again(_in_ops)(g, out, *inputs, cell=cell, masked=masked)
+    dafter = [ops.zeros_like(o) if d is None else d for d, o in zip(incoming, outs[: len(before)], strict=False)]
+    dr, *rest = recurrence_gradient(kernel, *before, *outs, *valid, *dafter, cell=cell, masked=masked)
+    previous = ops.concatenate([before[0][None], outs[0][:-1]])
+    rows = [ops.reshape(t, (-1, t.shape[-1])) for t in (previous, dr)]
+    dkernel = product(*rows, transpose_a=True, transpose_b=False)
+    dx, dbias = (rest.pop(0), [ops.sum(dr, axis=(0, 1))]) if cell.bias else (dr, [])
+    return (dx, dkernel, *dbias, *rest, *[None] * masked)
+
+
+@primitive(_spec, _rule)
+def recurrence(*operands: Array, cell: Recurrence, masked: bool) -> Any:
+    """The states after each step (steps, batch, units), and the saved values side by side.
+
+    Operands: projected inputs (steps, batch, gates * units), kernel (units, gates * units), the bias if the cell has one,
+    initial states (batch, units), and if `masked` a bool for each step (steps, batch), False where nothing changes.
+    """
+    (x, kernel), bias, states, valid = _groups(cell, masked, operands)
+    found = []
+    with np.errstate(all="ignore"):
+        for t in range(len(x)):
+            step = _forward(np, cell, x[t], states, kernel, bias[0] if bias else None, valid[0][t] if masked else None)
+            found.append(step)
+            states = step[: len(states)]
+    units = len(kernel)
+    results = _stacked(found, x, x.shape[1], [units] * len(states) + [len(cell.saved) * units] * bool(cell.saved))
+    return results[0] if len(results) == 1 else tuple(results)

@@ -1,0 +1,122 @@
+"""Plans of recurrences over whole sequences: pack the matrix, then all steps in one launch."""
+
+from __future__ import annotations
+
+import math
+
+from pronghorn.graph import Node
+from pronghorn.ops.recurrent import Recurrence
+from pronghorn.tensor import Tensor
+from pronghorn_cpu import host
+from pronghorn_cpu.launch import Launch, Pointer, Scratch, Slot, kernel_source
+from pronghorn_cpu.microkernel import Tile
+from pronghorn_cpu.recurrent_kernels import (
+    PACK_SLOTS,
+    PIECE,
+    backward_kernel,
+    backward_slots,
+    forward_kernel,
+    forward_slots,
+    pack_kernel,
+    tile_for,
+)
+
+_PARALLEL_PRODUCTS = 1 << 16
+"""Multiply-adds from which a second thread pays for the barrier."""
+
+
+def _numbered(prefixes: tuple[str, ...], count: int) -> tuple[str, ...]:
+    return tuple(f"{prefix}{k}" for prefix in prefixes for k in range(count))
+
+
+def forward(node: Node) -> tuple[Launch, ...] | None:
+    """The launches of core's `recurrence`."""
+    cell, masked, dtype = node.attrs["cell"], node.attrs["masked"], node.outputs[0].dtype
+    if dtype not in host.ITEMSIZE:
+        return None
+    steps, batch = _sizes(node.outputs[0])[:2]
+    inputs = (
+        *_numbered(("p", "r", "b") if cell.bias else ("p", "r"), cell.gates),
+        *(f"{s}_" for s in cell.states),
+        *["valid"] * masked,
+    )
+    slots = forward_slots(cell.states, bool(cell.saved), cell.bias, masked)
+    names = ("p", "kernel", *["b"] * cell.bias, *(f"first_{s}" for s in cell.states), *["valid"] * masked, *cell.states)
+    operands = (*names, *["saved"] * bool(cell.saved))
+    plan = _Plan(cell, dtype, batch, steps, _sizes(node.outputs[0])[2], operands)
+    pack = plan.pack(parts=cell.gates, depth=plan.units, transposed=False)
+    body = cell.body(cell.forward, inputs, cell.results, dtype)
+    return plan.launches(pack, forward_kernel, slots, (inputs, cell.results, body))
+
+
+def backward(node: Node) -> tuple[Launch, ...] | None:
+    """The launches of core's `recurrence_gradient`."""
+    cell, masked, dtype = node.attrs["cell"], node.attrs["masked"], node.outputs[0].dtype
+    if dtype not in host.ITEMSIZE:
+        return None
+    batch, units = _sizes(node.outputs[-1])
+    inputs = (*cell.saved, *cell.states, *(f"{s}_" for s in cell.states), *(f"d{s}" for s in cell.states))
+    inputs = (*inputs, *["valid"] * masked)
+    operands = (
+        *("kernel", *(f"first_{s}" for s in cell.states), *cell.states, *["saved"] * bool(cell.saved)),
+        *(*["valid"] * masked, *(f"d{s}" for s in cell.states)),
+        *("dr", *["dp"] * cell.bias, *(f"dfirst_{s}" for s in cell.states)),
+    )
+    plan = _Plan(cell, dtype, batch, _sizes(node.outputs[0])[0], units, operands)
+    pack = plan.pack(parts=1, depth=cell.gates * units, transposed=True)
+    body = cell.body(cell.backward, inputs, cell.gradients(), dtype)
+    slots = backward_slots(cell.states, bool(cell.saved), cell.bias, masked)
+    return plan.launches(pack, backward_kernel, slots, (inputs, cell.gradients(), body))
+
+
+class _Plan:
+    """Sizes, operands by name, and scratch memory of one direction."""
+
+    def __init__(
+        self, cell: Recurrence, dtype: str, batch: int, steps: int, units: int, operands: tuple[str, ...]
+    ) -> None:
+        self.cell, self.batch, self.steps, self.units, self.operands = cell, batch, steps, units, operands
+        self.tile: Tile = tile_for(dtype)
+        self.scratch: dict[str, Slot] = {}
+        self.bytes = 0
+        lines = math.ceil(batch / PIECE) * PIECE
+        padded = math.ceil(units / self.tile.columns) * self.tile.columns
+        self._reserve("panels", cell.gates * max(units * padded, padded * units))
+        self._reserve("products", lines * cell.gates * padded)
+        for s in cell.states:
+            self._reserve(f"carried_{s}", lines * units)
+
+    def _reserve(self, name: str, elements: int) -> None:
+        self.scratch[name] = Scratch(self.bytes)
+        self.bytes += math.ceil(elements * self.tile.itemsize / 64) * 64
+
+    def _slot(self, name: str) -> Slot:
+        if name in self.scratch:
+            return self.scratch[name]
+        return Pointer(self.operands.index(name)) if name in self.operands else int(getattr(self, name))
+
+    def pack(self, parts: int, depth: int, transposed: bool) -> Launch:
+        """The matrix (units, gates * units) in panels, or its transpose."""
+        size, row = self.tile.itemsize, self.cell.gates * self.units * self.tile.itemsize
+        along = (size, row) if transposed else (row, size)
+        values = (self.scratch["panels"], self._slot("kernel"), depth, self.units, parts, *along, self.units * size)
+        assert len(values) == len(PACK_SLOTS)
+        return Launch(kernel_source(pack_kernel, self.tile), values, self.bytes, self._parallel(self.batch))
+
+    def launches(
+        self, pack: Launch, maker: object, slots: tuple[str, ...], program: tuple[object, ...]
+    ) -> tuple[Launch, ...]:
+        """Packing, and all steps."""
+        if 0 in (self.batch, self.units):
+            return ()
+        cell = self.cell
+        source = kernel_source(maker, self.tile, cell.gates, cell.states, cell.saved, slots, *program)  # type: ignore[arg-type]
+        block = tuple(self._slot(name) for name in slots)
+        return (pack, Launch(source, block, self.bytes, self._parallel(self.steps * self.batch)))
+
+    def _parallel(self, rows: int) -> bool:
+        return rows * self.cell.gates * self.units**2 >= _PARALLEL_PRODUCTS
+
+
+def _sizes(t: Tensor) -> tuple[int, ...]:
+    return t.shape  # type: ignore[return-value]

@@ -1,0 +1,259 @@
+"""The kernels of recurrences over whole sequences: packing the matrix, all steps forward, all steps back.
+
+Threads share the batch, in pieces of a few sequences, and need not wait for each other: each takes its sequences through
+all steps. A step is a product on the microkernel, with the packed matrix in the second-level cache, and then the cell's
+scalar program on the products while they are in the first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pronghorn.body import Body
+from pronghorn_cpu import host, microkernel
+from pronghorn_cpu.emit import Emitter
+from pronghorn_cpu.loops import LANES
+from pronghorn_cpu.matmul_kernels import intrinsic, share
+from pronghorn_cpu.microkernel import Tile
+from pronghorn_cpu.staging import Code, Condition, Word
+
+PIECE = 8
+"""Sequences in a thread's piece; a multiple of the rows of every tile."""
+
+PACK_SLOTS = ("panels", "source", "depth", "columns", "parts", "source_depth", "source_column", "source_part")
+
+
+def forward_slots(states: tuple[str, ...], saved: bool, bias: bool, masked: bool) -> tuple[str, ...]:
+    """The slots of the forward kernel: sizes, then addresses."""
+    return (
+        *("steps", "batch", "units", "panels", "products", "p"),
+        *(["b"] if bias else []),
+        *(f"first_{s}" for s in states),
+        *(["valid"] if masked else []),
+        *states,
+        *(["saved"] if saved else []),
+    )
+
+
+def backward_slots(states: tuple[str, ...], saved: bool, split: bool, masked: bool) -> tuple[str, ...]:
+    """The slots of the backward kernel."""
+    return (
+        *("steps", "batch", "units", "panels", "products"),
+        *(f"carried_{s}" for s in states),
+        *(f"first_{s}" for s in states),
+        *states,
+        *(["saved"] if saved else []),
+        *(["valid"] if masked else []),
+        *(f"d{s}" for s in states),
+        "dr",
+        *(["dp"] if split else []),
+        *(f"dfirst_{s}" for s in states),
+    )
+
+
+def tile_for(dtype: str) -> Tile:
+    """The tile that products of a piece are made of."""
+    return Tile(dtype, host.lanes(dtype), 8 if host.vector_registers() == 32 else 4, 2)
+
+
+def pack_kernel(tile: Tile) -> Any:
+    """Copies a matrix, given in `parts` side by side, to panels as wide as the tile; every part begins a new panel."""
+
+    def write(code: Code, p: Word, t: Word, threads: Word) -> None:
+        slot = {name: code.slot(p, k) for k, name in enumerate(PACK_SLOTS)}
+        depth, columns, width = slot["depth"], slot["columns"], tile.columns
+        across = (columns + width - 1) // width
+        begin, end = share(code, slot["parts"] * across, t, threads)
+        with code.loop(begin, end) as panel:
+            column = panel.index % across * width
+            source = slot["source"] + panel.index // across * slot["source_part"] + column * slot["source_column"]
+            target = slot["panels"] + panel.index * depth * (width * tile.itemsize)
+            strides = (slot["source_depth"], slot["source_column"])
+            rest = code.minimum(columns - column, width)
+            microkernel.pack(code, tile.dtype, tile.lanes, source, *strides, target, depth, rest, code.word(width))
+
+    return intrinsic(write)
+
+
+class _Writer:
+    """What both directions have in common.
+
+    Args:
+        tile: of the products.
+        gates: how many times `units` the product of the state has columns.
+        states: their names.
+        saved: names of the values that are kept for the way back.
+        slots: names of the slots.
+        inputs, outputs: names of the values that `body` takes and gives.
+    """
+
+    def __init__(
+        self,
+        tile: Tile,
+        gates: int,
+        states: tuple[str, ...],
+        saved: tuple[str, ...],
+        slots: tuple[str, ...],
+        inputs: tuple[str, ...],
+        outputs: tuple[str, ...],
+        body: Body,
+    ) -> None:
+        self.tile, self.gates, self.states, self.saved = tile, gates, states, saved
+        self.slots, self.inputs, self.outputs, self.body = slots, inputs, outputs, body
+
+    def open(self, code: Code, p: Word, t: Word, threads: Word) -> tuple[Word, Word]:
+        """Reads the slots; returns this thread's sequences."""
+        self.code, self.slot = code, {name: code.slot(p, k) for k, name in enumerate(self.slots)}
+        self.units, self.batch = self.slot["units"], self.slot["batch"]
+        self.row = self.units * self.tile.itemsize  # bytes of a vector of units
+        self.padded = (self.units + self.tile.columns - 1) // self.tile.columns * self.tile.columns
+        begin, end = share(code, (self.batch + PIECE - 1) // PIECE, t, threads)
+        return begin * PIECE, code.minimum(end * PIECE, self.batch)
+
+    def at(self, name: str, step: Word, width: int = 1) -> Word:
+        """The address of the sequences at a step, in an array (steps, batch, width * units)."""
+        return self.slot[name] + step * self.batch * self.row * width
+
+    def before(self, state: str, step: Word) -> Word:
+        """The address of a state before a step."""
+        return self.code.select(step == 0, self.slot[f"first_{state}"], self.at(state, step - 1))
+
+    def product(self, a: Word, depth: Word, parts: int, begin: Word, end: Word) -> None:
+        """products = a @ panels, for the sequences from `begin` to `end`."""
+        code, tile = self.code, self.tile
+        row = depth * tile.itemsize
+        c_row = self.padded * (parts * tile.itemsize)
+
+        def write(code: Code, a: Word, a_row: Word, b: Word, c: Word, c_row: Word, depth: Word, rows: Word) -> None:
+            b_row, size = code.word(tile.columns * tile.itemsize), code.word(tile.itemsize)
+            microkernel.outer_product(code, tile, a, a_row, size, b, b_row, c, c_row, depth, rows, code.word(0))
+
+        with code.loop(0, self.padded * parts // tile.columns) as panel:
+            b = self.slot["panels"] + panel.index * depth * (tile.columns * tile.itemsize)
+            c = self.slot["products"] + panel.index * (tile.columns * tile.itemsize)
+            with code.loop(begin, end, tile.rows) as line:
+                rows = code.minimum(end - line.index, tile.rows)
+                corner = (a + line.index * row, row, b, c + line.index * c_row, c_row)
+                code.call(f"tile_{tile}", write, *corner, depth, rows)
+
+    def part(self, array: Word, line: Word, number: int, count: int) -> Word:
+        """The address of part `number` of the `count` that make a row of an array."""
+        return array + line * self.row * count + self.row * number
+
+    def apply(self, addresses: dict[str, list[Word]], line: Word, valid: Word | None) -> None:
+        """The scalar program on the units of one sequence; a name with several addresses stands for their sum."""
+        code, dtype = self.code, self.tile.dtype
+        emitter = Emitter(code.builder, LANES)
+        flag = None if valid is None else emitter.load_scalar("bool", (valid + line).value)
+
+        def vectors(column: Word, mask: Condition | None = None) -> None:
+            def load(address: Word) -> Any:
+                return emitter.load(dtype, (address + column * self.tile.itemsize).value, mask)
+
+            values = []
+            for name in self.inputs:
+                if name == "valid":
+                    values.append(flag)
+                    continue
+                total = load(addresses[name][0])
+                for address in addresses[name][1:]:
+                    total = code.builder.fadd(total, load(address))
+                values.append(total)
+            for name, value in zip(self.outputs, emitter.apply(self.body, values), strict=True):
+                for address in addresses[f"to {name}"]:
+                    emitter.store(dtype, value, (address + column * self.tile.itemsize).value, mask)
+
+        whole = self.units - self.units % LANES
+        with code.loop(0, whole, LANES) as loop:
+            vectors(loop.index)
+        with code.when(whole < self.units):
+            vectors(whole, emitter.tail_mask((self.units - whole).value))
+
+    def saved_parts(self, step: Word, line: Word) -> dict[str, list[Word]]:
+        """Where the saved values of a sequence are."""
+        count = len(self.saved)
+        return {s: [self.part(self.at("saved", step, count), line, k, count)] for k, s in enumerate(self.saved)}
+
+
+class _Forward(_Writer):
+    def write(self, code: Code, p: Word, t: Word, threads: Word) -> None:
+        begin, end = self.open(code, p, t, threads)
+        size, gates = self.tile.itemsize, self.gates
+        with code.when(begin < end), code.loop(0, self.slot["steps"]) as loop:
+            step = loop.index
+            self.product(self.before("h", step), self.units, gates, begin, end)
+            with code.loop(begin, end) as sequence:
+                line = sequence.index
+                products = self.slot["products"] + line * self.padded * (gates * size)
+                addresses = {}
+                for k in range(gates):
+                    addresses[f"p{k}"] = [self.part(self.at("p", step, gates), line, k, gates)]
+                    addresses[f"r{k}"] = [products + self.padded * (k * size)]
+                    if "b" in self.slot:
+                        addresses[f"b{k}"] = [self.slot["b"] + self.row * k]
+                for s in self.states:
+                    addresses[f"{s}_"] = [self.part(self.before(s, step), line, 0, 1)]
+                    addresses[f"to {s}"] = [self.part(self.at(s, step), line, 0, 1)]
+                for s, places in self.saved_parts(step, line).items() if self.saved else ():
+                    addresses[f"to {s}"] = places
+                self.apply(addresses, line, self.at_mask(step))
+
+    def at_mask(self, step: Word) -> Word | None:
+        return self.slot["valid"] + step * self.batch if "valid" in self.slot else None
+
+
+class _Backward(_Forward):
+    def write(self, code: Code, p: Word, t: Word, threads: Word) -> None:
+        begin, end = self.open(code, p, t, threads)
+        size, gates, steps = self.tile.itemsize, self.gates, self.slot["steps"]
+        with code.when(begin < end):
+            for s in self.states:
+                self._zero(self.slot[f"carried_{s}"] + begin * self.row, (end - begin) * self.row)
+            self._zero(self.slot["products"] + begin * self.padded * size, (end - begin) * self.padded * size)
+            with code.loop(0, steps) as loop:
+                step = steps - 1 - loop.index
+                with code.loop(begin, end) as sequence:
+                    line = sequence.index
+                    addresses = self.saved_parts(step, line) if self.saved else {}
+                    for s in self.states:
+                        carried = self.part(self.slot[f"carried_{s}"], line, 0, 1)
+                        addresses[s] = [self.part(self.at(s, step), line, 0, 1)]
+                        addresses[f"{s}_"] = [self.part(self.before(s, step), line, 0, 1)]
+                        addresses[f"d{s}"] = [self.part(self.at(f"d{s}", step), line, 0, 1), carried]
+                        addresses[f"to d{s}_"] = [carried]
+                    addresses["dh"].append(self.slot["products"] + line * self.padded * size)
+                    for kind in ("dr", "dp"):
+                        for k in range(gates) if kind in self.slot else ():
+                            addresses[f"to {kind}{k}"] = [self.part(self.at(kind, step, gates), line, k, gates)]
+                    self.apply(addresses, line, self.at_mask(step))
+                self.product(self.at("dr", step, gates), self.units * gates, 1, begin, end)
+            self._finish(begin, end)
+
+    def _zero(self, start: Word, count: Word) -> None:
+        """Zeroes so many bytes."""
+        code, dtype = self.code, self.tile.dtype
+        with code.loop(0, count, self.tile.itemsize) as loop:
+            code.store(code.zeros(code.vector(dtype, 1)), start + loop.index, self.tile.itemsize)
+
+    def _finish(self, begin: Word, end: Word) -> None:
+        """The gradients of the initial states: what was carried, and for h what came through the last product."""
+        code, size = self.code, self.tile.itemsize
+        kind = code.vector(self.tile.dtype, 1)
+        with code.loop(begin, end) as sequence, code.loop(0, self.row, size) as loop:
+            for s in self.states:
+                place = sequence.index * self.row + loop.index
+                value = code.load(self.slot[f"carried_{s}"] + place, kind, size)
+                if s == "h":
+                    product = self.slot["products"] + sequence.index * self.padded * size + loop.index
+                    value = code.builder.fadd(value, code.load(product, kind, size))
+                code.store(value, self.slot[f"dfirst_{s}"] + place, size)
+
+
+def forward_kernel(*description: Any) -> Any:
+    """All steps of a recurrence; the arguments are those of `_Writer`."""
+    return intrinsic(_Forward(*description).write)
+
+
+def backward_kernel(*description: Any) -> Any:
+    """All steps back; the arguments are those of `_Writer`."""
+    return intrinsic(_Backward(*description).write)

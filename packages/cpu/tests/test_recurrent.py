@@ -1,0 +1,97 @@
+"""KernelContract on the recurrences, in both directions, plain and masked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pronghorn.ops.recurrent import GRU, LSTM, SIMPLE, Recurrence, recurrence, recurrence_gradient
+from pronghorn.testing.kernels import KernelContract
+
+SIZES = [(1, 1, 1), (4, 2, 5), (3, 17, 16), (2, 9, 40), (5, 33, 3), (0, 2, 3), (3, 0, 4)]
+"""Steps, sequences, units."""
+
+
+class RecurrenceContract(KernelContract):
+    op = recurrence
+    cell: ClassVar[Recurrence]
+    rtol = 2e-6
+
+    @property
+    def attrs(self) -> Any:
+        return {"cell": self.cell, "masked": self.masked}
+
+    masked = False
+
+    @property
+    def shapes(self) -> Any:
+        return [self.operands(*sizes) for sizes in SIZES]
+
+    def operands(self, steps: int, batch: int, units: int) -> list[tuple[int, ...]]:
+        cell, width = self.cell, self.cell.gates * units
+        states = [(batch, units)] * len(cell.states)
+        mask = [(steps, batch)] * self.masked
+        return [(steps, batch, width), (units, width), *[(width,)] * cell.bias, *states, *mask]
+
+    def values(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Any:
+        scale = 1 / max(1, shape[0]) ** 0.5 if len(shape) == 2 else 1
+        return (rng.normal(size=shape) * scale).astype(dtype)
+
+    def cases(self) -> Any:
+        for arrays in super().cases():
+            yield self.with_mask(list(arrays))
+
+    def with_mask(self, arrays: list[Any]) -> Sequence[Any]:
+        return [*arrays[:-1], arrays[-1] > 0] if self.masked else arrays
+
+
+class GradientContract(RecurrenceContract):
+    op = recurrence_gradient
+    rtol = 5e-6
+
+    def operands(self, steps: int, batch: int, units: int) -> list[tuple[int, ...]]:
+        cell, states = self.cell, len(self.cell.states)
+        sequence = (steps, batch, units)
+        saved = [(steps, batch, len(cell.saved) * units)] if cell.saved else []
+        mask = [(steps, batch)] * self.masked
+        kernel = (units, cell.gates * units)
+        return [kernel, *[(batch, units)] * states, *[sequence] * states, *saved, *mask, *[sequence] * states]
+
+    def with_mask(self, arrays: list[Any]) -> Sequence[Any]:
+        if self.masked:
+            place = 1 + 2 * len(self.cell.states) + bool(self.cell.saved)
+            arrays[place] = arrays[place] > 0
+        return arrays
+
+
+class TestSimple(RecurrenceContract):
+    cell = SIMPLE
+
+
+class TestLSTM(RecurrenceContract):
+    cell = LSTM
+
+
+class TestGRUMasked(RecurrenceContract):
+    cell = GRU
+    masked = True
+
+
+class TestSimpleGradientMasked(GradientContract):
+    cell = SIMPLE
+    masked = True
+
+
+class TestLSTMGradient(GradientContract):
+    cell = LSTM
+
+
+class TestLSTMGradientMasked(GradientContract):
+    cell = LSTM
+    masked = True
+
+
+class TestGRUGradient(GradientContract):
+    cell = GRU

@@ -1,0 +1,175 @@
+"""Models that Pronghorn and real Keras build from one source, to be saved by one and opened by the other.
+
+    python models.py {keras,pronghorn} {save,open} FOLDER
+
+`save` builds and trains each model, saves it, notes its outputs, and trains it further. `open` loads what was saved,
+whole and weights alone, expects the same outputs, metrics and number of steps, and after the same further training
+the same outputs again.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
+
+
+def builders(keras: Any) -> dict[str, Callable[[], Any]]:
+    """Name -> a function that makes the compiled model."""
+    layers = keras.layers
+
+    @keras.saving.register_keras_serializable("interchange")
+    class Scale(layers.Layer):  # type: ignore[misc,name-defined]
+        def __init__(self, factor: float = 2.0, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.factor = factor
+
+        def build(self, input_shape: Any) -> None:
+            self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="scale")
+            self.count = self.add_weight(shape=(), initializer="zeros", trainable=False, name="count")
+
+        def call(self, inputs: Any) -> Any:
+            return inputs * self.scale * self.factor
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "factor": self.factor}
+
+    @keras.saving.register_keras_serializable("interchange")
+    class Net(keras.Model):  # type: ignore[misc,name-defined]
+        def __init__(self, units: int = 3, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.units = units
+            self.zed = layers.Dense(units)
+            self.blocks = [layers.Dense(4, activation="tanh"), [layers.Dense(4)], {"key": layers.Dense(5)}]
+            self.above = Scale()
+
+        def call(self, inputs: Any) -> Any:
+            first, (second,), third = self.blocks
+            return self.above(self.zed(third["key"](second(first(inputs)))))
+
+        def get_config(self) -> dict[str, Any]:
+            return {"units": self.units}
+
+    def stack() -> Any:
+        regular = {"kernel_regularizer": keras.regularizers.L1L2(1e-4, 2e-4), "bias_initializer": "ones"}
+        model = keras.Sequential(
+            [
+                keras.Input((5,)),
+                layers.Dense(8, activation="relu", kernel_constraint=keras.constraints.MaxNorm(2.0), **regular),
+                layers.Dropout(0.0),
+                layers.Dense(4, activation="softmax"),
+            ]
+        )
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    def graph() -> Any:
+        left, right = keras.Input((3,), name="left"), keras.Input((5,), name="right")
+        shared = layers.Dense(4)
+        merged = layers.Add()([shared(left), shared(layers.Dense(3)(right))])
+        p = layers.Dense(2, name="p")(layers.Concatenate()([merged, right]))
+        model = keras.Model([left, right], [p, layers.Dense(1, name="q")(merged * 2.0 + 1.0)])
+        optimizer = keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)
+        losses, weights = {"p": "mse", "q": "mae"}, {"p": 1.0, "q": 0.5}
+        model.compile(optimizer, losses, loss_weights=weights, metrics={"p": ["mae"], "q": ["mse"]})
+        return model
+
+    def nested() -> Any:
+        start = keras.Input((6,))
+        hidden = layers.Dense(4, activation="relu")(start)
+        two = keras.Model(start, [hidden, layers.Dense(2)(hidden)], name="two")
+        one = keras.Sequential([keras.Input((4,)), layers.Dense(3), Scale(1.5)], name="one")
+        x = keras.Input((6,))
+        u, v = two(x)
+        y = layers.Flatten()(layers.Reshape((1, 5))(layers.Concatenate()([one(u), v])))
+        model = keras.Model(x, Scale()(y))
+        model.compile("rmsprop", "mse")
+        return model
+
+    def net() -> Any:
+        model = Net()
+        model(np.zeros((2, 5), "float32"))
+        model.compile(keras.optimizers.RMSprop(0.01, momentum=0.5), "mse")
+        return model
+
+    return {"stack": stack, "graph": graph, "nested": nested, "net": net}
+
+
+def data(name: str) -> tuple[Any, Any]:
+    """Inputs and targets of a model."""
+    rng = np.random.default_rng(0)
+
+    def normal(*shape: int) -> Array:
+        return rng.normal(size=shape).astype("float32")
+
+    if name == "stack":
+        return normal(32, 5), rng.integers(0, 4, 32)
+    if name == "graph":
+        return [normal(32, 3), normal(32, 5)], [normal(32, 2), normal(32, 1)]
+    return (normal(32, 6), normal(32, 5)) if name == "nested" else (normal(32, 5), normal(32, 3))
+
+
+def state(model: Any, name: str) -> dict[str, Array]:
+    """Outputs, metrics and number of steps."""
+    x, y = data(name)
+    outputs = model.predict(x, verbose=0)
+    found = {f"output {i}": a for i, a in enumerate(outputs if isinstance(outputs, list) else [outputs])}
+    metrics = model.evaluate(x, y, batch_size=32, verbose=0, return_dict=True)
+    found |= {f"metric {key}": np.asarray(value) for key, value in metrics.items()}
+    return found | {"steps": np.asarray(model.optimizer.iterations)}
+
+
+def train(model: Any, name: str) -> None:
+    """Two epochs in the order of the rows."""
+    x, y = data(name)
+    model.fit(x, y, epochs=2, batch_size=8, shuffle=False, verbose=0)
+
+
+def save_models(keras: Any, folder: Path) -> None:
+    """Files and states of all models."""
+    for name, build in builders(keras).items():
+        model = build()
+        train(model, name)
+        model.save(folder / f"{name}.keras")
+        model.save_weights(folder / f"{name}.weights.h5")
+        (folder / f"{name}.json").write_text(model.to_json())
+        np.savez(folder / f"{name}-saved.npz", **state(model, name))
+        train(model, name)
+        np.savez(folder / f"{name}-later.npz", **state(model, name))
+
+
+def open_models(keras: Any, folder: Path) -> None:
+    """Compares what was saved with what is read."""
+    for name, build in builders(keras).items():
+        model = keras.models.load_model(folder / f"{name}.keras")
+        saved, later = (np.load(folder / f"{name}-{when}.npz") for when in ("saved", "later"))
+        compare(state(model, name), saved)
+        train(model, name)
+        compare(state(model, name), later)
+        weights = build()
+        weights.load_weights(folder / f"{name}.weights.h5")
+        compare({key: value for key, value in state(weights, name).items() if key != "steps"}, saved)
+        again = keras.models.model_from_json((folder / f"{name}.json").read_text())
+        shapes = [tuple(v.shape) for v in again.weights]
+        assert shapes == [tuple(v.shape) for v in model.weights], (name, shapes)
+        print(json.dumps({"model": name, "values": len(saved.files)}))
+
+
+def compare(found: dict[str, Array], expected: Any) -> None:
+    """All values of `found` are those expected."""
+    for key, value in found.items():
+        np.testing.assert_allclose(value, expected[key], err_msg=key, **TOLERANCE)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    module, what, where = sys.argv[1:]
+    {"save": save_models, "open": open_models}[what](importlib.import_module(module), Path(where))
