@@ -25,28 +25,48 @@ class Workload:
 
 
 W1 = Workload("W1", 60000, 128, "rmsprop", "categorical_crossentropy")
-WORKLOADS = {workload.name: workload for workload in (W1,)}
+W3 = Workload("W3", 1280, 32, "adam", "binary_crossentropy")
+WORKLOADS = {workload.name: workload for workload in (W1, W3)}
+
+STEPS, VOCABULARY, UNITS = 80, 20000, 128
+"""Of W3: words of a review, different words, units of embedding and LSTM."""
 
 
 def data(workload: Workload) -> tuple[Any, Any]:
     """Inputs and targets with the shapes of the real data set; values do not matter for speed."""
     rng = np.random.default_rng(0)
+    if workload is W3:
+        reviews = rng.integers(1, VOCABULARY, (workload.rows, STEPS), dtype=np.int32)
+        return reviews, rng.integers(0, 2, (workload.rows, 1)).astype(np.float32)
     labels = rng.integers(0, 10, workload.rows)
     return rng.random((workload.rows, 784), dtype=np.float32), np.eye(10, dtype=np.float32)[labels]
 
 
 def model(keras: Any, workload: Workload) -> Any:
     """The compiled model, built with the module `keras`."""
-    layers = keras.layers
-    network = keras.Sequential(
-        [
-            keras.Input((784,)),
-            layers.Dense(256, activation="relu"),
-            layers.Dropout(0.4),
-            layers.Dense(128, activation="relu"),
-            layers.Dropout(0.3),
-            layers.Dense(10, activation="softmax"),
-        ]
-    )
+    network = keras.Sequential(_LAYERS[workload.name](keras, keras.layers))
     network.compile(optimizer=workload.optimizer, loss=workload.loss, metrics=["accuracy"])
     return network
+
+
+def _mlp(keras: Any, layers: Any) -> list[Any]:
+    return [
+        keras.Input((784,)),
+        layers.Dense(256, activation="relu"),
+        layers.Dropout(0.4),
+        layers.Dense(128, activation="relu"),
+        layers.Dropout(0.3),
+        layers.Dense(10, activation="softmax"),
+    ]
+
+
+def _reviews(keras: Any, layers: Any) -> list[Any]:
+    return [
+        keras.Input((STEPS,), dtype="int32"),
+        layers.Embedding(VOCABULARY, UNITS),
+        layers.LSTM(UNITS),
+        layers.Dense(1, activation="sigmoid"),
+    ]
+
+
+_LAYERS = {"W1": _mlp, "W3": _reviews}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pronghorn_layers.activations import hard_shrink as hard_shrink
     from pronghorn_layers.activations import hard_sigmoid as hard_sigmoid
     from pronghorn_layers.activations import hard_silu as hard_silu
+    from pronghorn_layers.activations import hard_silu as hard_swish
     from pronghorn_layers.activations import hard_tanh as hard_tanh
     from pronghorn_layers.activations import leaky_relu as leaky_relu
     from pronghorn_layers.activations import linear as linear
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pronghorn_layers.activations import selu as selu
     from pronghorn_layers.activations import sigmoid as sigmoid
     from pronghorn_layers.activations import silu as silu
+    from pronghorn_layers.activations import silu as swish
     from pronghorn_layers.activations import soft_shrink as soft_shrink
     from pronghorn_layers.activations import softmax as softmax
     from pronghorn_layers.activations import softplus as softplus

@@ -91,9 +91,7 @@ class _TensorFlow(Loader):
                 return importlib.import_module("tensorflow.keras")
             raise AttributeError(_only_keras(f"tensorflow.{name}"))
 
-        vars(module).update(
-            __getattr__=get_attribute, __version__=importlib.import_module("pronghorn").__version__
-        )
+        vars(module).update(__getattr__=get_attribute, __version__=importlib.import_module("pronghorn").__version__)
 
 
 def _only_keras(name: str) -> str:

@@ -26,9 +26,9 @@ from pronghorn_cpu.launch import Launch, Pointer
 from pronghorn_cpu.linear import Epilogue, View, fusable, plan_matmul
 from pronghorn_cpu.nn import PROGRAMS
 from pronghorn_cpu.random import DISTRIBUTIONS, Draw, plan_random
-from pronghorn_cpu.reduction import ReduceSpace, plan_reduce
 from pronghorn_cpu.recurrent import backward as recurrence_backward
 from pronghorn_cpu.recurrent import forward as recurrence_forward
+from pronghorn_cpu.reduction import ReduceSpace, plan_reduce
 from pronghorn_cpu.reduction import signature as reduce_signature
 from pronghorn_cpu.rows import RowProgram, plan_rows
 from pronghorn_cpu.shape import (

@@ -112,7 +112,7 @@ class RecurrentCell(Layer):
             if not 0 < rate < 1:
                 return None
             ones = ops.ones((draws, batch, size), dtype=self.compute_dtype)
-            return random.dropout(ones, rate, seed=self.seed_generator)
+            return random.dropout(ones, rate, seed=self.seed_generator)  # type: ignore[no-any-return]
 
         return Noise(draw(self.dropout, self.kernel.shape[0]), draw(self.recurrent_dropout, self.units))
 
@@ -396,7 +396,7 @@ class GRUCell(RecurrentCell):
 
     def _recurrent_bias(self) -> Tensor:
         if self.bias is None:
-            return ops.zeros((self.gates * self.units,), dtype=self.compute_dtype)  # type: ignore[no-any-return]
+            return ops.zeros((self.gates * self.units,), dtype=self.compute_dtype)
         return self.bias[1]  # type: ignore[no-any-return]
 
     def step(self, projected: Tensor, states: Sequence[Tensor], noise: Noise) -> tuple[Tensor, list[Tensor]]:

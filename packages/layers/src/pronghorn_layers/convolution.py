@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pronghorn import activations, constraints, initializers, ops, regularizers
 from pronghorn.arguments import as_integer
 from pronghorn.layer import InputSpec
-from pronghorn.ops.convolution import per_dimension
+from pronghorn.ops.convolution import per_dimension, transposed_sizes
 from pronghorn.tensor import Shape, Tensor, Variable
 from pronghorn_layers.spatial import Spatial
 
@@ -353,7 +353,6 @@ class SeparableConv1D(_Separable):
     """
 
     rank = 1
-    paddings = ("valid", "same", "causal")
 
 
 class SeparableConv2D(_Separable):
@@ -420,16 +419,7 @@ class _Transposed(_Convolution):
         return self.filters
 
     def output_sizes(self, sizes: Shape) -> Shape:
-        added = self.output_padding or (None,) * self.rank
-
-        def size(n: int | None, k: int, s: int, p: int | None) -> int | None:
-            if n is None:
-                return None
-            if self.padding == "same":
-                return n * s if p is None else (n - 1) * s + k % 2 + p
-            return (n - 1) * s + (max(k, s) if p is None else k + p)
-
-        return tuple(map(size, sizes, self.extent, self.strides, added))
+        return transposed_sizes(sizes, self.extent, self.strides, self.padding, self.output_padding)
 
     def build_kernels(self, channels: int) -> None:
         self.kernel = self.weight("kernel", (*self.kernel_size, self.filters, channels), "kernel")
@@ -471,7 +461,34 @@ class Conv3DTranspose(_Transposed):
         padding: str = "valid",
         data_format: str | None = None,
         output_padding: Any = None,
-        *args: Any,
+        dilation_rate: Any = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(filters, kernel_size, strides, padding, output_padding, data_format, *args, **kwargs)
+        super().__init__(
+            filters,
+            kernel_size,
+            strides,
+            padding,
+            output_padding,
+            data_format,
+            dilation_rate,
+            activation,
+            use_bias,
+            kernel_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            bias_regularizer,
+            activity_regularizer,
+            kernel_constraint,
+            bias_constraint,
+            **kwargs,
+        )

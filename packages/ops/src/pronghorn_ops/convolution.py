@@ -11,7 +11,7 @@ import numpy as np
 from pronghorn import config, ops
 from pronghorn.op import composed, promote
 from pronghorn.ops import convolution as primitives
-from pronghorn.ops.convolution import Windows, per_dimension, place_windows
+from pronghorn.ops.convolution import Windows, per_dimension, place_windows, transposed_sizes
 from pronghorn.tensor import Tensor, convert_to_tensor
 
 Ints = tuple[int, ...]
@@ -96,27 +96,6 @@ def separable_conv(
     return conv(x, pointwise_kernel, 1, "valid", data_format)
 
 
-def transposed_sizes(
-    sizes: tuple[int | None, ...], extent: Ints, strides: Ints, padding: str, output_padding: Any
-) -> tuple[int | None, ...]:
-    """Spatial sizes of a transposed convolution's output, unknown where the input's are."""
-    added = (
-        per_dimension(output_padding, len(extent), "conv_transpose: output_padding", 0)
-        if output_padding is not None
-        else None
-    )
-
-    def size(i: int, n: int | None) -> int | None:
-        k, s = extent[i], strides[i]
-        if n is None:
-            return None
-        if added is None:
-            return n * s if padding == "same" else (n - 1) * s + max(k, s)
-        return (n - 1) * s + (k % 2 if padding == "same" else k) + added[i]
-
-    return tuple(size(i, n) for i, n in enumerate(sizes))
-
-
 @composed
 def conv_transpose(
     inputs: Any,
@@ -144,6 +123,8 @@ def conv_transpose(
     steps = per_dimension(strides, rank, "conv_transpose: strides")
     dilation = per_dimension(dilation_rate, rank, "conv_transpose: dilation_rate")
     extent = Windows(tuple(window), steps, (), dilation).extent
+    if output_padding is not None:
+        output_padding = per_dimension(output_padding, rank, "conv_transpose: output_padding", 0)
     sizes: Any = transposed_sizes(x.shape[1:-1], extent, steps, padding, output_padding)
     added: list[tuple[int, int]] = []
     for n, m, k, s in zip(x.shape[1:-1], sizes, extent, steps, strict=True):

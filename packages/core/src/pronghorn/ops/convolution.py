@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -250,3 +250,18 @@ def place_windows(op: str, sizes: Ints, window: Ints, strides: Any, padding: str
             "or dilation_rate smaller, or pass padding='same'"
         )
     return windows
+
+
+def transposed_sizes(
+    sizes: Sequence[int | None], extent: Ints, strides: Ints, padding: str, output_padding: Ints | None
+) -> tuple[int | None, ...]:
+    """Spatial sizes of a transposed convolution's output, None where the input's are unknown."""
+
+    def size(n: int | None, k: int, s: int, added: int | None) -> int | None:
+        if n is None:
+            return None
+        if padding == "same":
+            return n * s if added is None else (n - 1) * s + k % 2 + added
+        return (n - 1) * s + (max(k, s) if added is None else k + added)
+
+    return tuple(map(size, sizes, extent, strides, output_padding or (None,) * len(extent)))

@@ -303,7 +303,7 @@ def _stacked(steps: list[list[Array]], like: Array, batch: int, sizes: Sequence[
 def _spec(*specs: Spec, cell: Recurrence, masked: bool) -> tuple[Spec, ...]:
     (x, _), _, before, _ = _groups(cell, masked, specs)
     widths = [1] * len(before) + [len(cell.saved)] * bool(cell.saved)
-    return tuple(Spec((*x.shape[:2], width * before[0].shape[1]), x.dtype) for width in widths)  # type: ignore[operator]
+    return tuple(Spec((*x.shape[:2], width * before[0].shape[1]), x.dtype) for width in widths)
 
 
 def _in_ops(*operands: Any, cell: Recurrence, masked: bool) -> Any:
@@ -339,8 +339,8 @@ def _rule(g: Any, out: Any, *inputs: Any, cell: Recurrence, masked: bool) -> Any
 def recurrence(*operands: Array, cell: Recurrence, masked: bool) -> Any:
     """The states after each step (steps, batch, units), and the saved values side by side.
 
-    Operands: projected inputs (steps, batch, gates * units), kernel (units, gates * units), the bias if the cell has one,
-    initial states (batch, units), and if `masked` a bool for each step (steps, batch), False where nothing changes.
+    Operands: projected inputs (steps, batch, gates * units), kernel (units, gates * units), the bias if the cell has
+    one, initial states (batch, units), and if `masked` a bool for each step (steps, batch), False where nothing changes.
     """
     (x, kernel), bias, states, valid = _groups(cell, masked, operands)
     found = []
