@@ -22,6 +22,24 @@ if TYPE_CHECKING:
     from pronghorn_layers.cells import LSTMCell as LSTMCell
     from pronghorn_layers.cells import SimpleRNNCell as SimpleRNNCell
     from pronghorn_layers.cells import StackedRNNCells as StackedRNNCells
+    from pronghorn_layers.convolution import Conv1D as Conv1D
+    from pronghorn_layers.convolution import Conv1D as Convolution1D
+    from pronghorn_layers.convolution import Conv1DTranspose as Conv1DTranspose
+    from pronghorn_layers.convolution import Conv1DTranspose as Convolution1DTranspose
+    from pronghorn_layers.convolution import Conv2D as Conv2D
+    from pronghorn_layers.convolution import Conv2D as Convolution2D
+    from pronghorn_layers.convolution import Conv2DTranspose as Conv2DTranspose
+    from pronghorn_layers.convolution import Conv2DTranspose as Convolution2DTranspose
+    from pronghorn_layers.convolution import Conv3D as Conv3D
+    from pronghorn_layers.convolution import Conv3D as Convolution3D
+    from pronghorn_layers.convolution import Conv3DTranspose as Conv3DTranspose
+    from pronghorn_layers.convolution import Conv3DTranspose as Convolution3DTranspose
+    from pronghorn_layers.convolution import DepthwiseConv1D as DepthwiseConv1D
+    from pronghorn_layers.convolution import DepthwiseConv2D as DepthwiseConv2D
+    from pronghorn_layers.convolution import SeparableConv1D as SeparableConv1D
+    from pronghorn_layers.convolution import SeparableConv1D as SeparableConvolution1D
+    from pronghorn_layers.convolution import SeparableConv2D as SeparableConv2D
+    from pronghorn_layers.convolution import SeparableConv2D as SeparableConvolution2D
     from pronghorn_layers.core_layers import ActivityRegularization as ActivityRegularization
     from pronghorn_layers.core_layers import Identity as Identity
     from pronghorn_layers.core_layers import Lambda as Lambda
@@ -50,6 +68,39 @@ if TYPE_CHECKING:
     from pronghorn_layers.merging import minimum as minimum
     from pronghorn_layers.merging import multiply as multiply
     from pronghorn_layers.merging import subtract as subtract
+    from pronghorn_layers.padding import Cropping1D as Cropping1D
+    from pronghorn_layers.padding import Cropping2D as Cropping2D
+    from pronghorn_layers.padding import Cropping3D as Cropping3D
+    from pronghorn_layers.padding import UpSampling1D as UpSampling1D
+    from pronghorn_layers.padding import UpSampling2D as UpSampling2D
+    from pronghorn_layers.padding import UpSampling3D as UpSampling3D
+    from pronghorn_layers.padding import ZeroPadding1D as ZeroPadding1D
+    from pronghorn_layers.padding import ZeroPadding2D as ZeroPadding2D
+    from pronghorn_layers.padding import ZeroPadding3D as ZeroPadding3D
+    from pronghorn_layers.pooling import AveragePooling1D as AveragePooling1D
+    from pronghorn_layers.pooling import AveragePooling1D as AvgPool1D
+    from pronghorn_layers.pooling import AveragePooling2D as AveragePooling2D
+    from pronghorn_layers.pooling import AveragePooling2D as AvgPool2D
+    from pronghorn_layers.pooling import AveragePooling3D as AveragePooling3D
+    from pronghorn_layers.pooling import AveragePooling3D as AvgPool3D
+    from pronghorn_layers.pooling import GlobalAveragePooling1D as GlobalAveragePooling1D
+    from pronghorn_layers.pooling import GlobalAveragePooling1D as GlobalAvgPool1D
+    from pronghorn_layers.pooling import GlobalAveragePooling2D as GlobalAveragePooling2D
+    from pronghorn_layers.pooling import GlobalAveragePooling2D as GlobalAvgPool2D
+    from pronghorn_layers.pooling import GlobalAveragePooling3D as GlobalAveragePooling3D
+    from pronghorn_layers.pooling import GlobalAveragePooling3D as GlobalAvgPool3D
+    from pronghorn_layers.pooling import GlobalMaxPooling1D as GlobalMaxPool1D
+    from pronghorn_layers.pooling import GlobalMaxPooling1D as GlobalMaxPooling1D
+    from pronghorn_layers.pooling import GlobalMaxPooling2D as GlobalMaxPool2D
+    from pronghorn_layers.pooling import GlobalMaxPooling2D as GlobalMaxPooling2D
+    from pronghorn_layers.pooling import GlobalMaxPooling3D as GlobalMaxPool3D
+    from pronghorn_layers.pooling import GlobalMaxPooling3D as GlobalMaxPooling3D
+    from pronghorn_layers.pooling import MaxPooling1D as MaxPool1D
+    from pronghorn_layers.pooling import MaxPooling1D as MaxPooling1D
+    from pronghorn_layers.pooling import MaxPooling2D as MaxPool2D
+    from pronghorn_layers.pooling import MaxPooling2D as MaxPooling2D
+    from pronghorn_layers.pooling import MaxPooling3D as MaxPool3D
+    from pronghorn_layers.pooling import MaxPooling3D as MaxPooling3D
     from pronghorn_layers.recurrent import GRU as GRU
     from pronghorn_layers.recurrent import LSTM as LSTM
     from pronghorn_layers.recurrent import SimpleRNN as SimpleRNN

@@ -17,6 +17,14 @@ def pronghorn_layers() -> dict[str, str]:
     return {
         **_in("activation_layers", "Activation ELU LeakyReLU PReLU ReLU Softmax"),
         **_in("cells", "GRUCell LSTMCell SimpleRNNCell StackedRNNCells"),
+        **_in(
+            "convolution",
+            "Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose Convolution1D=Conv1D "
+            "Convolution1DTranspose=Conv1DTranspose Convolution2D=Conv2D Convolution2DTranspose=Conv2DTranspose "
+            "Convolution3D=Conv3D Convolution3DTranspose=Conv3DTranspose DepthwiseConv1D DepthwiseConv2D "
+            "SeparableConv1D SeparableConv2D SeparableConvolution1D=SeparableConv1D "
+            "SeparableConvolution2D=SeparableConv2D",
+        ),
         **_in("core_layers", "ActivityRegularization Identity Lambda"),
         **_in("dense", "Dense"),
         **_in("dropout", "Dropout GaussianDropout GaussianNoise SpatialDropout1D SpatialDropout2D SpatialDropout3D"),
@@ -24,6 +32,21 @@ def pronghorn_layers() -> dict[str, str]:
         **_in("masking", "Masking"),
         **_in("merging", "Add Average Concatenate Dot Maximum Minimum Multiply Subtract"),
         **_in("merging", "add average concatenate dot maximum minimum multiply subtract"),
+        **_in(
+            "padding",
+            "Cropping1D Cropping2D Cropping3D UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D "
+            "ZeroPadding3D",
+        ),
+        **_in(
+            "pooling",
+            "AveragePooling1D AveragePooling2D AveragePooling3D AvgPool1D=AveragePooling1D AvgPool2D=AveragePooling2D "
+            "AvgPool3D=AveragePooling3D GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "
+            "GlobalAvgPool1D=GlobalAveragePooling1D GlobalAvgPool2D=GlobalAveragePooling2D "
+            "GlobalAvgPool3D=GlobalAveragePooling3D GlobalMaxPool1D=GlobalMaxPooling1D "
+            "GlobalMaxPool2D=GlobalMaxPooling2D GlobalMaxPool3D=GlobalMaxPooling3D GlobalMaxPooling1D "
+            "GlobalMaxPooling2D GlobalMaxPooling3D MaxPool1D=MaxPooling1D MaxPool2D=MaxPooling2D "
+            "MaxPool3D=MaxPooling3D MaxPooling1D MaxPooling2D MaxPooling3D",
+        ),
         **_in("recurrent", "GRU LSTM SimpleRNN"),
         **_in("reshaping", "Flatten Permute RepeatVector Reshape"),
         **_in("rnn", "RNN"),
