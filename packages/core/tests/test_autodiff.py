@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pronghorn import ops
-from pronghorn.autodiff import GradientTape, check_gradients, grad, gradients, warn_unused
+from pronghorn.autodiff import GradientTape, check_gradients, gradients, warn_unused
 from pronghorn.interpreter import Tracer, using
 from pronghorn.tensor import Variable
 
@@ -164,10 +164,6 @@ def test_unused_variables_are_named_in_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_unused([v], [ops.ones(())])
-
-
-def test_grad_of_a_function() -> None:
-    np.testing.assert_allclose(grad(lambda x, y: x * x * y, argnum=1)(3.0, 2.0), 9.0)
 
 
 def test_a_wrong_gradient_is_found() -> None:

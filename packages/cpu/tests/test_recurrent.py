@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+import pytest
 
 from pronghorn.ops.recurrent import GRU, LSTM, SIMPLE, Recurrence, recurrence, recurrence_gradient
-from pronghorn.testing.kernels import KernelContract
+from pronghorn.program import Program
+from pronghorn.testing.kernels import KernelContract, using_accelerator
+from pronghorn_cpu import host
 
 SIZES = [(1, 1, 1), (4, 2, 5), (3, 17, 16), (2, 9, 40), (5, 33, 3), (0, 2, 3), (3, 0, 4)]
 """Steps, sequences, units."""
@@ -95,3 +98,29 @@ class TestLSTMGradientMasked(GradientContract):
 
 class TestGRUGradient(GradientContract):
     cell = GRU
+
+
+def test_bits_do_not_depend_on_the_vector_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiles of products differ with the width; their sums do not."""
+    rng = np.random.default_rng(0)
+    shapes = TestLSTM().operands(4, 11, 37)
+    arrays = [rng.normal(size=shape).astype("float32") / 4 for shape in shapes]
+
+    def run() -> list[Any]:
+        with using_accelerator("cpu"):
+            forward = Program(lambda *ts: recurrence(*ts, cell=LSTM, masked=False))(*arrays)
+            results = [t.numpy() for t in forward]
+            back = [arrays[1], *arrays[2:], *results, *results[:2]]
+            gradient = Program(lambda *ts: recurrence_gradient(*ts, cell=LSTM, masked=False))
+            return [*results, *(t.numpy() for t in gradient(*back))]
+
+    found = []
+    for width in ("16", "8", "4"):
+        monkeypatch.setenv("PRONGHORN_VECTOR_WIDTH", width)
+        host.float32_lanes.cache_clear(), host.vector_registers.cache_clear()
+        found.append(run())
+    monkeypatch.delenv("PRONGHORN_VECTOR_WIDTH")
+    host.float32_lanes.cache_clear(), host.vector_registers.cache_clear()
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)

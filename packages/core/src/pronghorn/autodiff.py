@@ -179,19 +179,6 @@ def warn_unused(variables: Sequence[Variable], grads: Sequence[Tensor | None]) -
         )
 
 
-def grad(function: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
-    """A function that returns the gradient of a scalar `function` with respect to one of its arguments."""
-
-    def gradient(*args: Any) -> Any:
-        tensors = [convert_to_tensor(a) for a in args]
-        with GradientTape() as tape:
-            tape.watch(tensors[argnum])
-            result = function(*tensors)
-        return tape.gradient(result, tensors[argnum])
-
-    return gradient
-
-
 def check_gradients(
     function: Callable[..., Any],
     inputs: Sequence[Any],
@@ -211,35 +198,28 @@ def check_gradients(
     Raises:
         AssertionError: they differ by more than `rtol` and `atol`; the message names the input.
     """
+    from pronghorn import ops
+
     arrays = [np.array(x, dtype=np.float64) for x in inputs]
 
-    def scalar(*tensors: Tensor) -> Tensor:
-        from pronghorn import ops
+    def gradients_of(f: Callable[..., Tensor]) -> Callable[..., list[Tensor]]:
+        def gradient(*tensors: Tensor) -> list[Tensor]:
+            with GradientTape() as tape:
+                tape.watch(list(tensors))
+                result = f(*tensors)
+            return tape.gradient(result, list(tensors), unconnected_gradients="zero")  # type: ignore[no-any-return]
 
-        parts = [convert_to_tensor(t) for t in tree.flatten(function(*tensors))]
-        rng = np.random.default_rng(0)
-        weighted = [
-            ops.sum(p * constant(rng.uniform(0.5, 1.5, p.shape), "float64"))  # type: ignore[arg-type]
-            for p in parts
-            if dtypes.is_float(p.dtype)
-        ]
-        total = weighted[0]
-        for w in weighted[1:]:
-            total = total + w
-        return total
+        return gradient
 
-    def analytic(*tensors: Tensor) -> list[Tensor]:
-        from pronghorn import ops
+    def weighted_sum(f: Callable[..., Any], weights: Callable[[Tensor], Any]) -> Callable[..., Tensor]:
+        def scalar(*tensors: Tensor) -> Tensor:
+            parts = [convert_to_tensor(t) for t in tree.flatten(f(*tensors))]
+            return sum((ops.sum(p * weights(p)) for p in parts if dtypes.is_float(p.dtype)), constant(0.0, "float64"))
 
-        with GradientTape() as tape:
-            for t in tensors:
-                tape.watch(t)
-            result = scalar(*tensors)
-        found = tape.gradient(result, list(tensors))
-        return [ops.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True)]
+        return scalar
 
-    def compare(f: Callable[..., Tensor], gradient: Callable[..., list[Tensor]], label: str) -> None:
-        got = [g.numpy() for g in gradient(*(constant(a, "float64") for a in arrays))]
+    def compare(f: Callable[..., Tensor], label: str) -> None:
+        got = [g.numpy() for g in gradients_of(f)(*(constant(a, "float64") for a in arrays))]
         for k, a in enumerate(arrays):
             numeric = np.zeros_like(a)
             for i in np.ndindex(a.shape):
@@ -251,26 +231,11 @@ def check_gradients(
                 numeric[i] = (values[0] - values[1]) / (2 * eps)
             np.testing.assert_allclose(got[k], numeric, rtol=rtol, atol=atol, err_msg=f"{label} of input {k}")
 
-    compare(scalar, analytic, "gradient")
+    def fixed(p: Tensor) -> Tensor:
+        shape = tuple(int(n or 0) for n in p.shape)
+        return constant(np.random.default_rng(sum(shape)).uniform(0.5, 1.5, shape), "float64")
+
+    scalar = weighted_sum(function, fixed)
+    compare(scalar, "gradient")
     if order == 2:
-
-        def total_gradient(*tensors: Tensor) -> Tensor:
-            from pronghorn import ops
-
-            parts = [ops.sum(g * (1.0 + 0.1 * k)) for k, g in enumerate(analytic(*tensors))]
-            total = parts[0]
-            for p in parts[1:]:
-                total = total + p
-            return total
-
-        def second(*tensors: Tensor) -> list[Tensor]:
-            from pronghorn import ops
-
-            with GradientTape() as tape:
-                for t in tensors:
-                    tape.watch(t)
-                result = total_gradient(*tensors)
-            found = tape.gradient(result, list(tensors))
-            return [ops.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True)]
-
-        compare(total_gradient, second, "second gradient")
+        compare(weighted_sum(gradients_of(scalar), fixed), "second gradient")

@@ -249,8 +249,8 @@ def plan_convolution(
 ) -> tuple[Launch, ...]:
     """The launches of `convolution` on dense arrays of shapes `x` and `kernel`.
 
-    Operands are x, the kernel, the epilogue's further inputs, then the outputs. The epilogue sees the product as a matrix
-    (positions, filters), and its views are of that; at least one of its outputs is of `dtype`.
+    Operands are x, the kernel, the epilogue's further inputs, then the outputs. The epilogue sees the product as a
+    matrix (positions, filters), and its views are of that; at least one of its outputs is of `dtype`.
     """
     image = _Image(_forward_axes(x[1:-1], windows), x[-1], groups, host.ITEMSIZE[dtype])
     depth, filters = kernel[-2], kernel[-1]

@@ -1,8 +1,8 @@
 """The kernel of convolution and of its gradients: a product whose matrix A is gathered from an image.
 
-``C[row, column] = sum over k of A[row, k] * B[k, column]``, with A never made: where a row and where a term of the sum lie
-in the image is looked up in two tables, each of runs with a constant step. In a convolution the rows are positions and
-the terms are the cells of a window; in the gradient of a kernel it is the other way round.
+``C[row, column] = sum over k of A[row, k] * B[k, column]``, with A never made: where a row and where a term of the sum
+lie in the image is looked up in two tables, each of runs with a constant step. In a convolution the rows are positions
+and the terms are the cells of a window; in the gradient of a kernel it is the other way round.
 
 Padding exists only in a thread's scratch memory: a padded copy of a few lines of the image, which stays in cache.
 """

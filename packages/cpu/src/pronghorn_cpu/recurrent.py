@@ -60,7 +60,7 @@ def backward(node: Node) -> tuple[Launch, ...] | None:
     operands = (
         *("kernel", *(f"first_{s}" for s in cell.states), *cell.states, *["saved"] * bool(cell.saved)),
         *(*["valid"] * masked, *(f"d{s}" for s in cell.states)),
-        *("dr", *["dp"] * cell.bias, *(f"dfirst_{s}" for s in cell.states)),
+        *("dr", *["dp"] * cell.bias, "previous", *(f"dfirst_{s}" for s in cell.states)),
     )
     plan = _Plan(cell, dtype, batch, _sizes(node.outputs[0])[0], units, operands)
     pack = plan.pack(parts=1, depth=cell.gates * units, transposed=True)

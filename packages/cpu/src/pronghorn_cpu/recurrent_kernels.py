@@ -47,6 +47,7 @@ def backward_slots(states: tuple[str, ...], saved: bool, split: bool, masked: bo
         *(f"d{s}" for s in states),
         "dr",
         *(["dp"] if split else []),
+        "previous",
         *(f"dfirst_{s}" for s in states),
     )
 
@@ -221,6 +222,7 @@ class _Backward(_Forward):
                         addresses[f"{s}_"] = [self.part(self.before(s, step), line, 0, 1)]
                         addresses[f"d{s}"] = [self.part(self.at(f"d{s}", step), line, 0, 1), carried]
                         addresses[f"to d{s}_"] = [carried]
+                    addresses["to h_"] = [self.part(self.at("previous", step), line, 0, 1)]
                     addresses["dh"].append(self.slot["products"] + line * self.padded * size)
                     for kind in ("dr", "dp"):
                         for k in range(gates) if kind in self.slot else ():

@@ -1,10 +1,10 @@
-"""Kernels that walk windows over an image with vectors across the channels: pooling, and convolution of each channel alone.
+"""Kernels that walk windows over an image, with vectors across channels: pooling, convolution of each channel alone.
 
 All are one loop nest around a small program: for each window and each of its cells the program takes what was carried
 from the cell before, and operands that lie at the window, at the cell or at the tap; it gives what is carried on, and
 either the last window's value is the result, or an addition to the result at the cell or at the tap.
 
-Threads share images and blocks of channels, so no two add to one place, and the order of every sum is that of the loops.
+Threads share images and blocks of channels: no two add to one place, and the order of every sum is that of the loops.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ _AXIS = 6
 def plan_windows(
     name: str, dtype: str, batch: int, sizes: Sequence[int], windows: Windows, channels: int
 ) -> tuple[Launch, ...]:
-    """The launch of `WALKS[name]` on dense (batch, *sizes, channels) images; operands are the primitive's, then the result."""
+    """The launch of `WALKS[name]` on (batch, *sizes, channels) images; operands are the primitive's and the result."""
     walk = WALKS[name]
     rank = len(sizes)
     lead = 3 - rank

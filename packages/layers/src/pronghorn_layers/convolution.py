@@ -39,7 +39,7 @@ class _Convolution(Spatial):
             raise self.complaint(f"`padding` must be one of {', '.join(self.paddings)}, got {padding!r}")
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise self.complaint(
-                f"strides {self.strides} and dilation_rate {self.dilation_rate} cannot both be larger than 1; set one to 1"
+                f"strides {self.strides} and dilation_rate {self.dilation_rate} cannot both exceed 1; set one to 1"
             )
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -91,6 +91,9 @@ class _Convolution(Spatial):
             first = self.channel_axis == 1
             outputs = outputs + (ops.reshape(self.bias, (-1,) + (1,) * self.rank) if first else self.bias)
         return self.activation(outputs)  # type: ignore[no-any-return]
+
+    def get_config(self) -> dict[str, Any]:
+        return {"activity_regularizer": None, **super().get_config()}
 
     @property
     def extent(self) -> tuple[int, ...]:
@@ -173,14 +176,15 @@ class Conv1D(_Dense):
         filters: the number of outputs at each place.
         kernel_size: the cells of a window.
         strides: from one window to the next.
-        padding: "valid" for none; "same" for ceil(steps / strides) windows; "causal" for as many, none of which sees later
-            steps.
+        padding: "valid" for none; "same" for ceil(steps / strides) windows; "causal" for as many, none of which sees
+            later steps.
         data_format: "channels_last" or "channels_first"; by default that of the configuration.
         dilation_rate: from one cell of a window to the next.
         groups: into how many parts channels and filters are divided, each with a convolution of its own.
         activation: a name or function, None for none.
         use_bias: whether there is a bias.
-        kernel_initializer, bias_initializer: of the kernel (kernel_size, channels / groups, filters) and the bias (filters,).
+        kernel_initializer, bias_initializer: of the kernel (kernel_size, channels / groups, filters) and the
+            bias (filters,).
         kernel_regularizer, bias_regularizer, activity_regularizer: penalties on them, and on the outputs.
         kernel_constraint, bias_constraint: projections after each update.
     """
@@ -190,9 +194,9 @@ class Conv1D(_Dense):
 
 
 class Conv2D(_Dense):
-    """activation(conv(inputs, kernel) + bias) over images (batch, height, width, channels); see `Conv1D`, less "causal".
+    """activation(conv(inputs, kernel) + bias) over images (batch, height, width, channels), as in `Conv1D`.
 
-    Sizes, strides and dilations are a number for both dimensions, or one for each.
+    Sizes, strides and dilations are a number for both dimensions, or one for each; no padding "causal".
     """
 
     rank = 2
@@ -348,8 +352,8 @@ class _Separable(_Convolution):
 class SeparableConv1D(_Separable):
     """A depthwise convolution with `depth_multiplier` filters for each channel, then `filters` mixtures of all of them.
 
-    Weights are the depthwise kernel, the pointwise kernel and the bias. Other arguments as in `Conv1D`, with an initializer,
-    regularizer and constraint for each kernel.
+    Weights are the depthwise kernel, the pointwise kernel and the bias. Other arguments as in `Conv1D`, with an
+    initializer, regularizer and constraint for each kernel.
     """
 
     rank = 1

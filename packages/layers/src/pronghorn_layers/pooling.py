@@ -48,8 +48,8 @@ class _AveragePooling(_Pooling):
 class MaxPooling1D(_MaxPooling):
     """The maximum of each window.
 
-    Inputs (batch, steps, channels), outputs (batch, windows, channels); with data_format "channels_first" the channels come
-    second.
+    Inputs (batch, steps, channels), outputs (batch, windows, channels); with data_format "channels_first" the channels
+    come second.
 
     Args:
         pool_size: the cells of a window.
@@ -118,7 +118,10 @@ class _GlobalAveragePooling(_GlobalPooling):
 
 
 class GlobalMaxPooling1D(_GlobalMaxPooling):
-    """The maximum of each channel of (batch, steps, channels): (batch, channels), or (batch, 1, channels) with `keepdims`."""
+    """The maximum of each channel of (batch, steps, channels): (batch, channels), or (batch, 1, channels).
+
+    `keepdims` keeps the steps, as one.
+    """
 
     rank = 1
 

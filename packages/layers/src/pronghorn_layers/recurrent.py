@@ -105,6 +105,9 @@ class SimpleRNN(_OverOwnCell):
             **kwargs,
         )
 
+    def get_config(self) -> dict[str, Any]:
+        return {key: value for key, value in super().get_config().items() if key != "seed"}
+
 
 class LSTM(_OverOwnCell):
     """Long short-term memory (Hochreiter and Schmidhuber, 1997); the formula is that of `LSTMCell`.

@@ -57,7 +57,7 @@ class Spatial(Layer):
         sizes = self.output_sizes(tuple(input_shape[axis] for axis in self.spatial_axes))
         return self.arranged(input_shape[0], sizes, self.output_channels(input_shape[self.channel_axis]))
 
-    def compute_output_spec(self, inputs: Tensor) -> Spec:
+    def compute_output_spec(self, inputs: Tensor, mask: Any = None) -> Spec:
         return Spec(self.compute_output_shape(inputs.shape), self.compute_dtype)
 
     def complaint(self, text: str) -> ValueError:

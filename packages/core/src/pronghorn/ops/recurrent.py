@@ -58,9 +58,9 @@ class Recurrence:
         return self.states + self.saved
 
     def gradients(self) -> tuple[str, ...]:
-        """What a step back assigns and keeps: dr, perhaps dp, and the gradients of the states."""
+        """What a step back keeps: dr, perhaps dp, the state before that was multiplied, and the states' gradients."""
         kinds = ("dr", "dp") if self.bias else ("dr",)
-        return tuple(f"{kind}{k}" for kind in kinds for k in range(self.gates)) + tuple(f"d{s}_" for s in self.states)
+        return (*(f"{kind}{k}" for kind in kinds for k in range(self.gates)), "h_", *(f"d{s}_" for s in self.states))
 
     def body(self, program: str, inputs: Sequence[str], outputs: Sequence[str], dtype: str) -> Body:
         """`program` (forward or backward) for one unit; with "valid" among the inputs a step that is not valid changes
@@ -252,7 +252,7 @@ def _again(function: Callable[..., Any]) -> Callable[..., Any]:
 def _gradient_spec(*specs: Spec, cell: Recurrence, masked: bool) -> tuple[Spec, ...]:
     (kernel,), before, after, *_ = _gradient_groups(cell, masked, specs)
     product_spec = Spec((*after[0].shape[:2], kernel.shape[1]), kernel.dtype)
-    return (*[product_spec] * (1 + cell.bias), *before)
+    return (*[product_spec] * (1 + cell.bias), after[0], *before)
 
 
 def _gradient_in_ops(*operands: Any, cell: Recurrence, masked: bool) -> Any:
@@ -269,13 +269,14 @@ def _gradient_in_ops(*operands: Any, cell: Recurrence, masked: bool) -> Any:
 
     zeros = [ops.zeros_like(b) for b in before]
     states, products = ops.scan(step, zeros, (previous, after, valid, dafter), reverse=True)
-    return [*products, *states]
+    return [*products, previous[0], *states]
 
 
 @primitive(_gradient_spec, _again(_gradient_in_ops))
 def recurrence_gradient(*operands: Array, cell: Recurrence, masked: bool) -> tuple[Array, ...]:
-    """Gradients of the products (steps, batch, gates * units), of the projected inputs if they differ, and of the
-    initial states; from kernel, initial states, results of `recurrence`, mask, and the gradients of its states.
+    """Gradients of the products (steps, batch, gates * units), of the projected inputs if they differ; h before each
+    step; and gradients of the initial states. From kernel, initial states, results of `recurrence`, mask, and the
+    gradients of its states.
     """
     (kernel,), before, after, valid, dafter = _gradient_groups(cell, masked, operands)
     found = []
@@ -286,8 +287,9 @@ def recurrence_gradient(*operands: Array, cell: Recurrence, masked: bool) -> tup
             total = [state + d[t] for state, d in zip(states, dafter, strict=True)]
             new = [a[t] for a in after]
             products, states = _backward(np, cell, old, new, total, kernel, valid[0][t] if masked else None)
-            found.append(products)
-    return (*_stacked(found[::-1], kernel, len(before[0]), (kernel.shape[1],) * (1 + cell.bias)), *states)
+            found.append([*products, old[0]])
+    widths = (kernel.shape[1],) * (1 + cell.bias)
+    return (*_stacked(found[::-1], kernel, len(before[0]), (*widths, len(kernel))), *states)
 
 
 def _stacked(steps: list[list[Array]], like: Array, batch: int, sizes: Sequence[int]) -> list[Array]:
@@ -327,12 +329,12 @@ def _rule(g: Any, out: Any, *inputs: Any, cell: Recurrence, masked: bool) -> Any
     if cell.saved and incoming[-1] is not None:  # a second derivative, through the saved values
         return _again(_in_ops)(g, out, *inputs, cell=cell, masked=masked)
     dafter = [ops.zeros_like(o) if d is None else d for d, o in zip(incoming, outs[: len(before)], strict=False)]
-    dr, *rest = recurrence_gradient(kernel, *before, *outs, *valid, *dafter, cell=cell, masked=masked)
-    previous = ops.concatenate([before[0][None], outs[0][:-1]])
+    found = recurrence_gradient(kernel, *before, *outs, *valid, *dafter, cell=cell, masked=masked)
+    dr, *dp, previous = found[: 2 + cell.bias]
     rows = [ops.reshape(t, (-1, t.shape[-1])) for t in (previous, dr)]
     dkernel = product(*rows, transpose_a=True, transpose_b=False)
-    dx, dbias = (rest.pop(0), [ops.sum(dr, axis=(0, 1))]) if cell.bias else (dr, [])
-    return (dx, dkernel, *dbias, *rest, *[None] * masked)
+    dbias = [ops.sum(dr, axis=(0, 1))] if cell.bias else []
+    return ((dp or [dr])[0], dkernel, *dbias, *found[2 + cell.bias :], *[None] * masked)
 
 
 @primitive(_spec, _rule)

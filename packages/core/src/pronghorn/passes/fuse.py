@@ -1,5 +1,5 @@
-"""Fusion: elementwise chains become one kernel, with the reduction that ends them or the matmul or convolution that starts them, and
-equal kernels on different tensors become one launch.
+"""Fusion: elementwise chains become one kernel, with the reduction that ends them or the matmul or convolution that
+starts them, and equal kernels on different tensors become one launch.
 
 Every node has a level. Along an edge between two elementwise nodes of one shape the level may stay; along any other
 edge it rises. So nodes of one shape and level can share a kernel without a cycle, whatever lies between them.
@@ -225,8 +225,8 @@ def _epilogues(
 def _plain(user: Node, product: Node) -> bool:
     """Whether the map's operands are of the product's dtype or bool, and fit it as a matrix.
 
-    Beside a matmul they are matrices, rows, columns or scalars; beside a convolution they are as large, or have one value
-    for each channel or for all.
+    Beside a matmul they are matrices, rows, columns or scalars; beside a convolution they are as large, or have one
+    value for each channel or for all.
     """
     body: Body = user.attrs["body"]
     c = product.outputs[0]
