@@ -100,6 +100,7 @@ class TestGRUGradient(GradientContract):
     cell = GRU
 
 
+@pytest.mark.skipif(not host.has_fma(), reason="without fused multiply-add every width rounds twice")
 def test_bits_do_not_depend_on_the_vector_width(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tiles of products differ with the width; their sums do not."""
     rng = np.random.default_rng(0)
@@ -115,12 +116,10 @@ def test_bits_do_not_depend_on_the_vector_width(monkeypatch: pytest.MonkeyPatch)
             return [*results, *(t.numpy() for t in gradient(*back))]
 
     found = []
-    for width in ("16", "8", "4"):
-        monkeypatch.setenv("PRONGHORN_VECTOR_WIDTH", width)
-        host.float32_lanes.cache_clear(), host.vector_registers.cache_clear()
+    for lanes in (16, 8, 4):
+        monkeypatch.setattr(host, "float32_lanes", lambda lanes=lanes: lanes)
+        monkeypatch.setattr(host, "vector_registers", lambda lanes=lanes: 32 if lanes == 16 else 16)
         found.append(run())
-    monkeypatch.delenv("PRONGHORN_VECTOR_WIDTH")
-    host.float32_lanes.cache_clear(), host.vector_registers.cache_clear()
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
             np.testing.assert_array_equal(a, b)

@@ -38,7 +38,7 @@ _HOMES = {
     "GradientTape": "pronghorn.autodiff",
     "Initializer": "pronghorn.initializer",
     "Input": "pronghorn.functional",
-    "InputSpec": "pronghorn.layer",
+    "InputSpec": "pronghorn.input_spec",
     "Layer": "pronghorn.layer",
     "Loss": "pronghorn.loss",
     "Metric": "pronghorn.metric",
@@ -46,7 +46,6 @@ _HOMES = {
     "Optimizer": "pronghorn.optimizer",
     "Sequential": "pronghorn.sequential",
     "Spec": "pronghorn.graph",
-    "StatelessScope": "pronghorn.compat",
     "Tensor": "pronghorn.tensor",
     "Variable": "pronghorn.tensor",
     "hookimpl": "pronghorn.plugins",
@@ -57,7 +56,7 @@ _HOMES = {
 }
 _MODULES = (
     "activations",
-    "applications",
+    "backend",
     "callbacks",
     "config",
     "constraints",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pronghorn.plugins import facade
 
 if TYPE_CHECKING:
+    from pronghorn.backend import clear_session as clear_session
     from pronghorn.saving.registry import CustomObjectScope as CustomObjectScope
     from pronghorn.saving.registry import custom_object_scope as custom_object_scope
     from pronghorn.saving.registry import deserialize_keras_object as deserialize_keras_object
@@ -27,6 +28,7 @@ __getattr__, __dir__ = facade(
     __name__,
     "utils",
     {
+        "pronghorn.backend": "clear_session",
         "pronghorn.saving.registry": (
             "CustomObjectScope custom_object_scope deserialize_keras_object get_custom_objects "
             "get_registered_name get_registered_object register_keras_serializable "

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from pronghorn.accelerator import Accelerator, Executable, ReferenceExecutable
@@ -46,6 +47,12 @@ class CpuAccelerator(Accelerator):
                 yield count
         finally:
             pool.resize(before)
+
+    def cache_directory(self) -> Path:
+        """Where compiled kernels are kept."""
+        from pronghorn_cpu import cache
+
+        return cache.cache_directory()
 
     def peak_flops(self) -> float:
         return _peak_flops()

@@ -10,7 +10,7 @@ from pronghorn import dtypes, ops
 from pronghorn.graph import Spec
 from pronghorn.op import composed, primitive
 from pronghorn.ops.axes import canonical_axis, many
-from pronghorn.ops.shape import as_sizes, reshape_to, slice_axis
+from pronghorn.ops.shape import as_sizes, known_value, reshape_to, slice_axis
 from pronghorn.tensor import Tensor, constant, convert_to_tensor
 
 Array = np.ndarray[Any, Any]
@@ -326,24 +326,6 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
 
 
 # ------------------------------------------------------------------------------ searching
-
-
-def known_value(x: Any, op: str, instead: str) -> Array:
-    """The value of a concrete tensor.
-
-    Raises:
-        TypeError: it is symbolic; the message names the form with a fixed size.
-    """
-    t = convert_to_tensor(x)
-    if t.symbolic:
-        raise TypeError(f"{op}: the size of the result depends on values, which {t} has none of yet; use {instead}")
-    return t.numpy()
-
-
-def nonzero(x: Any) -> tuple[Tensor, ...]:
-    """Indices (int32) of the elements that are not zero, a vector for each axis. Eager only."""
-    found = np.nonzero(known_value(x, "nonzero", "ops.where(condition, x1, x2), which keeps the shape"))
-    return tuple(constant(i, "int32") for i in found)
 
 
 @primitive(lambda sequence, values, right: Spec(values.shape, "int32"), name="searchsorted")

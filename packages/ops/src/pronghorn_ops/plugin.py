@@ -13,7 +13,7 @@ MODULES = {
     "arrays": """
         append arange array array_split bincount convert_to_numpy copy count_nonzero diag diagonal
         diff digitize dstack dtype empty empty_like eye fliplr flipud full_like hstack identity
-        in_top_k isin linspace logspace meshgrid ndim nonzero repeat roll rot90 scatter searchsorted
+        in_top_k isin linspace logspace meshgrid ndim repeat roll rot90 scatter searchsorted
         segment_max segment_sum size tile trace tri tril triu unique vstack
     """,
     "bits": """

@@ -10,10 +10,9 @@ import numpy as np
 from pronghorn import dtypes, ops
 from pronghorn.op import composed
 from pronghorn.ops.random import random_bits, random_normal, random_uniform
-from pronghorn.ops.shape import as_sizes
+from pronghorn.ops.shape import as_sizes, known_value
 from pronghorn.random import draw_state, float_dtype, scaled, uniform
 from pronghorn.tensor import Tensor, constant, convert_to_tensor
-from pronghorn_ops.arrays import known_value
 
 _ROUNDS = 12
 """Proposals per gamma draw: each is accepted with a probability above 0.95; all fail once in 10^15 draws."""

@@ -134,9 +134,9 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
     if (x1 is None) != (x2 is None):
         raise ValueError("where: give both `x1` and `x2`, or neither of them")
     if x1 is None:
-        from pronghorn import ops
+        from pronghorn.ops.shape import nonzero
 
-        return ops.nonzero(condition)
+        return nonzero(condition)
     return choose(condition, x1, x2)
 
 

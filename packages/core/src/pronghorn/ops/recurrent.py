@@ -342,7 +342,8 @@ def recurrence(*operands: Array, cell: Recurrence, masked: bool) -> Any:
     """The states after each step (steps, batch, units), and the saved values side by side.
 
     Operands: projected inputs (steps, batch, gates * units), kernel (units, gates * units), the bias if the cell has
-    one, initial states (batch, units), and if `masked` a bool for each step (steps, batch), False where nothing changes.
+    one, initial states (batch, units), and if `masked` a bool for each step (steps, batch), False where nothing
+    changes.
     """
     (x, kernel), bias, states, valid = _groups(cell, masked, operands)
     found = []

@@ -17,11 +17,11 @@ from pronghorn.graph import Spec
 from pronghorn.op import Composed, composed, primitive
 from pronghorn.ops import elementwise as e
 from pronghorn.ops.axes import canonical_axes, canonical_axis, inverse, many
-from pronghorn.tensor import Tensor, Variable, convert_to_tensor
+from pronghorn.tensor import Tensor, Variable, constant, convert_to_tensor
 
 __all__ = [
-    "broadcast_to", "concatenate", "expand_dims", "flip", "full", "gather", "get_item", "moveaxis", "ones",
-    "ones_like", "ravel", "reshape", "scatter_rows", "shape", "squeeze", "stack", "transpose", "zeros",
+    "broadcast_to", "concatenate", "expand_dims", "flip", "full", "gather", "get_item", "moveaxis", "nonzero",
+    "ones", "ones_like", "ravel", "reshape", "scatter_rows", "shape", "squeeze", "stack", "transpose", "zeros",
     "zeros_like",
 ]  # fmt: skip
 
@@ -356,6 +356,24 @@ def flip(x: Any, axis: Any = None) -> Tensor:
     return slice_ranges(x, (range(n)[:: -1 if i in axes else 1] for i, n in enumerate(x.shape)))
 
 
+def known_value(x: Any, name: str, instead: str) -> Array:
+    """The value of a concrete tensor.
+
+    Raises:
+        TypeError: it is symbolic; the message names the form with a fixed size.
+    """
+    t = convert_to_tensor(x)
+    if t.symbolic:
+        raise TypeError(f"{name}: the size of the result depends on values, which {t} has none of yet; use {instead}")
+    return t.numpy()
+
+
+def nonzero(x: Any) -> tuple[Tensor, ...]:
+    """Indices (int32) of the elements that are not zero, a vector for each axis. Eager only."""
+    found = np.nonzero(known_value(x, "nonzero", "ops.where(condition, x1, x2), which keeps the shape"))
+    return tuple(constant(i, "int32") for i in found)
+
+
 @composed
 def get_item(x: Any, key: Any) -> Tensor:
     """x[key]: integers, slices, None, ..., integer tensors; masks of bool only where their value is known.
@@ -389,13 +407,11 @@ def get_item(x: Any, key: Any) -> Tensor:
 
 def _expand_key(key: tuple[Any, ...], rank: int) -> list[Any]:
     """A key with its ellipsis spelt out, masks turned to indices, one item for each axis."""
-    from pronghorn import ops
-
     items: list[Any] = []
     for item in key:
         if isinstance(item, (Tensor, Variable, np.ndarray, list)):
             t = convert_to_tensor(item)
-            items += ops.nonzero(t) if t.dtype == "bool" else [t if t.shape or t.symbolic else int(t)]
+            items += nonzero(t) if t.dtype == "bool" else [t if t.shape or t.symbolic else int(t)]
         else:
             items.append(item if item is None or item is Ellipsis or isinstance(item, slice) else operator.index(item))
     dots = [i for i, item in enumerate(items) if item is Ellipsis]
