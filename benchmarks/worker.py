@@ -21,9 +21,10 @@ from typing import Any  # noqa: E402
 THREADS = "2"
 os.environ.update(OMP_NUM_THREADS=THREADS, PRONGHORN_NUM_THREADS=THREADS, TF_CPP_MIN_LOG_LEVEL="3", JAX_PLATFORMS="cpu")
 
+import convolution_peers  # noqa: E402
 import lstm_peers  # noqa: E402
 import numpy as np  # noqa: E402
-from workloads import W3, WORKLOADS, Workload, data, model  # noqa: E402
+from workloads import W1, W2, W3, WORKLOADS, Workload, data, model  # noqa: E402
 
 
 def keras_like(keras: Any, workload: Workload) -> Callable[[], None]:
@@ -71,8 +72,8 @@ def torch(workload: Workload) -> Callable[[], None]:
     from torch import nn
 
     framework.set_num_threads(int(THREADS))
-    if workload is W3:
-        return lstm_peers.torch(workload, *data(workload))
+    if workload is not W1:
+        return {W2: convolution_peers, W3: lstm_peers}[workload].torch(workload, *data(workload))
     x, y = (framework.from_numpy(a) for a in data(workload))
     labels = y.argmax(1)
     network = nn.Sequential(
@@ -107,8 +108,8 @@ def jax(workload: Workload) -> Callable[[], None]:
     import jax.numpy as jnp
 
     x, y = data(workload)
-    if workload is W3:
-        return lstm_peers.jax(workload, x, y)
+    if workload is not W1:
+        return {W2: convolution_peers, W3: lstm_peers}[workload].jax(workload, x, y)
     rng = np.random.default_rng(1)
     sizes = [(784, 256), (256, 128), (128, 10)]
     weights = [jnp.asarray((rng.random(s, dtype=np.float32) * 2 - 1) * np.sqrt(6 / sum(s))) for s in sizes]

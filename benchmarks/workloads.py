@@ -25,8 +25,9 @@ class Workload:
 
 
 W1 = Workload("W1", 60000, 128, "rmsprop", "categorical_crossentropy")
+W2 = Workload("W2", 3840, 128, "adam", "categorical_crossentropy")
 W3 = Workload("W3", 1280, 32, "adam", "binary_crossentropy")
-WORKLOADS = {workload.name: workload for workload in (W1, W3)}
+WORKLOADS = {workload.name: workload for workload in (W1, W2, W3)}
 
 STEPS, VOCABULARY, UNITS = 80, 20000, 128
 """Of W3: words of a review, different words, units of embedding and LSTM."""
@@ -39,7 +40,8 @@ def data(workload: Workload) -> tuple[Any, Any]:
         reviews = rng.integers(1, VOCABULARY, (workload.rows, STEPS), dtype=np.int32)
         return reviews, rng.integers(0, 2, (workload.rows, 1)).astype(np.float32)
     labels = rng.integers(0, 10, workload.rows)
-    return rng.random((workload.rows, 784), dtype=np.float32), np.eye(10, dtype=np.float32)[labels]
+    shape = (28, 28, 1) if workload is W2 else (784,)
+    return rng.random((workload.rows, *shape), dtype=np.float32), np.eye(10, dtype=np.float32)[labels]
 
 
 def model(keras: Any, workload: Workload) -> Any:
@@ -60,6 +62,20 @@ def _mlp(keras: Any, layers: Any) -> list[Any]:
     ]
 
 
+def _convolutions(keras: Any, layers: Any) -> list[Any]:
+    return [
+        keras.Input((28, 28, 1)),
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Dropout(0.25),
+        layers.Flatten(),
+        layers.Dense(128, activation="relu"),
+        layers.Dropout(0.5),
+        layers.Dense(10, activation="softmax"),
+    ]
+
+
 def _reviews(keras: Any, layers: Any) -> list[Any]:
     return [
         keras.Input((STEPS,), dtype="int32"),
@@ -69,4 +85,4 @@ def _reviews(keras: Any, layers: Any) -> list[Any]:
     ]
 
 
-_LAYERS = {"W1": _mlp, "W3": _reviews}
+_LAYERS = {"W1": _mlp, "W2": _convolutions, "W3": _reviews}

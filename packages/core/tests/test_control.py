@@ -199,12 +199,3 @@ class TestWhile:
         function = gradients_of(lambda x: self.grow(x, maximum_iterations=8)[1])
         x = constant(2.0, "float64")
         assert_same(function(x), jit(function)(x))
-
-    def test_fori_loop_map_switch(self) -> None:
-        x = constant([1.0, 2.0], "float64")
-        for function in (
-            lambda v: ops.fori_loop(0, 4, lambda i, c: c * 1.5 + ops.cast(i, "float64"), v),
-            lambda v: ops.map(lambda item: item * item, v),
-            lambda v: ops.switch(ops.cast(v[1], "int32"), [lambda u: u, lambda u: u * 2.0, lambda u: u * 3.0], v),
-        ):
-            assert_same([function(x)], [jit(function)(x)])

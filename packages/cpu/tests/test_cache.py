@@ -144,9 +144,7 @@ def test_a_damaged_entry_is_compiled_again(
     assert compiled_by(lambda: cache.load(add(1))) == 0  # it was mended
 
 
-def test_an_entry_that_others_can_write_is_compiled_again(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_entry_that_others_can_write_is_compiled_again(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = directory / f"{cache.load(add(1)).name}.kernel"
     path.chmod(0o666)
     forget(monkeypatch)
@@ -185,9 +183,7 @@ def test_a_place_where_no_directory_can_be_made(tmp_path: Path) -> None:
     assert not report.directory.exists()
 
 
-def test_a_directory_that_cannot_be_written_is_still_read(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_directory_that_cannot_be_written_is_still_read(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.load(add(1))
 
     def refuse(**_: object) -> tuple[int, str]:

@@ -10,6 +10,7 @@ import pytest
 
 from pronghorn.ops import convolution as reference
 from pronghorn.ops.convolution import Windows
+from pronghorn_cpu import host
 from pronghorn_cpu.cache import load
 from pronghorn_cpu.convolution import plan_convolution, plan_input_gradient, plan_kernel_gradient
 from pronghorn_cpu.launch import Launch
@@ -166,3 +167,32 @@ def test_convolution_of_each_channel_alone(case: str) -> None:
         expected = op.reference(*inputs, **attrs, **extra)
         launches = plan_windows(op.name, "float32", batch, sizes, lie, channels)
         close(execute(launches, inputs, expected.shape, 2), expected)
+
+
+@pytest.mark.skipif(not host.has_fma(), reason="without fused multiply-add every width rounds twice")
+def test_bits_do_not_depend_on_the_vector_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = []
+    for lanes in (16, 8, 4):
+        monkeypatch.setattr(host, "float32_lanes", lambda lanes=lanes: lanes)
+        monkeypatch.setattr(host, "vector_registers", lambda lanes=lanes: 32 if lanes == 16 else 16)
+        found = []
+        for name in ("wide", "strided", "groups", "many images", "long sums"):
+            x, w, dy, attrs = operands(name)
+            found.append(execute(plan_convolution("float32", x.shape, w.shape, **attrs), [x, w], dy.shape))
+            launches = plan_input_gradient("float32", dy.shape, w.shape, x.shape[1:-1], **attrs)
+            found.append(execute(launches, [dy, w], x.shape))
+            found.append(execute(plan_kernel_gradient("float32", x.shape, dy.shape, **attrs), [x, dy], w.shape))
+        results.append(found)
+    for other in results[1:]:
+        for x, y in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(x, y)
+
+
+def test_other_sizes_need_no_other_kernel() -> None:
+    sources = {
+        launch.source
+        for name in ("wide", "same", "dilated", "volume", "line")
+        for x, w, _, attrs in [operands(name)]
+        for launch in plan_convolution("float32", x.shape, w.shape, **attrs)
+    }
+    assert len(sources) == 2  # the product and the packing

@@ -64,9 +64,7 @@ def test_strided_operands(execute: Execute, make_body: MakeBody) -> None:
         assert np.array_equal(out, view - y)
 
 
-@pytest.mark.parametrize(
-    "dtype", ["float32", "float64", "int32", "int64", "uint8", "bool", "float16", "int8"]
-)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint8", "bool", "float16", "int8"])
 def test_dtypes(execute: Execute, make_body: MakeBody, dtype: str) -> None:
     x = np.arange(50).astype(dtype)
     out = np.zeros(50, dtype)

@@ -78,9 +78,7 @@ def assert_same(got: Array, expected: Array, name: str, ulp: float = 0) -> None:
     """
     with np.errstate(all="ignore"):
         near = np.abs(got - expected) <= ulp * np.spacing(np.abs(expected))
-    same = ((got == expected) & (np.signbit(got) == np.signbit(expected))) | (
-        np.isnan(got) & np.isnan(expected)
-    )
+    same = ((got == expected) & (np.signbit(got) == np.signbit(expected))) | (np.isnan(got) & np.isnan(expected))
     wrong = ~(same | (near & (expected != 0)))
     assert not wrong.any(), (name, got[wrong], expected[wrong])
 
@@ -96,9 +94,7 @@ def test_elementary_functions(evaluate: Callable[..., list[Array]], make_body: M
     )
     inputs = [rng.uniform(low, high, 4001).astype(dtype) for _, low, high in FUNCTIONS.values()]
     wide = np.float64 if dtype == "float32" else np.longdouble
-    for (name, (reference, *_)), x, got in zip(
-        FUNCTIONS.items(), inputs, evaluate(body, *inputs), strict=True
-    ):
+    for (name, (reference, *_)), x, got in zip(FUNCTIONS.items(), inputs, evaluate(body, *inputs), strict=True):
         expected = reference(x.astype(wide)).astype(dtype)
         assert_same(got, expected, name, ulp=4)
     with np.errstate(all="ignore"):
@@ -126,9 +122,7 @@ def test_binary_functions(evaluate: Callable[..., list[Array]], make_body: MakeB
         "minimum": np.minimum,
         "maximum": np.maximum,
     }
-    body = make_body(
-        [dtype, dtype], *((f"{n}(x, y)", [0, 1], dtype) for n in names), outputs=range(2, 2 + len(names))
-    )
+    body = make_body([dtype, dtype], *((f"{n}(x, y)", [0, 1], dtype) for n in names), outputs=range(2, 2 + len(names)))
     x, y = (m.ravel() for m in np.meshgrid(edges(dtype), edges(dtype)))
     with np.errstate(all="ignore"):
         for (name, reference), got in zip(names.items(), evaluate(body, x, y), strict=True):
@@ -169,9 +163,7 @@ def test_integers(evaluate: Callable[..., list[Array]], make_body: MakeBody, dty
         "shift_left(x, y)": np.left_shift,
         "shift_right(x, y)": np.right_shift,
     }
-    body = make_body(
-        [dtype, dtype], *((source, [0, 1], dtype) for source in cases), outputs=range(2, 2 + len(cases))
-    )
+    body = make_body([dtype, dtype], *((source, [0, 1], dtype) for source in cases), outputs=range(2, 2 + len(cases)))
     with np.errstate(all="ignore"):
         for (source, reference), got in zip(cases.items(), evaluate(body, x, y), strict=True):
             assert np.array_equal(got, reference(x, y)), source
@@ -235,9 +227,7 @@ def test_casts(evaluate: Callable[..., list[Array]], make_body: MakeBody, source
             assert np.array_equal(got, x.astype(target), equal_nan=target.startswith("float")), target
 
 
-def test_sixteen_bit_floats_round_after_every_step(
-    evaluate: Callable[..., list[Array]], make_body: MakeBody
-) -> None:
+def test_sixteen_bit_floats_round_after_every_step(evaluate: Callable[..., list[Array]], make_body: MakeBody) -> None:
     rng = np.random.default_rng(0)
     x, y = (rng.standard_normal(1000).astype(np.float16) for _ in range(2))
     body = make_body(["float16"] * 2, ("x * y", [0, 1], "float16"), ("x + y", [2, 0], "float16"))

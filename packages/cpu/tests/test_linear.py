@@ -196,9 +196,7 @@ def test_batches_broadcast(a_shape: tuple[int, ...], b_shape: tuple[int, ...]) -
 def test_permuted_batches_need_no_copies() -> None:
     """Queries and keys of several heads, as views of (batch, position, head, unit)."""
     random = np.random.default_rng(0)
-    queries, keys = (
-        random.standard_normal((2, 9, 4, 8)).astype("float32").transpose(0, 2, 1, 3) for _ in "qk"
-    )
+    queries, keys = (random.standard_normal((2, 9, 4, 8)).astype("float32").transpose(0, 2, 1, 3) for _ in "qk")
     a, b = queries, keys.swapaxes(-1, -2)
     assert len(plan_matmul("float32", view(a), view(b))) == 1
     (c,) = matmul(a, b, threads=2)
@@ -277,9 +275,7 @@ def test_inputs_of_every_broadcast_pattern() -> None:
 def test_one_column_with_an_epilogue() -> None:
     """The product of a matrix and a vector is planned as one row; its epilogue is turned with it."""
     random = np.random.default_rng(0)
-    a, b, bias, full = (
-        random.standard_normal(s).astype("float32") for s in ((90, 40), (40, 1), (1,), (90, 1))
-    )
+    a, b, bias, full = (random.standard_normal(s).astype("float32") for s in ((90, 40), (40, 1), (1,), (90, 1)))
     body = Body(("float32",) * 3, (ADD("float32"), ADD("float32", 3, 2)), (4,))
     (product,) = matmul(a, b)
     (c,) = matmul(a, b, body, (bias, full), threads=2)
@@ -334,9 +330,7 @@ def test_on_worker_threads() -> None:
     (launch,) = plan_matmul("float32", view(a), view(b), threads=2)
     addresses = [array.ctypes.data for array in (a, b, c)]
     tape = Tape()
-    tape.call(
-        load(launch.source), np.array(launch.block(addresses, scratch.ctypes.data), np.int64), launch.parallel
-    )
+    tape.call(load(launch.source), np.array(launch.block(addresses, scratch.ctypes.data), np.int64), launch.parallel)
     tape.finish()
     with Pool(2) as pool:
         pool.run(tape)
@@ -352,8 +346,6 @@ def test_errors_say_what_came_and_what_was_expected() -> None:
         plan_matmul("int32", View.dense((2, 3)), View.dense((3, 5)))
     body = Body(("float32", "float32"), (ADD("float32"),), (2,))
     with pytest.raises(ValueError, match="epilogue whose input 1 has shape"):
-        plan_matmul(
-            "float32", View.dense((2, 3)), View.dense((3, 5)), Epilogue(body, (View((2, 5), (1, 2)),))
-        )
+        plan_matmul("float32", View.dense((2, 3)), View.dense((3, 5)), Epilogue(body, (View((2, 5), (1, 2)),)))
     with pytest.raises(ValueError, match="0 inputs beside the product; expected 1"):
         plan_matmul("float32", View.dense((2, 3)), View.dense((3, 5)), Epilogue(body))

@@ -3,35 +3,26 @@ sizes."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pronghorn import ops, program, random, tree
+from pronghorn import ops, random
 from pronghorn.autodiff import GradientTape
-from pronghorn.op import Elementwise, Op
-from pronghorn.passes.fuse import REDUCTIONS
-from pronghorn.passes.memory import VIEWS
+from pronghorn.graph import Spec
+from pronghorn.op import primitive
+from pronghorn.ops.convolution import Windows, convolution, maximum_of_windows, sum_pool
+from pronghorn.ops.shape import pad_with
 from pronghorn.program import Program, Rows, batch_rows, jit
 from pronghorn.tensor import Tensor, Variable, constant
 from pronghorn.testing.kernels import using_accelerator
 from pronghorn_cpu import cache
-from pronghorn_cpu.executable import KINDS
-from pronghorn_cpu.lowering import LOWERINGS
 from pronghorn_cpu.runner import default_pool
 
-HOST_OPS = {"argsort", "cumsum", "dynamic_slice", "dynamic_update_slice", "searchsorted"}
-"""Primitives that run on the host in a CPU program. None of them is in the train step of a dense network."""
-
-
-@pytest.fixture(autouse=True)
-def on_cpu() -> Iterator[None]:
-    with using_accelerator("cpu"):
-        yield
+Compare = Callable[..., None]
+pytestmark = pytest.mark.usefixtures("on_cpu")
 
 
 def mlp(rng: np.random.Generator, sizes: tuple[int, ...] = (20, 16, 10)) -> tuple[Callable[..., Any], list[Variable]]:
@@ -48,11 +39,11 @@ def mlp(rng: np.random.Generator, sizes: tuple[int, ...] = (20, 16, 10)) -> tupl
             h = ops.relu(ops.matmul(x, weights[0]) + biases[0])
             h = ops.where(random.uniform(h.shape, seed=generator) < 0.8, h * 1.25, 0.0)
             p = ops.softmax(ops.matmul(h, weights[1]) + biases[1])
-            loss = ops.mean(ops.categorical_crossentropy(y, p))
+            loss = -ops.mean(ops.sum(y * ops.log(p + 1e-7), -1))
         for v, s, g in zip(variables, slots, tape.gradient(loss, variables), strict=True):
             s.assign(0.9 * s + 0.1 * ops.square(g))
             v.assign(v - 0.01 * g / ops.sqrt(s + 1e-7))
-        return loss, ops.mean(ops.cast(ops.equal(ops.argmax(p, -1), ops.argmax(y, -1)), "float32"))
+        return loss, ops.mean(ops.sum(ops.where(p == ops.max(p, -1, keepdims=True), y, 0.0), -1))
 
     return step, [*variables, *slots]
 
@@ -122,10 +113,10 @@ def test_other_sequence_lengths_compile_no_kernel() -> None:
     assert cache.compiled_count() == before
 
 
-def take_gradient(a: Tensor) -> Any:
+def gather_gradient(a: Tensor) -> Any:
     with GradientTape() as tape:
         tape.watch(a)
-        picked = ops.take(a, np.array([3, 0, 0, 5]), axis=0)
+        picked = ops.gather(a, np.array([3, 0, 0, 5]), axis=0)
         total = ops.sum(picked * picked)
     return tape.gradient(total, a)
 
@@ -135,38 +126,39 @@ def convolution_step(x: Tensor, kernel: Tensor, bias: Tensor) -> Any:
     with GradientTape() as tape:
         for t in (x, kernel, bias):
             tape.watch(t)
-        y = ops.max_pool(ops.relu(ops.conv(x, kernel, padding="same") + bias), 2)
+        y = maximum_of_windows(ops.relu(convolution(x, kernel, windows=SAME, groups=1) + bias), windows=HALVES)
         total = ops.sum(y * y)
     return y, tape.gradient(total, [x, kernel, bias])
 
 
+SAME = Windows((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1))
+HALVES = Windows((2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1))
+THIRDS = Windows((3, 3), (2, 2), ((1, 1), (0, 1)), (1, 1))
 RNG = np.random.default_rng(1)
-IMAGES, KERNEL, DEPTHWISE = (RNG.standard_normal(s) for s in ((3, 7, 8, 5), (3, 3, 5, 18), (3, 3, 5, 1)))
+IMAGES, KERNEL, DEPTHWISE = (RNG.standard_normal(s) for s in ((3, 7, 8, 5), (3, 3, 5, 18), (3, 3, 1, 5)))
 A, B, C = RNG.standard_normal((6, 7, 5)), RNG.standard_normal((6, 7, 5)), RNG.standard_normal((5, 9))
 
 PROGRAMS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
     "elementwise": (lambda a, b: ops.tanh(a) * b + ops.maximum(a, b) / (1.0 + ops.abs(b)), [A, B]),
     "broadcast": (lambda a, c: a + ops.sum(c, axis=1) * a[:, :1], [A, C]),
-    "row reductions": (lambda a: (ops.sum(a, -1), ops.max(a * 2.0, -1, keepdims=True), ops.argmax(a, -1)), [A]),
+    "row reductions": (lambda a: (ops.sum(a, -1), ops.max(a * 2.0, -1, keepdims=True)), [A]),
     "column reductions": (lambda a: (ops.sum(a * a, (0, 1)), ops.min(a, 0), ops.mean(a, 1)), [A]),
-    "middle reduction": (lambda a: ops.prod(a, 1), [A]),
+    "middle reduction": (lambda a: ops.sum(a, 1), [A]),
     "bool reductions": (lambda a: (ops.any(a > 1.0, 1), ops.all(a > -1.0, 0)), [A]),
     "matmul batched": (lambda a, c: ops.matmul(a, c), [A, C]),
-    "matmul transposed": (lambda a, b: ops.matmul(ops.swapaxes(a, 1, 2), b), [A, B]),
+    "matmul transposed": (lambda a, b: ops.matmul(ops.transpose(a, (0, 2, 1)), b), [A, B]),
     "transpose": (lambda a: ops.transpose(a, (2, 0, 1)), [A]),
     "slices": (lambda a: (a[1:5:2, ::-1], a[-1], a[..., 2:]), [A]),
     "concatenate and stack": (lambda a, b: (ops.concatenate([a, b], 1), ops.stack([a, b], -1)), [A, B]),
-    "pad": (lambda a: ops.pad(a, ((1, 2), (0, 0), (3, 0)), constant_values=1.5), [A]),
-    "take": (lambda a: ops.take(a, np.array([3, 0, 0, 5]), axis=1), [A]),
-    "take with gradient": (lambda a: take_gradient(a), [A[0]]),
-    "softmax": (lambda a: (ops.softmax(a), ops.log_softmax(a, axis=1)), [A]),
-    "one hot": (lambda i: ops.one_hot(i, 7), [np.array([0, 6, 2], "int32")]),
+    "pad": (lambda a: pad_with(a, low=(1, 0, 3), high=(2, 0, 0), interior=(0, 1, 0), value=1.5), [A]),
+    "gather": (lambda a: ops.gather(a, np.array([3, 0, 0, 5]), axis=1), [A]),
+    "gather with gradient": (gather_gradient, [A[0]]),
+    "softmax": (lambda a: (ops.softmax(a), ops.softmax(a, axis=1)), [A]),
     "convolution": (convolution_step, [IMAGES, KERNEL, KERNEL[0, 0, 0]]),
-    "each channel": (lambda x, k: ops.relu(ops.depthwise_conv(x, k) + k[0, 0, :, 0]), [IMAGES, DEPTHWISE]),
-    "transposed convolution": (lambda x, k: ops.conv_transpose(x, k, 2, "same"), [IMAGES, KERNEL.swapaxes(2, 3)]),
-    "pooling": (lambda x: (ops.max_pool(x, 2), ops.average_pool(x, 3, 2, "same")), [IMAGES]),
+    "each channel": (lambda x, k: convolution(x, k, windows=SAME, groups=5) + k[0, 0, 0], [IMAGES, DEPTHWISE]),
+    "pooling": (lambda x: (maximum_of_windows(x, windows=THIRDS), sum_pool(x, windows=THIRDS)), [IMAGES]),
     "casts": (lambda a: [ops.cast(a, d) for d in ("int32", "bool", "uint8")], [np.abs(A)]),
-    "integers": (lambda i, j: (i // j, i % j, i * j - 3, ops.bitwise_and(i, j)), [np.arange(-9, 9), np.full(18, 4)]),
+    "integers": (lambda i, j: (i // j, i % j, i * j - 3), [np.arange(-9, 9), np.full(18, 4)]),
     "cond": (lambda a: ops.cond(ops.sum(a) > 0, lambda: a * 2.0, lambda: a - 1.0), [A]),
     "while": (lambda a: ops.while_loop(lambda x: ops.sum(x) < 1e3, lambda x: (ops.exp(x) + 1.0,), (a,))[0], [A]),
     "scan": (lambda a: ops.scan(lambda c, x: (c * 0.5 + x, ops.sin(c)), a[0], a, reverse=True), [A]),
@@ -177,41 +169,23 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
 
 @pytest.mark.parametrize("name", PROGRAMS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_programs_equal_the_reference(name: str, dtype: str) -> None:
-    function, arrays = PROGRAMS[name]
-    tensors = [constant(a, dtype if a.dtype.kind == "f" else str(a.dtype)) for a in arrays]
-    got = jit(function)(*tensors)
-    with using_accelerator("numpy"):
-        want = jit(function)(*tensors)
-    for g, w in zip(tree.flatten(got), tree.flatten(want), strict=True):
-        if w is None:
-            continue
-        assert (g.shape, g.dtype) == (w.shape, w.dtype)
-        rtol, atol = (1e-4, 1e-5) if dtype == "float32" else (1e-12, 1e-12)
-        np.testing.assert_allclose(g.numpy(), w.numpy(), rtol=rtol, atol=atol)
+def test_programs_equal_the_reference(name: str, dtype: str, compare: Compare) -> None:
+    compare(*PROGRAMS[name], dtype)
+
+
+@primitive(lambda x: Spec(x.shape, x.dtype))
+def running_sum(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A primitive that the CPU does not know."""
+    return np.cumsum(x, 1)
 
 
 def test_an_op_without_a_kernel_warns_once_and_runs_on_the_host() -> None:
-    from pronghorn_cpu import writing
-
-    writing._warned.clear()
     x = constant(A, "float32")
-    with pytest.warns(UserWarning, match="'cumsum' has no CPU kernel: it runs on NumPy"):
-        program = jit(lambda a: ops.cumsum(a * 2.0, 1) + 1.0)
+    with pytest.warns(UserWarning, match="'running_sum' has no CPU kernel: it runs on NumPy"):
+        program = jit(lambda a: running_sum(a * 2.0) + 1.0)
         result = program(x)
     np.testing.assert_allclose(result.numpy(), np.cumsum(A.astype("float32") * 2, 1) + 1, rtol=1e-5)
     assert [i.kind for i in program.instructions()] == ["kernel", "host", "kernel"]
-
-
-def test_the_list_of_host_ops_is_complete() -> None:
-    """Every primitive of core and of the long tail is lowered, fused away, control flow, or listed here."""
-    homes = [ops, importlib.import_module("pronghorn_ops")]
-    names = [f"{home.__name__}.{m.name}" for home in homes for m in pkgutil.iter_modules(home.__path__)]
-    modules = [importlib.import_module(name) for name in names]
-    primitives = [x for m in (*modules, program) for x in vars(m).values() if isinstance(x, Op)]
-    found = {x.name for x in primitives if not isinstance(x, Elementwise)}
-    known = {*LOWERINGS, *REDUCTIONS, *VIEWS, *KINDS, "cast", "broadcast_to"}
-    assert found - known == HOST_OPS
 
 
 def test_results_belong_to_the_caller() -> None:

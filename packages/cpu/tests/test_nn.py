@@ -54,9 +54,7 @@ REFERENCES: dict[str, Callable[..., Array]] = {
     "softmax_crossentropy_gradient": softmax_crossentropy_gradient,
     "sparse_softmax_crossentropy": lambda x, labels: -(one_hot(labels, x.shape[1]) * log_softmax(x)).sum(-1),
     "sparse_softmax_crossentropy_gradient": sparse_gradient,
-    "probability_crossentropy": lambda t, o: (
-        -(t * np.log(np.clip(o / o.sum(-1, keepdims=True), LOW, HIGH))).sum(-1)
-    ),
+    "probability_crossentropy": lambda t, o: -(t * np.log(np.clip(o / o.sum(-1, keepdims=True), LOW, HIGH))).sum(-1),
     "probability_crossentropy_gradient": probability_gradient,
 }
 

@@ -11,7 +11,7 @@ import pytest
 from pronghorn.ops.recurrent import GRU, LSTM, SIMPLE, Recurrence, recurrence, recurrence_gradient
 from pronghorn.program import Program
 from pronghorn.testing.kernels import KernelContract, using_accelerator
-from pronghorn_cpu import host
+from pronghorn_cpu import cache, host
 
 SIZES = [(1, 1, 1), (4, 2, 5), (3, 17, 16), (2, 9, 40), (5, 33, 3), (0, 2, 3), (3, 0, 4)]
 """Steps, sequences, units."""
@@ -123,3 +123,21 @@ def test_bits_do_not_depend_on_the_vector_width(monkeypatch: pytest.MonkeyPatch)
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_other_sizes_compile_no_kernel() -> None:
+    program = Program(lambda *ts: recurrence(*ts, cell=GRU, masked=False))
+    contract = TestGRUGradient()
+    rng = np.random.default_rng(0)
+
+    def run(*sizes: int) -> None:
+        with using_accelerator("cpu"):
+            program(
+                *(rng.normal(size=shape).astype("float32") for shape in RecurrenceContract.operands(contract, *sizes))
+            )
+
+    run(3, 2, 4)
+    before = cache.compiled_count()
+    for sizes in ((7, 2, 4), (3, 9, 4), (3, 2, 33), (1, 1, 1)):
+        run(*sizes)
+    assert cache.compiled_count() == before

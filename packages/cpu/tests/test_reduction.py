@@ -85,9 +85,7 @@ def test_other_kinds(reduce: Callable[..., Array]) -> None:
         factors = np.asarray(1 + rng.standard_normal(shape) * 1e-3)
         assert np.allclose(reduce(factors, axes, "prod", "float64"), factors.prod(axis=axes), rtol=1e-11)
     half = np.full((3, 4000), 0.001, np.float16)
-    assert np.array_equal(
-        reduce(half, (1,), "sum", "float16"), half.astype(np.float32).sum(1).astype(np.float16)
-    )
+    assert np.array_equal(reduce(half, (1,), "sum", "float16"), half.astype(np.float32).sum(1).astype(np.float16))
 
 
 @pytest.mark.parametrize("kind", ["argmax", "argmin"])
@@ -216,9 +214,7 @@ print(digest.hexdigest())
 def test_bits_are_equal_on_processors_with_other_vectors() -> None:
     def digest(**environment: str) -> str:
         run = [sys.executable, "-c", DIGEST]
-        return subprocess.run(
-            run, env={**os.environ, **environment}, capture_output=True, text=True, check=True
-        ).stdout
+        return subprocess.run(run, env={**os.environ, **environment}, capture_output=True, text=True, check=True).stdout
 
     here = digest()
     assert len(here.strip()) == 2 * hashlib.sha256().digest_size

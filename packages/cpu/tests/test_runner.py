@@ -370,9 +370,7 @@ thread.join()
     assert in_a_process(script, PYTHONWARNINGS="ignore::DeprecationWarning").split() == ["0"] * 5
 
 
-@pytest.mark.parametrize(
-    "ending", ["pass", "sys.exit(0)", "threading.Thread(target=forever, daemon=True).start()"]
-)
+@pytest.mark.parametrize("ending", ["pass", "sys.exit(0)", "threading.Thread(target=forever, daemon=True).start()"])
 def test_the_interpreter_exits(ending: str) -> None:
     script = f"""
 tape, arrays = recurrence(1000, 20)

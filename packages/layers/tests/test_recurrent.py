@@ -203,6 +203,25 @@ def test_mask_goes_on_with_sequences_only() -> None:
     assert get_mask(state) is None
 
 
+@pytest.mark.parametrize("kind", ["SimpleRNN", "LSTM", "GRU"])
+def test_what_is_masked_may_be_nan(kind: str) -> None:
+    layer = getattr(layers, kind)(3)
+    x = np.where(MASK[..., None], X, np.nan)
+    layer.build(X.shape)
+
+    def run(x: Any) -> Any:
+        x = convert_to_tensor(x)
+        with GradientTape() as tape:
+            tape.watch(x)
+            outputs = ops.sum(layer(x, mask=MASK))
+        return outputs, tape.gradient(outputs, x)
+
+    for calls in (run, jit(run)):
+        outputs, gradient = calls(x)
+        assert np.isfinite(outputs.numpy())
+        assert np.all(gradient.numpy()[~MASK] == 0)
+
+
 def test_a_mask_of_the_wrong_shape() -> None:
     with pytest.raises(ValueError, match=r"the mask must have the shape \(batch, steps\) = \(3, 5\), got \(3, 4\)"):
         layers.LSTM(2)(X, mask=MASK[:, :4])
@@ -237,6 +256,28 @@ def test_stateful_in_fit() -> None:
     states = model.layers[0].states
     assert np.any(states[0].numpy() != 0)
     assert all(v is not states[0] for v in model.weights)
+
+
+def test_sequence_to_sequence_survives_a_file(tmp_path: Path) -> None:
+    source, target = keras.Input((None, 3)), keras.Input((None, 2))
+    _, h, c = layers.LSTM(5, return_state=True)(source)
+    outputs, *_ = layers.LSTM(5, return_sequences=True, return_state=True)(target, initial_state=[h, c])
+    model = keras.Model([source, target], layers.Dense(2)(outputs))
+    model.compile("adam", "mse")
+    inputs = [np.ones((4, 6, 3), "float32"), np.ones((4, 5, 2), "float32")]
+    model.fit(inputs, np.zeros((4, 5, 2)), verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again.predict(inputs, verbose=0), model.predict(inputs, verbose=0))
+
+
+def test_stacked_cells_with_states_of_their_own() -> None:
+    layer = layers.RNN([layers.LSTMCell(3), layers.GRUCell(4)], return_state=True, stateful=True)
+    outputs, (h, c), state = layer(X)
+    assert (outputs.shape, h.shape, c.shape, state[0].shape) == ((3, 4), (3, 3), (3, 3), (3, 4))
+    np.testing.assert_array_equal(layer.states[0][1].numpy(), c.numpy())
+    layer.reset_states()
+    np.testing.assert_array_equal(layer(X)[0].numpy(), outputs.numpy())
 
 
 def test_return_state_continues() -> None:

@@ -45,6 +45,15 @@ def test_padding() -> None:
     check_gradients(lambda a: ops.flip(ops.pad(a, 1), 0), [X[0]], order=2)
 
 
+def test_taking() -> None:
+    places = np.array([[0, 2], [-1, 1]])
+    same(ops.take(X, places, 1), np.take(X, places, 1))
+    same(ops.take(X, [3, 7]), np.take(X, [3, 7]))
+    with pytest.raises(IndexError, match=r"take: index 3 is out of range for axis 1 of size 3"):
+        ops.take(X, [3], 1)
+    check_gradients(lambda t: ops.take(t, [[0, 2, 2], [1, 0, 2]], 1), [X], order=2)
+
+
 def test_taking_along_an_axis() -> None:
     order = np.argsort(X, axis=1)
     same(ops.take_along_axis(X, order, 1), np.take_along_axis(X, order, 1))

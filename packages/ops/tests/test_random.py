@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pronghorn import random
+from pronghorn import ops, random
+from pronghorn.autodiff import GradientTape
 
 COUNT = 50_000
 
@@ -46,3 +47,26 @@ def test_shuffling_keeps_every_row() -> None:
     shuffled = value(random.shuffle(x, seed=1))
     assert (shuffled != x).any()
     np.testing.assert_array_equal(shuffled[np.argsort(shuffled[:, 0])], x)
+
+
+def test_dropout() -> None:
+    x = np.ones((100, 500), "float32")
+    y = value(random.dropout(x, 0.4, seed=1))
+    np.testing.assert_allclose(np.unique(y), [0, 1 / 0.6], rtol=1e-6)
+    np.testing.assert_allclose((y == 0).mean(), 0.4, atol=0.01)
+    columns = value(random.dropout(x, 0.4, noise_shape=(1, None), seed=1))
+    np.testing.assert_array_equal(columns, np.broadcast_to(columns[:1], x.shape))
+    np.testing.assert_array_equal(random.dropout(x, 0.0), x)
+    assert not value(random.dropout(x, 1.0)).any()
+    with pytest.raises(ValueError, match="argument `rate` must be in"):
+        random.dropout(x, 1.5)
+    with pytest.raises(ValueError, match="`noise_shape`"):
+        random.dropout(x, 0.5, noise_shape=(1,))
+
+
+def test_the_gradient_of_dropout_uses_its_mask() -> None:
+    x = ops.convert_to_tensor(np.full((50,), 3.0))
+    with GradientTape() as tape:
+        tape.watch(x)
+        y = random.dropout(x, 0.5, seed=1)
+    np.testing.assert_allclose(value(tape.gradient(y, x)) * 3, y)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pronghorn_layers.activation_layers import PReLU as PReLU
     from pronghorn_layers.activation_layers import ReLU as ReLU
     from pronghorn_layers.activation_layers import Softmax as Softmax
+    from pronghorn_layers.attention import AdditiveAttention as AdditiveAttention
+    from pronghorn_layers.attention import Attention as Attention
     from pronghorn_layers.cells import GRUCell as GRUCell
     from pronghorn_layers.cells import LSTMCell as LSTMCell
     from pronghorn_layers.cells import SimpleRNNCell as SimpleRNNCell
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from pronghorn_layers.dropout import SpatialDropout1D as SpatialDropout1D
     from pronghorn_layers.dropout import SpatialDropout2D as SpatialDropout2D
     from pronghorn_layers.dropout import SpatialDropout3D as SpatialDropout3D
+    from pronghorn_layers.einsum_dense import EinsumDense as EinsumDense
     from pronghorn_layers.embedding import Embedding as Embedding
     from pronghorn_layers.masking import Masking as Masking
     from pronghorn_layers.merging import Add as Add
@@ -68,6 +71,13 @@ if TYPE_CHECKING:
     from pronghorn_layers.merging import minimum as minimum
     from pronghorn_layers.merging import multiply as multiply
     from pronghorn_layers.merging import subtract as subtract
+    from pronghorn_layers.multi_head_attention import GroupedQueryAttention as GroupQueryAttention
+    from pronghorn_layers.multi_head_attention import MultiHeadAttention as MultiHeadAttention
+    from pronghorn_layers.normalization import BatchNormalization as BatchNormalization
+    from pronghorn_layers.normalization import GroupNormalization as GroupNormalization
+    from pronghorn_layers.normalization import LayerNormalization as LayerNormalization
+    from pronghorn_layers.normalization import RMSNormalization as RMSNormalization
+    from pronghorn_layers.normalization import UnitNormalization as UnitNormalization
     from pronghorn_layers.padding import Cropping1D as Cropping1D
     from pronghorn_layers.padding import Cropping2D as Cropping2D
     from pronghorn_layers.padding import Cropping3D as Cropping3D
@@ -77,6 +87,12 @@ if TYPE_CHECKING:
     from pronghorn_layers.padding import ZeroPadding1D as ZeroPadding1D
     from pronghorn_layers.padding import ZeroPadding2D as ZeroPadding2D
     from pronghorn_layers.padding import ZeroPadding3D as ZeroPadding3D
+    from pronghorn_layers.pooling import AdaptiveAveragePooling1D as AdaptiveAveragePooling1D
+    from pronghorn_layers.pooling import AdaptiveAveragePooling2D as AdaptiveAveragePooling2D
+    from pronghorn_layers.pooling import AdaptiveAveragePooling3D as AdaptiveAveragePooling3D
+    from pronghorn_layers.pooling import AdaptiveMaxPooling1D as AdaptiveMaxPooling1D
+    from pronghorn_layers.pooling import AdaptiveMaxPooling2D as AdaptiveMaxPooling2D
+    from pronghorn_layers.pooling import AdaptiveMaxPooling3D as AdaptiveMaxPooling3D
     from pronghorn_layers.pooling import AveragePooling1D as AveragePooling1D
     from pronghorn_layers.pooling import AveragePooling1D as AvgPool1D
     from pronghorn_layers.pooling import AveragePooling2D as AveragePooling2D
@@ -101,6 +117,10 @@ if TYPE_CHECKING:
     from pronghorn_layers.pooling import MaxPooling2D as MaxPooling2D
     from pronghorn_layers.pooling import MaxPooling3D as MaxPool3D
     from pronghorn_layers.pooling import MaxPooling3D as MaxPooling3D
+    from pronghorn_layers.preprocessing import CategoryEncoding as CategoryEncoding
+    from pronghorn_layers.preprocessing import Discretization as Discretization
+    from pronghorn_layers.preprocessing import Normalization as Normalization
+    from pronghorn_layers.preprocessing import Rescaling as Rescaling
     from pronghorn_layers.recurrent import GRU as GRU
     from pronghorn_layers.recurrent import LSTM as LSTM
     from pronghorn_layers.recurrent import SimpleRNN as SimpleRNN
@@ -109,6 +129,7 @@ if TYPE_CHECKING:
     from pronghorn_layers.reshaping import RepeatVector as RepeatVector
     from pronghorn_layers.reshaping import Reshape as Reshape
     from pronghorn_layers.rnn import RNN as RNN
+    from pronghorn_layers.spectral_normalization import SpectralNormalization as SpectralNormalization
     from pronghorn_layers.wrappers import Bidirectional as Bidirectional
     from pronghorn_layers.wrappers import TimeDistributed as TimeDistributed
     from pronghorn_layers.wrappers import Wrapper as Wrapper

@@ -37,8 +37,8 @@ def flatten(structure: Any) -> list[Any]:
 def _rebuild(structure: Any, items: list[Any]) -> Any:
     if isinstance(structure, Mapping):
         by_key = dict(zip(_keys(structure), items, strict=True))
-        ordered = [(key, by_key[key]) for key in structure]
-        return type(structure)(ordered) if type(structure) is not dict else dict(ordered)
+        make: Callable[[Any], Any] = type(structure)
+        return make([(key, by_key[key]) for key in structure])
     if isinstance(structure, tuple) and hasattr(structure, "_fields"):
         return type(structure)(*items)
     return tuple(items) if isinstance(structure, tuple) else list(items)

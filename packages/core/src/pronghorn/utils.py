@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from pronghorn.training.progress import Progbar as Progbar
     from pronghorn_utils.arrays import normalize as normalize
     from pronghorn_utils.arrays import to_categorical as to_categorical
+    from pronghorn_utils.files import get_file as get_file
+    from pronghorn_utils.image_files import image_dataset_from_directory as image_dataset_from_directory
+    from pronghorn_utils.images import array_to_img as array_to_img
+    from pronghorn_utils.images import img_to_array as img_to_array
+    from pronghorn_utils.images import load_img as load_img
+    from pronghorn_utils.images import save_img as save_img
+    from pronghorn_utils.images import smart_resize as smart_resize
     from pronghorn_utils.seeds import set_random_seed as set_random_seed
+    from pronghorn_utils.sequences import pad_sequences as pad_sequences
+    from pronghorn_utils.splitting import split_dataset as split_dataset
+    from pronghorn_utils.text_files import text_dataset_from_directory as text_dataset_from_directory
+    from pronghorn_utils.timeseries import timeseries_dataset_from_array as timeseries_dataset_from_array
 
 __getattr__, __dir__ = facade(
     __name__,

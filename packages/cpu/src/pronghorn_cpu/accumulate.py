@@ -110,9 +110,7 @@ class Accumulator:
         half = width // 2
         while half:
             order = ir.Constant(ir.VectorType(INT32, width), [(lane + half) % width for lane in range(width)])
-            values = self._combined(
-                values, [builder.shuffle_vector(v, v, order) for v in values], ordered=False
-            )
+            values = self._combined(values, [builder.shuffle_vector(v, v, order) for v in values], ordered=False)
             half //= 2
         return [builder.extract_element(v, ir.Constant(INT32, 0)) for v in values]
 

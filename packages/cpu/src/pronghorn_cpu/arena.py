@@ -43,8 +43,8 @@ class Arena:
         """Raises MemoryError where a plan of `size` bytes cannot fit."""
         if size > self.bytes.size:
             raise MemoryError(
-                f"the program needs {size / 2**30:.1f} GiB for activations, more than the {self.bytes.size / 2**30:.0f} GiB "
-                f"of address space there are; use a smaller batch"
+                f"the program needs {size / 2**30:.1f} GiB for activations, more than the "
+                f"{self.bytes.size / 2**30:.0f} GiB of address space there are; use a smaller batch"
             )
 
 

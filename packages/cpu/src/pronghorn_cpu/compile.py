@@ -60,9 +60,7 @@ def _object_code(function: Any, symbol: str) -> tuple[str, bytes]:
     with global_compiler_lock:
         cpu_target.typing_context.refresh()
         context.refresh()
-        result = compiler.compile_extra(
-            cpu_target.typing_context, context, function, arguments, types.void, flags, {}
-        )
+        result = compiler.compile_extra(cpu_target.typing_context, context, function, arguments, types.void, flags, {})
         module = context.create_module(symbol)
         convention = context.call_conv
         signature = convention.get_function_type(types.void, arguments)

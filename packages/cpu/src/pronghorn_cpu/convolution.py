@@ -327,10 +327,7 @@ def _plan_forward(
     block_rows = image.block * axes[1].count * axes[2].count
     chunks = max(1, min(-(-_UNITS // (batch * blocks)), block_rows // _UNIT_ROWS))
     start = axes[0].start * line + axes[1].start * inner * cell + axes[2].start * cell
-    home, called, table, spare = _epilogue(epilogue, dtype, batch * positions, channels, start)
-    if isinstance(home, Scratch):
-        home, table = Scratch(total), [Scratch(total) if slot == Scratch() else slot for slot in table]
-        total += spare
+    home, called, table = _epilogue(epilogue, dtype, batch * positions, channels, start)
     slots: dict[Gathered, Slot] = {
         **image.slots(),
         **memory.slots(),
@@ -380,7 +377,7 @@ def plan_kernel_gradient(
     image = _Image(_forward_axes(x[1:-1], windows), x[-1], groups, host.ITEMSIZE[dtype])
     axes, size, filters, batch = image.axes, image.itemsize, dy[-1], x[0]
     cells, run = image.places()
-    rows, channels = math.prod(windows.size) * (x[-1] // groups), x[-1] // groups
+    rows = math.prod(windows.size) * (x[-1] // groups)
     if not rows * filters:
         return ()
     if not batch * math.prod(axis.count for axis in axes):
@@ -437,10 +434,9 @@ def plan_kernel_gradient(
         Gathered.IMAGE_ROWS: 0,
         Gathered.BLOCK_ROWS: 0,
     }
-    assert channels * math.prod(windows.size) == rows
     launches = [_launch(dtype, slots, table, image.positions(), [], total, batch * positions * rows * filters)]
     if parts > 1:
-        launches.append(_combine(dtype, home, parts, rows, filters, memory, total))
+        launches.append(plan_sum(dtype, Scratch(memory.shared), parts, rows, filters, total))
     return tuple(launches)
 
 
@@ -506,27 +502,27 @@ def _pack(dtype: str, b: _Kernel, groups: int, taps: list[int], target: int, scr
 
 def _epilogue(
     epilogue: Epilogue | None, dtype: str, rows: int, columns: int, start: int
-) -> tuple[Pointer | Scratch, Callee | int, list[Slot], int]:
-    """Where the product is built up, the epilogue's kernel, its operand table, and scratch memory for the product."""
+) -> tuple[Pointer, Callee | int, list[Slot]]:
+    """Where the product is built up, the epilogue's kernel, and its operand table."""
     if epilogue is None:
-        return Pointer(2, start), 0, [], 0
+        return Pointer(2, start), 0, []
     body = epilogue.body
     views = [view.broadcast((rows, columns)) for view in epilogue.inputs]
     outputs = [body.dtype(output) for output in body.outputs]
     first = 2 + len(views)
-    home: Pointer | Scratch = Pointer(first + outputs.index(dtype)) if dtype in outputs else Scratch()
-    product_row = columns * host.ITEMSIZE[dtype]
-    table: list[Slot] = [home, 0, 0, product_row]
+    home = Pointer(first + outputs.index(dtype))
+    table: list[Slot] = [home, 0, 0, columns * host.ITEMSIZE[dtype]]
     for k, view in enumerate(views):
         assert view is not None
         table += [Pointer(2 + k), 0, 0, view.strides[0] * element(body.inputs[1 + k]).size]
     for k, output in enumerate(outputs):
         table += [Pointer(first + k), 0, 0, columns * element(output).size]
     contiguous = (True, *(view is not None and view.strides[1] == 1 for view in views))
-    return home, Callee(epilogue_source(body, contiguous)), table, rows * product_row
+    return home, Callee(epilogue_source(body, contiguous)), table
 
 
-def _combine(dtype: str, parts_at: Slot, parts: int, rows: int, columns: int, memory: _Memory, scratch: int) -> Launch:
+def plan_sum(dtype: str, parts_at: Scratch, parts: int, rows: int, columns: int, scratch: int) -> Launch:
+    """The launch that adds up `parts` matrices, which lie one after the other in scratch memory, as operand 2."""
     slots: dict[Combine, Slot] = {
         Combine.PARTS: parts_at,
         Combine.C: Pointer(2),
@@ -537,8 +533,8 @@ def _combine(dtype: str, parts_at: Slot, parts: int, rows: int, columns: int, me
         Combine.WORK_ROWS: max(1, _COMBINED // columns),
         Combine.EPILOGUE: 0,
         Combine.SCRATCH: Scratch(),
-        Combine.SCRATCH_STRIDE: memory.thread_bytes,
-        Combine.THREADS: memory.threads,
+        Combine.SCRATCH_STRIDE: 0,  # only an epilogue would need any
+        Combine.THREADS: parts * rows,
     }
     block = [slots[name] for name in Combine if name is not Combine.OPERANDS]
     return Launch(combine_source(dtype), tuple(block), scratch, parts * rows * columns >= _PARALLEL_PRODUCTS)

@@ -67,9 +67,7 @@ def map_kernel(body: Body, rank: int, patterns: tuple[str, ...], width: int) -> 
                     results = frame.emitter.apply(body, [read(index, mask) for read in readers])
                     for value, output, address in zip(results, body.outputs, outputs, strict=True):
                         dtype = body.dtype(output)
-                        frame.emitter.store(
-                            dtype, value, frame.at(address, frame.plus(before, index), dtype), mask
-                        )
+                        frame.emitter.store(dtype, value, frame.at(address, frame.plus(before, index), dtype), mask)
 
                 frame.vectors(first, last, vector)
 
@@ -96,9 +94,7 @@ class Reader:
         if self.kind == "contiguous":
             return frame.emitter.load(self.dtype, frame.at(self.address, index, self.dtype), mask)
         address = frame.at(self.address, frame.builder.mul(index, self.stride), self.dtype)
-        return frame.emitter.gather(
-            self.dtype, address, frame.times(self.stride, element(self.dtype).size), mask
-        )
+        return frame.emitter.gather(self.dtype, address, frame.times(self.stride, element(self.dtype).size), mask)
 
 
 def plan_map(
@@ -121,9 +117,7 @@ def plan_map(
             f"map of {body}: groups of one launch must collapse alike, got {sorted(kinds)}; plan them apart"
         )
     rank, patterns = kinds.pop()
-    records = [
-        _record(body, space, k * (len(body.inputs) + len(body.outputs))) for k, space in enumerate(collapsed)
-    ]
+    records = [_record(body, space, k * (len(body.inputs) + len(body.outputs))) for k, space in enumerate(collapsed)]
     work = sum(space.size for space in collapsed) * cost(body)
     return Launch(map_source(body, rank, patterns, width), table(records), parallel=worth_parallel(work))
 
@@ -148,8 +142,6 @@ def _record(body: Body, space: Space, operand: int) -> tuple[int, list[Slot]]:
 
 def cost(body: Body) -> int:
     """Work per element in the unit of `worth_parallel`: bytes moved, and 32 for every elementary function."""
-    moved = sum(element(dtype).size for dtype in body.inputs) + sum(
-        element(body.dtype(k)).size for k in body.outputs
-    )
+    moved = sum(element(dtype).size for dtype in body.inputs) + sum(element(body.dtype(k)).size for k in body.outputs)
     functions = sum(step.expression.count(name + "(") for step in body.steps for name in elementary.PROGRAMS)
     return moved + 32 * functions

@@ -109,9 +109,7 @@ class Emitter:
         if held.kind == "b":
             value = int(bool(number))
         elif held.kind != "f":
-            value = (int(number) + (1 << (8 * held.size - 1))) % (1 << (8 * held.size)) - (
-                1 << (8 * held.size - 1)
-            )
+            value = (int(number) + (1 << (8 * held.size - 1))) % (1 << (8 * held.size)) - (1 << (8 * held.size - 1))
         return ir.Constant(self.type(dtype), [value] * self.width if self.width > 1 else value)
 
     def splat(self, scalar: Any) -> Any:
@@ -236,9 +234,7 @@ class Emitter:
     def from_bits(self, value: Any, dtype: str) -> Any:
         """Integers as memory elements of `dtype`, in registers."""
         memory = self.vector(element(dtype).memory)
-        return self._to_register(
-            dtype, value if value.type == memory else self.builder.bitcast(value, memory)
-        )
+        return self._to_register(dtype, value if value.type == memory else self.builder.bitcast(value, memory))
 
     # ------------------------------------------------------------------------------------------ conversions
 
@@ -251,9 +247,7 @@ class Emitter:
             return value
         if new.kind == "b":
             zero = ir.Constant(value.type, None)
-            return (
-                b.fcmp_unordered("!=", value, zero) if old.kind == "f" else b.icmp_unsigned("!=", value, zero)
-            )
+            return b.fcmp_unordered("!=", value, zero) if old.kind == "f" else b.icmp_unsigned("!=", value, zero)
         kind = self.type(target)
         if old.kind == "f" and new.kind == "f":
             if target == "float64":
@@ -302,9 +296,7 @@ class Emitter:
             half = self.constant(register, 2.0**63)
             large = b.fcmp_ordered(">=", value, half)
             shifted = checked(b.select(large, b.fsub(value, half), value), "int64")
-            return b.xor(
-                shifted, b.select(large, self.constant("int64", -(1 << 63)), self.constant("int64", 0))
-            )
+            return b.xor(shifted, b.select(large, self.constant("int64", -(1 << 63)), self.constant("int64", 0)))
         through = "int64" if target in ("int64", "uint32") else "int32"
         whole = checked(value, through)
         return whole if element(through).size == new.size else b.trunc(whole, self.type(target))
@@ -320,9 +312,7 @@ class Emitter:
 
     def step(self, step: Step, arguments: Sequence[Typed]) -> Typed:
         """One row of the elementwise table."""
-        return self.expression(
-            step.expression, dict(zip(step.parameters, arguments, strict=True)), step.dtype
-        )
+        return self.expression(step.expression, dict(zip(step.parameters, arguments, strict=True)), step.dtype)
 
     def expression(self, source: str, environment: dict[str, Typed], dtype: str) -> Typed:
         """`source` over the names of `environment`, as a value of `dtype` (which `cast(x)` converts to)."""
@@ -491,9 +481,7 @@ class _Expression:
         if kind == "f":
             ordered = self.builder.fcmp_unordered if operator == "!=" else self.builder.fcmp_ordered
             return ordered(operator, a.value, b.value)
-        return (self.builder.icmp_signed if kind == "i" else self.builder.icmp_unsigned)(
-            operator, a.value, b.value
-        )
+        return (self.builder.icmp_signed if kind == "i" else self.builder.icmp_unsigned)(operator, a.value, b.value)
 
     # -------------------------------------------------------------------------------------------- calls
 
@@ -512,9 +500,7 @@ class _Expression:
         if name in elementary.PROGRAMS:
             return self.emitter.program(name, operands)
         if name in _BITWISE and not self.is_float(operands[0]):
-            return Typed(
-                getattr(self.builder, _BITWISE[name])(*(o.value for o in operands)), operands[0].dtype
-            )
+            return Typed(getattr(self.builder, _BITWISE[name])(*(o.value for o in operands)), operands[0].dtype)
         if name in _INTRINSICS:
             return self.intrinsic(name, operands)
         raise Unsupported(f"the function {name}")
@@ -541,9 +527,7 @@ class _Expression:
     def run(self, source: str, **environment: Typed) -> Typed:
         """A further expression over the given names."""
         working = next(iter(environment.values())).dtype
-        return _Expression(self.emitter, environment, working, self.target, self.constants).typed(
-            _parse(source)
-        )
+        return _Expression(self.emitter, environment, working, self.target, self.constants).typed(_parse(source))
 
     def polynomial(self, tree: ast.Call) -> Typed:
         """`poly(x, TABLE)`: Horner's rule with fused multiply-adds; the table starts at the constant term."""
@@ -649,17 +633,13 @@ class _Expression:
         """Whether a count lies within the word, and one that does."""
         if element(x.dtype).kind not in "iu":
             raise Unsupported(f"a shift of {x.dtype}")
-        inside = self.builder.icmp_unsigned(
-            "<", y.value, self.emitter.constant(y.dtype, 8 * element(x.dtype).size)
-        )
+        inside = self.builder.icmp_unsigned("<", y.value, self.emitter.constant(y.dtype, 8 * element(x.dtype).size))
         return inside, self.builder.select(inside, y.value, ir.Constant(y.value.type, None))
 
     def call_mod(self, x: Typed, y: Typed) -> Typed:
         if self.is_float(x):
             remainder = Typed(self.builder.frem(x.value, y.value), x.dtype)
-            return self.run(
-                "copysign(0.0, y) if r == 0 else (r + y if (r < 0) != (y < 0) else r)", r=remainder, y=y
-            )
+            return self.run("copysign(0.0, y) if r == 0 else (r + y if (r < 0) != (y < 0) else r)", r=remainder, y=y)
         quotient = self.call_floor_divide(x, y)
         return self.run("0 if y == 0 else x - q * y", x=x, y=y, q=quotient)
 
@@ -669,13 +649,9 @@ class _Expression:
             raise Unsupported("floor_divide of bool")
         if kind == "f":
             remainder = Typed(b.frem(x.value, y.value), x.dtype)
-            exact = self.run(
-                "(x - r) / y - (1 if r != 0 and (r < 0) != (y < 0) else 0)", x=x, y=y, r=remainder
-            )
+            exact = self.run("(x - r) / y - (1 if r != 0 and (r < 0) != (y < 0) else 0)", x=x, y=y, r=remainder)
             near = self.run("floor(q) + (1 if q - floor(q) > 0.5 else 0)", q=exact)
-            return self.run(
-                "x / y if y == 0 else (copysign(0.0, x / y) if q == 0 else n)", x=x, y=y, q=exact, n=near
-            )
+            return self.run("x / y if y == 0 else (copysign(0.0, x / y) if q == 0 else n)", x=x, y=y, q=exact, n=near)
         if kind == "u":
             divisor = self.run("1 if y == 0 else y", y=y)
             return self.run("0 if y == 0 else q", y=y, q=Typed(b.udiv(x.value, divisor.value), x.dtype))

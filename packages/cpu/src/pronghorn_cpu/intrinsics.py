@@ -172,9 +172,7 @@ atomic_add = _intrinsic(
 def _emit_pause(context: Any, builder: ir.IRBuilder, _: tuple[Any, ...]) -> Any:
     if _X86:
         kind = ir.FunctionType(ir.VoidType(), [])
-        return builder.call(
-            _utilities.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), []
-        )
+        return builder.call(_utilities.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
     if _ARM:
         kind = ir.FunctionType(ir.VoidType(), [ir.IntType(32)])
         hint = _utilities.get_or_insert_function(builder.module, kind, "llvm.aarch64.hint")

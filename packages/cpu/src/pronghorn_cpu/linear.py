@@ -180,9 +180,7 @@ def plan_matmul(
         NotImplementedError: the dtype is neither float32 nor float64.
     """
     if dtype not in host.ITEMSIZE:
-        raise NotImplementedError(
-            f"matmul on the CPU is for float32 and float64, not {dtype}; cast its operands."
-        )
+        raise NotImplementedError(f"matmul on the CPU is for float32 and float64, not {dtype}; cast its operands.")
     shape = _result_shape(a, b)
     if 0 in shape:
         return ()
@@ -196,9 +194,7 @@ def plan_matmul(
 def _result_shape(a: View, b: View) -> tuple[int, ...]:
     came = f"matmul got operands of shapes {a.shape} and {b.shape}"
     if min(len(a.shape), len(b.shape)) < 2 or a.shape[-1] != b.shape[-2]:
-        raise ValueError(
-            f"{came}; expected (..., M, K) and (..., K, N) with one K; transpose or reshape them."
-        )
+        raise ValueError(f"{came}; expected (..., M, K) and (..., K, N) with one K; transpose or reshape them.")
     batch: list[int] = []
     for left, right in itertools.zip_longest(a.shape[-3::-1], b.shape[-3::-1], fillvalue=1):
         if 1 not in (left, right) and left != right:
@@ -207,18 +203,14 @@ def _result_shape(a: View, b: View) -> tuple[int, ...]:
     return *batch, a.shape[-2], b.shape[-1]
 
 
-def _batches(
-    dtype: str, a: View, b: View, shape: tuple[int, ...], epilogue: Epilogue | None
-) -> list[_Products]:
+def _batches(dtype: str, a: View, b: View, shape: tuple[int, ...], epilogue: Epilogue | None) -> list[_Products]:
     """The product as batches with two batch dimensions, as few as the strides allow."""
     *batch, rows, columns = shape
     depth = a.shape[-1]
     left, right = a.broadcast((*batch, rows, depth)), b.broadcast((*batch, depth, columns))
     assert left is not None and right is not None
     body = epilogue.body if epilogue else None
-    inputs = [
-        _operand_view(view, shape, k) for k, view in enumerate(epilogue.inputs if epilogue else (), start=1)
-    ]
+    inputs = [_operand_view(view, shape, k) for k, view in enumerate(epilogue.inputs if epilogue else (), start=1)]
     if body and len(body.inputs) != 1 + len(inputs):
         raise ValueError(
             f"matmul got an epilogue with {len(inputs)} inputs beside the product; expected "
@@ -312,8 +304,7 @@ def _plan_products(products: _Products, threads: int) -> list[Launch]:
     memory = math.ceil(threads * thread_bytes / 64) * 64
     if isinstance(products.c.slot, Scratch):
         operands = tuple(
-            layout.moved(memory) if isinstance(layout.slot, Scratch) else layout
-            for layout in products.operands
+            layout.moved(memory) if isinstance(layout.slot, Scratch) else layout for layout in products.operands
         )
         products = replace(products, c=products.c.moved(memory), operands=operands)
         memory += result_bytes

@@ -370,8 +370,9 @@ def numba_kernel(reference: str, *, parallel: bool = True) -> Lowering:
 
     Args:
         reference: "module:function". The function `kernel(p, t, threads)` is compiled by Numba: it does share `t` of
-            `threads` of the work. Block `p` has two slots for each operand (inputs, then outputs): the address of its first
-            element, and its number of elements; read them with `pronghorn_cpu.intrinsics.slot`. Operands are dense.
+            `threads` of the work. Block `p` has two slots for each operand (inputs, then outputs): the address of its
+            first element, and its number of elements; read them with `pronghorn_cpu.intrinsics.slot`. Operands are
+            dense.
         parallel: False has one thread do all of it.
     """
     module, _, function = reference.partition(":")

@@ -93,9 +93,7 @@ def outer_product(
             following += [code.multiply_add(factor, b_row[v], next(sums)) for v in range(tile.vectors)]
         loop.carry([(left + a_depth).value, (right + b_depth).value, *following])
     sums = iter(loop.results[2:])
-    result = [
-        (next(sums), c + r * c_row + v * register) for r in range(tile.rows) for v in range(tile.vectors)
-    ]
+    result = [(next(sums), c + r * c_row + v * register) for r in range(tile.rows) for v in range(tile.vectors)]
     with code.either(accumulate != 0) as (yes, no):
         with yes:
             for value, address in result:
@@ -105,9 +103,7 @@ def outer_product(
                 code.store(value, address, size)
 
 
-def move(
-    code: Code, dtype: str, lanes: int, source: Word, target: Word, count: Word, accumulate: Word
-) -> None:
+def move(code: Code, dtype: str, lanes: int, source: Word, target: Word, count: Word, accumulate: Word) -> None:
     """Copies (or adds) `count` contiguous elements, at most `lanes` at a time and touching no others."""
     size = host.ITEMSIZE[dtype]
 
@@ -146,16 +142,9 @@ def transpose(
         return [code.shuffle(rows[x], rows[y], mask) for x, y in pairs for mask in (low, high)]
 
     unit = 1
-    while (
-        unit < group
-    ):  # interleaves units of x and y: first those of the groups' lower halves, then of the upper
+    while unit < group:  # interleaves units of x and y: first those of the groups' lower halves, then of the upper
         lower = [start + k for start in range(0, lanes, group) for k in range(group // 2)]
-        mask = [
-            lane + side
-            for u in range(0, len(lower), unit)
-            for side in (0, lanes)
-            for lane in lower[u : u + unit]
-        ]
+        mask = [lane + side for u in range(0, len(lower), unit) for side in (0, lanes) for lane in lower[u : u + unit]]
         rows = shuffled(unit, mask, [lane + group // 2 for lane in mask])
         unit *= 2
     if group < lanes:  # exchanges the two groups' halves of the square

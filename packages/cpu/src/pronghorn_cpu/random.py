@@ -63,9 +63,7 @@ def random_kernel(distribution: str, dtype: str) -> Any:
         frame = Frame(builder, p)
         with frame.groups(t, threads, 4) as (base, start, stop):
             count, call, state, result = frame.slots(base, 0, 4)
-            philox = _Philox(
-                frame, frame.slot(0, state), frame.slot(1, state), frame.plus(frame.slot(2, state), call)
-            )
+            philox = _Philox(frame, frame.slot(0, state), frame.slot(1, state), frame.plus(frame.slot(2, state), call))
             blocks = builder.sdiv(frame.plus(count, BLOCK - 1), integer(BLOCK))
             last = frame.least(frame.times(stop, ITEM), blocks)
             with frame.loop(frame.times(start, ITEM), last) as block:
@@ -147,10 +145,7 @@ class _Philox:
             b.and_(b.xor(stream, b.lshr(seed, integer(32))), integer(_LOW)),
         )
         self.keys = [
-            [
-                b.and_(frame.plus(k, r * step), integer(_LOW))
-                for k, step in zip((low, high), _WEYL, strict=True)
-            ]
+            [b.and_(frame.plus(k, r * step), integer(_LOW)) for k, step in zip((low, high), _WEYL, strict=True)]
             for r in range(_ROUNDS)
         ]
 

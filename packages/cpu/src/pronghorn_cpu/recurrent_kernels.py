@@ -1,8 +1,8 @@
 """The kernels of recurrences over whole sequences: packing the matrix, all steps forward, all steps back.
 
 Threads share the batch, in pieces of a few sequences, and need not wait for each other: each takes its sequences
-through all steps. A step is a product on the microkernel, with the packed matrix in the second-level cache, and then the
-cell's scalar program on the products while they are in the first.
+through all steps. A step is a product on the microkernel, with the packed matrix in the second-level cache, and then
+the cell's scalar program on the products while they are in the first.
 """
 
 from __future__ import annotations

@@ -97,9 +97,7 @@ class _Group:
         self.kept = frame.slots(base, 4, form.kept)
         self.reduced = frame.slots(base, 4 + form.kept, form.reduced)
         size = 1 + form.kept + form.reduced
-        self.operands = [
-            _Operand(frame, base, 3 + size + k * size, form, dtype) for k, dtype in enumerate(dtypes)
-        ]
+        self.operands = [_Operand(frame, base, 3 + size + k * size, form, dtype) for k, dtype in enumerate(dtypes)]
         self.result = frame.slot(3 + size + len(dtypes) * size, base)
 
     @staticmethod
@@ -261,8 +259,7 @@ def plan_reduce(
     kinds = {c.signature for c in collapsed}
     if len(kinds) != 1:
         raise ValueError(
-            f"{kind} of {body}: targets of one launch must collapse alike, got {sorted(kinds)}; "
-            "plan them apart"
+            f"{kind} of {body}: targets of one launch must collapse alike, got {sorted(kinds)}; plan them apart"
         )
     parts = [1 if kind in ARGUMENTS else _parts(c) for c in collapsed]
     form = ReduceForm(kind, dtype, *kinds.pop())

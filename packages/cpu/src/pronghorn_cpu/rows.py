@@ -127,11 +127,7 @@ class _Rows:
         self.frame = frame
         self.program = program
         self.dtypes = dict(zip(program.operands, dtypes, strict=True))
-        self.work = (
-            "float64"
-            if "float64" in (self.dtypes[name] for name in program.named("row", False))
-            else "float32"
-        )
+        self.work = "float64" if "float64" in (self.dtypes[name] for name in program.named("row", False)) else "float32"
         self.labels = program.named("label", False)
         self.read_numbers = (*program.named("number", False), *self.labels)
         self.written_rows = program.named("row", True)
@@ -144,9 +140,7 @@ class _Rows:
         names = program.operands
         with frame.groups(t, threads, first + 2 * len(names)) as (base, start, stop):
             columns = frame.slot(0, base)
-            parameters = {
-                name: self.parameter(frame.slot(1 + k, base)) for k, name in enumerate(program.parameters)
-            }
+            parameters = {name: self.parameter(frame.slot(1 + k, base)) for k, name in enumerate(program.parameters)}
             places = {name: frame.slots(base, first + 2 * k, 2) for k, name in enumerate(names)}
             with frame.loop(start, stop) as row:
                 self.addresses = {
@@ -180,20 +174,13 @@ class _Rows:
         frame, e = self.frame, self.frame.emitter
         vectors: list[_Statement] = []
         for statement in statements:
-            if (
-                statement.reduction is None
-                and statement.names <= self.numbers.keys() | elementary.PROGRAMS.keys()
-            ):
-                self.numbers[statement.target] = e.expression(
-                    statement.expression, dict(self.numbers), self.work
-                )
+            if statement.reduction is None and statement.names <= self.numbers.keys() | elementary.PROGRAMS.keys():
+                self.numbers[statement.target] = e.expression(statement.expression, dict(self.numbers), self.work)
             else:
                 vectors.append(statement)
         if not vectors:
             return
-        sums = {
-            s.target: Accumulator(frame, s.reduction, self.work) for s in vectors if s.reduction is not None
-        }
+        sums = {s.target: Accumulator(frame, s.reduction, self.work) for s in vectors if s.reduction is not None}
         for accumulator in sums.values():
             accumulator.reset()
 

@@ -85,9 +85,7 @@ def copy_kernel(form: CopyForm) -> Any:
                 read = frame.at(source, frame.offset(indices, steps[:-inner]), form.dtype)
                 write = frame.at(target, frame.offset(indices, strides[:-inner]), form.dtype)
                 if form.kind == "transpose":
-                    _transpose_strip(
-                        frame, form.dtype, piece, sizes[-2:], (read, steps[-1]), (write, strides[-2])
-                    )
+                    _transpose_strip(frame, form.dtype, piece, sizes[-2:], (read, steps[-1]), (write, strides[-2]))
                 else:
                     _copy_row(frame, form, piece, sizes[-1], (read, steps[-1]), (write, strides[-1]))
 
@@ -101,9 +99,7 @@ def _copy_row(
     first = frame.times(piece, CHUNK)
     last = frame.least(frame.plus(first, CHUNK), size)
     if form.kind == "rows":
-        frame.vectors(
-            first, last, lambda index, mask: _move(frame, form.dtype, source[0], target[0], index, mask)
-        )
+        frame.vectors(first, last, lambda index, mask: _move(frame, form.dtype, source[0], target[0], index, mask))
         return
     one = Emitter(frame.builder, 1)
     with frame.loop(first, last) as index:
@@ -144,9 +140,7 @@ def _transpose_strip(
             for k in range(side)
         ]
         for k, row in enumerate(_transposed(b, rows)):
-            e.store(
-                dtype, row, frame.at(write, frame.plus(b.mul(frame.plus(first, k), stride), column), dtype)
-            )
+            e.store(dtype, row, frame.at(write, frame.plus(b.mul(frame.plus(first, k), stride), column), dtype))
     one = Emitter(b, 1)
     with frame.loop(first, last) as row, frame.loop(edge, sizes[1]) as column:
         value = one.load(dtype, frame.at(read, b.add(b.mul(column, step), row), dtype))
@@ -164,8 +158,7 @@ def _transposed(builder: Builder, rows: list[Any]) -> list[Any]:
             low = [lane + side - s if lane & s else lane for lane in range(side)]
             high = [lane + side if lane & s else lane + s for lane in range(side)]
             rows[k], rows[k + s] = (
-                builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INT32, side), order))
-                for order in (low, high)
+                builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INT32, side), order)) for order in (low, high)
             )
         s *= 2
     return rows
@@ -180,8 +173,7 @@ def plan_copy(dtype: str, copies: Sequence[Copy]) -> tuple[Launch, ...]:
         groups.setdefault(form, []).append(record)
         work += math.prod(copy.shape) * 2 * element(form.dtype).size
     return tuple(
-        Launch(copy_source(form), table(records), parallel=worth_parallel(work))
-        for form, records in groups.items()
+        Launch(copy_source(form), table(records), parallel=worth_parallel(work)) for form, records in groups.items()
     )
 
 
@@ -201,9 +193,7 @@ def _copy_record(dtype: str, copy: Copy, operand: int) -> tuple[CopyForm, tuple[
         shape, source, target = (tuple(x[k] for k in moved) for x in (shape, source, target))
     size = element(dtype).size
     pieces, rows = (
-        (-(-shape[-2] // _tile(dtype)), shape[:-2])
-        if kind == "transpose"
-        else (-(-shape[-1] // CHUNK), shape[:-1])
+        (-(-shape[-2] // _tile(dtype)), shape[:-2]) if kind == "transpose" else (-(-shape[-1] // CHUNK), shape[:-1])
     )
     slots: list[Slot] = [max(1, pieces), *shape]
     slots += [

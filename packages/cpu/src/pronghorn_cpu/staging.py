@@ -160,9 +160,7 @@ class Code:
         loop = Loop(Word(self, index), list(phis))
         yield loop
         following = builder.add(index, self.value(step))
-        for phi, initial, next_ in zip(
-            [index, *phis], [first, *carried], [following, *loop.following], strict=True
-        ):
+        for phi, initial, next_ in zip([index, *phis], [first, *carried], [following, *loop.following], strict=True):
             phi.add_incoming(initial, before)
             phi.add_incoming(next_, builder.block)
         last = builder.block
@@ -224,9 +222,7 @@ class Code:
         kind = ir.VectorType(scalar.type, lanes)
         undefined = ir.Constant(kind, ir.Undefined)
         first = self.builder.insert_element(undefined, scalar, ir.Constant(_INT32, 0))
-        return self.builder.shuffle_vector(
-            first, undefined, ir.Constant(ir.VectorType(_INT32, lanes), [0] * lanes)
-        )
+        return self.builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_INT32, lanes), [0] * lanes))
 
     def shuffle(self, x: ir.Value, y: ir.Value, lanes: Sequence[int]) -> ir.Value:
         """The given lanes of x and y laid end to end."""

@@ -59,9 +59,7 @@ class Tape:
         return position
 
     @contextmanager
-    def loop(
-        self, counter: int, *, count: int | None = None, count_cell: int | None = None
-    ) -> Iterator[None]:
+    def loop(self, counter: int, *, count: int | None = None, count_cell: int | None = None) -> Iterator[None]:
         """Repeats what is written inside with the int64 cell ``counter`` at 0, 1, ... ``count - 1``.
 
         The trip count is the number ``count``, or is read from the int64 at the address ``count_cell`` before
@@ -113,9 +111,7 @@ class Tape:
         if isinstance(block, int):
             return block
         if block.dtype != np.int64 or not block.flags.c_contiguous:
-            raise ValueError(
-                f"an argument block is a contiguous int64 array, not {block.dtype} of shape {block.shape}"
-            )
+            raise ValueError(f"an argument block is a contiguous int64 array, not {block.dtype} of shape {block.shape}")
         self._alive.append(block)
         return block.ctypes.data
 

@@ -50,9 +50,7 @@ def core_count() -> int:
     return os.cpu_count() or 1
 
 
-def _cgroup_quotas(
-    proc: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
-) -> Iterator[float]:
+def _cgroup_quotas(proc: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> Iterator[float]:
     """The CPU quotas in cores that bind this process; none where there are no cgroups."""
     try:
         lines = proc.read_text().splitlines()

@@ -9,9 +9,10 @@ from pronghorn_cpu.intrinsics import set_slot, slot, u8_array
 
 @njit(error_model="numpy", nogil=True)
 def copy_turn(p, t, threads):  # type: ignore[no-untyped-def]
-    """Copies `size` bytes. Slots: source, target, size, counter's address, source's and target's bytes per turn, last turn.
+    """Copies `size` bytes.
 
-    The turn is the counter, or `last` less the counter where `last` is not negative (a loop in reverse).
+    Slots: source, target, size, counter's address, source's and target's bytes per turn, last turn. The turn is the
+    counter, or `last` less the counter where `last` is not negative (a loop in reverse).
     """
     turn = slot(slot(p, 3), 0)
     if slot(p, 6) >= 0:

@@ -159,7 +159,7 @@ class Writer:
     def _carry(
         self, inside: Frame, outputs: Sequence[Tensor], targets: Sequence[int], reserve: Callable[[Tensor], int]
     ) -> None:
-        """Copies results to where the next turn reads them; those that are inputs themselves go by way of a temporary."""
+        """Copies results to where the next turn reads them; inputs among them go by way of a temporary."""
         sources: list[Address] = []
         for t, target in zip(outputs, targets, strict=True):
             source = inside.address(t)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pronghorn_datasets.download import local_file
+from pronghorn_datasets.tables import split
 
 Arrays = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -33,8 +34,4 @@ def load_data(path: str = _DEFAULT, test_split: float = 0.2, seed: int = 113) ->
     file = Path(__file__).with_name("data") / _DEFAULT if path == _DEFAULT else local_file(path)
     with np.load(file, allow_pickle=False) as arrays:
         x, y = arrays["x"], arrays["y"]
-    order = np.arange(len(x))
-    np.random.RandomState(seed).shuffle(order)
-    x, y = x[order], y[order]
-    train = int(len(x) * (1 - test_split))
-    return (x[:train], y[:train]), (x[train:], y[train:])
+    return split(x, y, test_split, seed)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pronghorn_datasets.download import datasets_directory, fetch
+from pronghorn_datasets.download import KERAS_FILES, fetch
 from pronghorn_datasets.idx import read_idx
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -22,7 +22,7 @@ SHA256 = {
     "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
 }
 MIRRORS = (
-    "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+    KERAS_FILES,
     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
 )
@@ -64,7 +64,7 @@ def _find(name: str) -> Path:
             return candidate
     urls = [mirror + name for mirror in MIRRORS]
     try:
-        return fetch(datasets_directory() / "fashion-mnist" / name, urls, SHA256[name])
+        return fetch(name, urls, SHA256[name], "fashion-mnist")
     except OSError as error:
         hint = "On Debian and Ubuntu `apt install dataset-fashion-mnist` has it too."
         raise type(error)(f"fashion_mnist: {error} {hint}") from error

@@ -8,4 +8,5 @@ from pronghorn.plugins import hookimpl
 @hookimpl
 def pronghorn_datasets() -> dict[str, str]:
     """Data set name -> module."""
-    return {name: f"pronghorn_datasets.{name}" for name in ("boston_housing", "fashion_mnist", "mnist")}
+    names = "boston_housing california_housing cifar10 cifar100 fashion_mnist imdb mnist reuters"
+    return {name: f"pronghorn_datasets.{name}" for name in names.split()}

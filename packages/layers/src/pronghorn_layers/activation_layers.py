@@ -65,7 +65,7 @@ class LeakyReLU(Layer):
         self.built = True
 
     def call(self, inputs: Tensor) -> Tensor:
-        return ops.leaky_relu(inputs, self.negative_slope)
+        return ops.leaky_relu(inputs, self.negative_slope)  # type: ignore[no-any-return]
 
 
 class ELU(Layer):
@@ -78,7 +78,7 @@ class ELU(Layer):
         self.built = True
 
     def call(self, inputs: Tensor) -> Tensor:
-        return ops.elu(inputs, self.alpha)
+        return ops.elu(inputs, self.alpha)  # type: ignore[no-any-return]
 
 
 class PReLU(Layer):
@@ -131,10 +131,15 @@ class Softmax(Layer):
     def call(self, inputs: Tensor, mask: Any = None) -> Tensor:
         if mask is not None:
             mask = ops.reshape(mask, mask.shape + (1,) * (len(inputs.shape) - len(mask.shape)))
-            inputs = ops.where(mask, inputs, _LOWEST[inputs.dtype])
+            inputs = masked(inputs, mask)
         if isinstance(self.axis, int):
             return ops.softmax(inputs, axis=self.axis)
         return ops.exp(inputs - ops.logsumexp(inputs, axis=tuple(self.axis), keepdims=True))  # type: ignore[no-any-return]
+
+
+def masked(logits: Tensor, mask: Any) -> Tensor:
+    """Logits for a softmax: so low where `mask` is False that nothing is left of them."""
+    return ops.where(mask, logits, _LOWEST[logits.dtype])  # type: ignore[no-any-return]
 
 
 _LOWEST = {"float16": -3e4, "bfloat16": -3e38, "float32": -3e38, "float64": -3e38}

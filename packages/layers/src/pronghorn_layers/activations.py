@@ -45,7 +45,7 @@ def linear(x: Any) -> Any:
 def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
     """x where x >= threshold, else negative_slope (x - threshold); at most max_value."""
     if threshold == 0 and max_value is None:
-        return ops.relu(x) if negative_slope == 0 else ops.leaky_relu(x, negative_slope)
+        return ops.relu(x) if negative_slope == 0 else ops.leaky_relu(x, negative_slope)  # type: ignore[no-any-return]
     x = convert_to_tensor(x)
     y = x if threshold == 0 else ops.where(ops.greater(x, threshold), x, 0.0)
     y = ops.relu(y) if max_value is None else ops.clip(y, 0.0, max_value)
@@ -54,12 +54,12 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
 
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Tensor:
     """x if x > 0 else negative_slope x"""
-    return ops.leaky_relu(x, negative_slope)
+    return ops.leaky_relu(x, negative_slope)  # type: ignore[no-any-return]
 
 
 def elu(x: Any, alpha: float = 1.0) -> Tensor:
     """x if x > 0 else alpha (exp(x) - 1) (Clevert et al., 2016)"""
-    return ops.elu(x, alpha)
+    return ops.elu(x, alpha)  # type: ignore[no-any-return]
 
 
 def celu(x: Any, alpha: float = 1.0) -> Tensor:
@@ -70,7 +70,7 @@ def celu(x: Any, alpha: float = 1.0) -> Tensor:
 
 def gelu(x: Any, approximate: bool = False) -> Tensor:
     """x Φ(x), Φ the normal distribution function, or its approximation by tanh (Hendrycks and Gimpel, 2016)."""
-    return ops.gelu(x, approximate)
+    return ops.gelu(x, approximate)  # type: ignore[no-any-return]
 
 
 def mish(x: Any) -> Tensor:
@@ -127,7 +127,7 @@ def softmax(x: Any, axis: int = -1) -> Tensor:
 
 def log_softmax(x: Any, axis: int = -1) -> Tensor:
     """log(softmax(x)), without overflow"""
-    return ops.log_softmax(x, axis=axis)
+    return ops.log_softmax(x, axis=axis)  # type: ignore[no-any-return]
 
 
 def sparsemax(x: Any, axis: int = -1) -> Tensor:

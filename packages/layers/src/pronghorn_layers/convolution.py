@@ -77,11 +77,11 @@ class _Convolution(Spatial):
         """Makes the weights before the bias."""
         raise NotImplementedError
 
-    def convolve(self, inputs: Tensor, padding: str) -> Tensor:
+    def convolve(self, inputs: Tensor, padding: str) -> Any:
         """The outputs without bias and activation."""
         raise NotImplementedError
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor) -> Any:
         padding = self.padding
         if padding == "causal":
             missing = (self.kernel_size[0] - 1) * self.dilation_rate[0]
@@ -90,7 +90,7 @@ class _Convolution(Spatial):
         if self.bias is not None:
             first = self.channel_axis == 1
             outputs = outputs + (ops.reshape(self.bias, (-1,) + (1,) * self.rank) if first else self.bias)
-        return self.activation(outputs)  # type: ignore[no-any-return]
+        return self.activation(outputs)
 
     def get_config(self) -> dict[str, Any]:
         return {"activity_regularizer": None, **super().get_config()}
@@ -162,7 +162,7 @@ class _Dense(_Convolution):
             raise self.complaint(f"`groups` {self.groups} must divide the {channels} channels of the inputs")
         self.kernel = self.weight("kernel", (*self.kernel_size, channels // self.groups, self.filters), "kernel")
 
-    def convolve(self, inputs: Tensor, padding: str) -> Tensor:
+    def convolve(self, inputs: Tensor, padding: str) -> Any:
         return ops.conv(inputs, self.kernel, self.strides, padding, self.data_format, self.dilation_rate)
 
 
@@ -260,7 +260,7 @@ class _Depthwise(_Convolution):
     def build_kernels(self, channels: int) -> None:
         self.kernel = self.weight("kernel", (*self.kernel_size, channels, self.depth_multiplier), "depthwise")
 
-    def convolve(self, inputs: Tensor, padding: str) -> Tensor:
+    def convolve(self, inputs: Tensor, padding: str) -> Any:
         return ops.depthwise_conv(inputs, self.kernel, self.strides, padding, self.data_format, self.dilation_rate)
 
 
@@ -344,7 +344,7 @@ class _Separable(_Convolution):
         self.depthwise_kernel = self.weight("depthwise_kernel", depthwise, "depthwise")
         self.pointwise_kernel = self.weight("pointwise_kernel", pointwise, "pointwise")
 
-    def convolve(self, inputs: Tensor, padding: str) -> Tensor:
+    def convolve(self, inputs: Tensor, padding: str) -> Any:
         kernels = self.depthwise_kernel, self.pointwise_kernel
         return ops.separable_conv(inputs, *kernels, self.strides, padding, self.data_format, self.dilation_rate)
 
@@ -428,7 +428,7 @@ class _Transposed(_Convolution):
     def build_kernels(self, channels: int) -> None:
         self.kernel = self.weight("kernel", (*self.kernel_size, self.filters, channels), "kernel")
 
-    def convolve(self, inputs: Tensor, padding: str) -> Tensor:
+    def convolve(self, inputs: Tensor, padding: str) -> Any:
         places = self.strides, padding, self.output_padding, self.data_format, self.dilation_rate
         return ops.conv_transpose(inputs, self.kernel, *places)
 

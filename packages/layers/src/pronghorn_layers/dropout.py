@@ -35,7 +35,7 @@ class Dropout(Layer):
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if training and self.rate > 0:
-            return random.dropout(inputs, self.rate, self._noise_shape(inputs), self.seed_generator)
+            return random.dropout(inputs, self.rate, self._noise_shape(inputs), self.seed_generator)  # type: ignore[no-any-return]
         return inputs
 
     def _noise_shape(self, inputs: Tensor) -> tuple[int | None, ...] | None:

@@ -58,7 +58,7 @@ class TruncatedNormal(RandomInitializer):
         self.stddev = stddev
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
-        return random.truncated_normal(shape, self.mean, self.stddev, standardize(dtype), self._seed)
+        return random.truncated_normal(shape, self.mean, self.stddev, standardize(dtype), self._seed)  # type: ignore[no-any-return]
 
 
 class RandomUniform(RandomInitializer):
@@ -125,7 +125,7 @@ class VarianceScaling(RandomInitializer):
             return random.uniform(shape, -limit, limit, kind, self._seed)
         if self.distribution == "untruncated_normal":
             return random.normal(shape, 0.0, stddev, kind, self._seed)
-        return random.truncated_normal(shape, 0.0, stddev / _TRUNCATED_STDDEV, kind, self._seed)
+        return random.truncated_normal(shape, 0.0, stddev / _TRUNCATED_STDDEV, kind, self._seed)  # type: ignore[no-any-return]
 
 
 _TRUNCATED_STDDEV = 0.87962566103423978

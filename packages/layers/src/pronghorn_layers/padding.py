@@ -37,7 +37,7 @@ class _ZeroPadding(Spatial):
     def output_sizes(self, sizes: Shape) -> Shape:
         return tuple(None if n is None else n + sum(pair) for n, pair in zip(sizes, self._pairs, strict=True))
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor) -> Any:
         return ops.pad(inputs, self.arranged((0, 0), self._pairs, (0, 0)))
 
 
@@ -84,10 +84,10 @@ class _Cropping(Spatial):
             )
         return tuple(None if n is None else n - sum(pair) for n, pair in zip(sizes, self._pairs, strict=True))
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor) -> Any:
         everything = slice(None)
         inner = [slice(before, -after or None) for before, after in self._pairs]
-        return inputs[self.arranged(everything, inner, everything)]  # type: ignore[no-any-return]
+        return inputs[self.arranged(everything, inner, everything)]
 
 
 class Cropping1D(_Cropping):
@@ -141,17 +141,17 @@ class _UpSampling(Spatial):
     def output_sizes(self, sizes: Shape) -> Shape:
         return tuple(None if n is None else n * factor for n, factor in zip(sizes, self.factors, strict=True))
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor) -> Any:
         return _repeated(inputs, self.spatial_axes, self.factors)
 
 
-def _repeated(x: Tensor, axes: Sequence[int], factors: Sequence[int]) -> Tensor:
+def _repeated(x: Tensor, axes: Sequence[int], factors: Sequence[int]) -> Any:
     """Each cell so many times along each axis: one broadcast between two reshapes."""
     times = dict(zip(axes, factors, strict=True))
     pairs = [(n, times.get(axis, 1)) for axis, n in enumerate(x.shape)]
     apart = ops.reshape(x, tuple(size for n, _ in pairs for size in (n, 1)))
     spread = ops.broadcast_to(apart, tuple(size for pair in pairs for size in pair))
-    return ops.reshape(spread, tuple(n * k for n, k in pairs))  # type: ignore[operator,no-any-return]
+    return ops.reshape(spread, tuple(n * k for n, k in pairs))  # type: ignore[operator]
 
 
 class UpSampling1D(_UpSampling):
@@ -187,7 +187,7 @@ class UpSampling2D(_UpSampling):
         if self.interpolation not in ("nearest", "bilinear"):
             raise self.complaint(f"`interpolation` must be 'nearest' or 'bilinear', got {interpolation!r}")
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor) -> Any:
         if self.interpolation == "nearest":
             return super().call(inputs)
         outputs = inputs
@@ -196,7 +196,7 @@ class UpSampling2D(_UpSampling):
         return outputs
 
 
-def _blended(x: Tensor, axis: int, factor: int) -> Tensor:
+def _blended(x: Tensor, axis: int, factor: int) -> Any:
     """Linear interpolation to `factor` times as many cells along an axis."""
     n: Any = x.shape[axis]
     place = np.clip((np.arange(n * factor) + 0.5) / factor - 0.5, 0, n - 1)

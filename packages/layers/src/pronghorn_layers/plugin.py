@@ -16,6 +16,7 @@ def pronghorn_layers() -> dict[str, str]:
     """Name -> "module:attribute"."""
     return {
         **_in("activation_layers", "Activation ELU LeakyReLU PReLU ReLU Softmax"),
+        **_in("attention", "AdditiveAttention Attention"),
         **_in("cells", "GRUCell LSTMCell SimpleRNNCell StackedRNNCells"),
         **_in(
             "convolution",
@@ -28,10 +29,16 @@ def pronghorn_layers() -> dict[str, str]:
         **_in("core_layers", "ActivityRegularization Identity Lambda"),
         **_in("dense", "Dense"),
         **_in("dropout", "Dropout GaussianDropout GaussianNoise SpatialDropout1D SpatialDropout2D SpatialDropout3D"),
+        **_in("einsum_dense", "EinsumDense"),
         **_in("embedding", "Embedding"),
         **_in("masking", "Masking"),
         **_in("merging", "Add Average Concatenate Dot Maximum Minimum Multiply Subtract"),
         **_in("merging", "add average concatenate dot maximum minimum multiply subtract"),
+        **_in("multi_head_attention", "GroupQueryAttention=GroupedQueryAttention MultiHeadAttention"),
+        **_in(
+            "normalization",
+            "BatchNormalization GroupNormalization LayerNormalization RMSNormalization UnitNormalization",
+        ),
         **_in(
             "padding",
             "Cropping1D Cropping2D Cropping3D UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D "
@@ -39,7 +46,8 @@ def pronghorn_layers() -> dict[str, str]:
         ),
         **_in(
             "pooling",
-            "AveragePooling1D AveragePooling2D AveragePooling3D AvgPool1D=AveragePooling1D AvgPool2D=AveragePooling2D "
+            "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D "
+            "AdaptiveMaxPooling2D AdaptiveMaxPooling3D AveragePooling1D AveragePooling2D AveragePooling3D AvgPool1D=AveragePooling1D AvgPool2D=AveragePooling2D "
             "AvgPool3D=AveragePooling3D GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "
             "GlobalAvgPool1D=GlobalAveragePooling1D GlobalAvgPool2D=GlobalAveragePooling2D "
             "GlobalAvgPool3D=GlobalAveragePooling3D GlobalMaxPool1D=GlobalMaxPooling1D "
@@ -47,9 +55,11 @@ def pronghorn_layers() -> dict[str, str]:
             "GlobalMaxPooling2D GlobalMaxPooling3D MaxPool1D=MaxPooling1D MaxPool2D=MaxPooling2D "
             "MaxPool3D=MaxPooling3D MaxPooling1D MaxPooling2D MaxPooling3D",
         ),
+        **_in("preprocessing", "CategoryEncoding Discretization Normalization Rescaling"),
         **_in("recurrent", "GRU LSTM SimpleRNN"),
         **_in("reshaping", "Flatten Permute RepeatVector Reshape"),
         **_in("rnn", "RNN"),
+        **_in("spectral_normalization", "SpectralNormalization"),
         **_in("wrappers", "Bidirectional TimeDistributed Wrapper"),
     }
 

@@ -36,12 +36,12 @@ class _Pooling(Spatial):
 
 
 class _MaxPooling(_Pooling):
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor) -> Any:
         return ops.max_pool(inputs, self.pool_size, self.strides, self.padding, self.data_format)
 
 
 class _AveragePooling(_Pooling):
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor) -> Any:
         return ops.average_pool(inputs, self.pool_size, self.strides, self.padding, self.data_format)
 
 
@@ -91,6 +91,68 @@ class AveragePooling3D(_AveragePooling):
     rank = 3
 
 
+class _AdaptivePooling(Spatial):
+    """A value for each of `output_size` bins along each dimension, which cover it and may overlap by one cell."""
+
+    def __init__(self, output_size: Any, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+        title = f"layer {self.name!r} ({type(self).__name__}): argument `output_size`"
+        self.output_size = per_dimension(output_size, self.rank, title)
+        self.built = True
+
+    def output_sizes(self, sizes: Shape) -> Shape:
+        return self.output_size
+
+
+class _AdaptiveAveragePooling(_AdaptivePooling):
+    def call(self, inputs: Tensor) -> Any:
+        return ops.adaptive_average_pool(inputs, self.output_size, self.data_format)
+
+
+class _AdaptiveMaxPooling(_AdaptivePooling):
+    def call(self, inputs: Tensor) -> Any:
+        return ops.adaptive_max_pool(inputs, self.output_size, self.data_format)
+
+
+class AdaptiveAveragePooling1D(_AdaptiveAveragePooling):
+    """The mean of each of `output_size` bins of (batch, steps, channels): (batch, output_size, channels).
+
+    Bin i goes from step i * steps // output_size to the ceiling of (i + 1) * steps / output_size.
+    """
+
+    rank = 1
+
+
+class AdaptiveAveragePooling2D(_AdaptiveAveragePooling):
+    """`AdaptiveAveragePooling1D` over images."""
+
+    rank = 2
+
+
+class AdaptiveAveragePooling3D(_AdaptiveAveragePooling):
+    """`AdaptiveAveragePooling1D` over volumes."""
+
+    rank = 3
+
+
+class AdaptiveMaxPooling1D(_AdaptiveMaxPooling):
+    """The maximum of each bin; bins as in `AdaptiveAveragePooling1D`."""
+
+    rank = 1
+
+
+class AdaptiveMaxPooling2D(_AdaptiveMaxPooling):
+    """`AdaptiveMaxPooling1D` over images."""
+
+    rank = 2
+
+
+class AdaptiveMaxPooling3D(_AdaptiveMaxPooling):
+    """`AdaptiveMaxPooling1D` over volumes."""
+
+    rank = 3
+
+
 class _GlobalPooling(Spatial):
     """One value for each channel: (batch, channels), or with `keepdims` spatial sizes of 1."""
 
@@ -108,12 +170,12 @@ class _GlobalPooling(Spatial):
 
 
 class _GlobalMaxPooling(_GlobalPooling):
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor) -> Any:
         return ops.max(inputs, axis=self.spatial_axes, keepdims=self.keepdims)
 
 
 class _GlobalAveragePooling(_GlobalPooling):
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor) -> Any:
         return ops.mean(inputs, axis=self.spatial_axes, keepdims=self.keepdims)
 
 
@@ -150,7 +212,7 @@ class GlobalAveragePooling1D(_GlobalAveragePooling):
         super().__init__(data_format, keepdims, **kwargs)
         self.supports_masking = True
 
-    def call(self, inputs: Tensor, mask: Any = None) -> Tensor:
+    def call(self, inputs: Tensor, mask: Any = None) -> Any:
         if mask is None:
             return super().call(inputs)
         kept = ops.expand_dims(ops.cast(mask, "bool"), self.channel_axis)

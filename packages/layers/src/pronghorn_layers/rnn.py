@@ -116,12 +116,7 @@ class RNN(Layer):
     # -------------------------------------------------------------------------------------------- calling
 
     def call(self, sequences: Tensor, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
-        batch, steps = sequences.shape[:2]
-        if self.unroll and steps is None:
-            raise ValueError(
-                f"layer {self.name!r}: unroll=True needs to know the number of steps, got the shape {sequences.shape}; "
-                f"give Input a shape with a number there"
-            )
+        batch = sequences.shape[0]
         if self.states is not None and (expected := tree.flatten(self.states)[0].shape[0]) != batch:
             raise ValueError(
                 f"layer {self.name!r}: stateful=True was built for batches of {expected} sequences, got {batch}; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -63,7 +64,7 @@ class TimeDistributed(Wrapper):
             )
         folded = ops.reshape(inputs, (-1, *inputs.shape[2:]))
         options = {}
-        if mask is not None and "mask" in type(self.layer).call.__code__.co_varnames:
+        if mask is not None and "mask" in inspect.signature(self.layer.call).parameters:
             options["mask"] = ops.reshape(mask, (-1, *mask.shape[2:]))
         outputs = self.layer(folded, **options)
         return ops.reshape(outputs, (*steps, *outputs.shape[1:]))  # type: ignore[no-any-return]

@@ -113,7 +113,7 @@ _CELLS = {
 
 def _only_top(scores: Tensor, k: int) -> Tensor:
     _, places = ops.top_k(scores, k)
-    chosen = ops.sum(ops.one_hot(places, scores.shape[-1], dtype="int32"), axis=-2)  # type: ignore[arg-type]
+    chosen = ops.sum(ops.one_hot(places, scores.shape[-1], dtype="int32"), axis=-2)
     return ops.where(chosen > 0, scores, OUTSIDE)  # type: ignore[no-any-return]
 
 

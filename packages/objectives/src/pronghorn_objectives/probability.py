@@ -23,7 +23,7 @@ def categorical_crossentropy(
         axis: of the classes.
     """
     y_true, y_pred = _classes("categorical_crossentropy", y_true, y_pred, label_smoothing)
-    return ops.categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
+    return ops.categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)  # type: ignore[no-any-return]
 
 
 def sparse_categorical_crossentropy(
@@ -42,7 +42,7 @@ def sparse_categorical_crossentropy(
     if y_true.ndim == y_pred.ndim and y_true.ndim and y_true.shape[axis] == 1:
         y_true = ops.squeeze(y_true, axis)
     if ignore_class is None:
-        return ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
+        return ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)  # type: ignore[no-any-return]
     counts = ops.not_equal(y_true, ignore_class)
     labels = ops.where(counts, y_true, 0)
     values = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=from_logits, axis=axis)

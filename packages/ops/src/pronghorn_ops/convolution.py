@@ -167,10 +167,56 @@ def average_pool(
     """
     x, windows, first = _pool("average_pool", inputs, pool_size, strides, padding, data_format)
     (x,) = promote([x], "float")
-    cells = [np.arange(n)[:, None] * s + np.arange(k) - low for n, s, k, (low, _) in zip(
-        windows.count(x.shape[1:-1]), windows.strides, windows.size, windows.padding, strict=True
-    )]  # fmt: skip
-    real = [((c >= 0) & (c < n)).sum(1) for c, n in zip(cells, x.shape[1:-1], strict=True)]
+    sizes: Any = x.shape[1:-1]
+    places = zip(windows.count(sizes), windows.strides, windows.size, windows.padding, strict=True)
+    cells = [np.arange(n)[:, None] * s + np.arange(k) - low for n, s, k, (low, _) in places]
+    real = [((c >= 0) & (c < n)).sum(1) for c, n in zip(cells, sizes, strict=True)]
     counts: Any = reduce(np.multiply.outer, real)[..., None].astype(np.float32)
     divisor = convert_to_tensor(counts if any(map(any, windows.padding)) else math.prod(windows.size), x.dtype)
     return _as_given(ops.divide(primitives.sum_pool(x, windows=windows), divisor), first)
+
+
+def _bins(size: int, count: int) -> tuple[Any, Any]:
+    """The cells of each of `count` bins that cover a dimension, the last repeated, and which of them are repetitions."""
+    start = np.arange(count) * size // count
+    stop = -(-(np.arange(count) + 1) * size // count)
+    cells = start[:, None] + np.arange((stop - start).max())
+    return np.minimum(cells, stop[:, None] - 1).astype("int32"), cells >= stop[:, None]
+
+
+def _adaptive_pool(op: str, inputs: Any, output_size: Any, data_format: Any, pool: Any, combine: Any) -> Tensor:
+    """Pooling over bins: as windows where they are equal and apart, else dimension by dimension."""
+    x, first = _channels_last(op, inputs, data_format)
+    sizes: Any = x.shape[1:-1]
+    counts = per_dimension(output_size, len(sizes), f"{op}: output_size")
+    if all(n % count == 0 for n, count in zip(sizes, counts, strict=True)):
+        window = tuple(n // count for n, count in zip(sizes, counts, strict=True))
+        return _as_given(pool(x, window, data_format="channels_last"), first)
+    for axis, (n, count) in enumerate(zip(sizes, counts, strict=True), start=1):
+        cells, repeated = _bins(n, count)
+        shape = [1] * (len(x.shape) + 1)
+        shape[axis : axis + 2] = cells.shape
+        x = combine(ops.take(x, cells, axis=axis), repeated.reshape(shape), axis + 1)
+    return _as_given(x, first)
+
+
+def _mean_of_bins(x: Any, repeated: Any, axis: int) -> Any:
+    weights = ~repeated / (~repeated).sum(axis, keepdims=True)
+    return ops.sum(x * ops.cast(weights, x.dtype), axis=axis)
+
+
+def _maximum_of_bins(x: Any, repeated: Any, axis: int) -> Any:
+    return ops.max(x, axis=axis)
+
+
+@composed
+def adaptive_average_pool(inputs: Any, output_size: Any, data_format: Any = None) -> Tensor:
+    """The mean of each of `output_size` bins per spatial dimension, which cover it and may overlap by one cell."""
+    (x,) = promote([convert_to_tensor(inputs)], "float")
+    return _adaptive_pool("adaptive_average_pool", x, output_size, data_format, average_pool, _mean_of_bins)
+
+
+@composed
+def adaptive_max_pool(inputs: Any, output_size: Any, data_format: Any = None) -> Tensor:
+    """The maximum of each of `output_size` bins per spatial dimension, which cover it and may overlap by one cell."""
+    return _adaptive_pool("adaptive_max_pool", inputs, output_size, data_format, max_pool, _maximum_of_bins)

@@ -24,7 +24,7 @@ MODULES = {
         fori_loop map switch vectorized_map
     """,
     "convolution": """
-        average_pool conv conv_transpose depthwise_conv max_pool separable_conv
+        adaptive_average_pool adaptive_max_pool average_pool conv conv_transpose depthwise_conv max_pool separable_conv
     """,
     "crossentropy": """
         binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy
@@ -42,6 +42,9 @@ MODULES = {
     """,
     "nn": """
         log_softmax multi_hot one_hot
+    """,
+    "normalization": """
+        batch_normalization layer_normalization rms_normalization
     """,
     "places": """
         pad slice slice_update split swapaxes take unstack

@@ -25,7 +25,7 @@ def to_categorical(x: ArrayLike | Tensor, num_classes: int | None = None) -> NDA
     if isinstance(x, Tensor):
         if num_classes is None:
             raise ValueError("to_categorical: x is a tensor; pass num_classes, which its shape does not tell")
-        return ops.one_hot(ops.squeeze(x, -1) if len(x.shape) > 1 and x.shape[-1] == 1 else x, num_classes)
+        return ops.one_hot(ops.squeeze(x, -1) if len(x.shape) > 1 and x.shape[-1] == 1 else x, num_classes)  # type: ignore[no-any-return]
     given = np.asarray(x)
     with np.errstate(invalid="ignore"):  # NaN is refused below
         labels = given.astype(np.int64)

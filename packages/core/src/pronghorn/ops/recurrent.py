@@ -202,7 +202,7 @@ def _backward(
     products = [m.concatenate([values[f"{kind}{k}"] for k in range(cell.gates)], axis=-1) for kind in kinds]
     states = [values[f"d{s}_"] for s in cell.states]
     if valid is not None:
-        products = [m.where(valid[:, None], d, 0 * d) for d in products]
+        products = [m.where(valid[:, None], d, m.zeros_like(d)) for d in products]
         states = [m.where(valid[:, None], d, same) for d, same in zip(states, dafter, strict=True)]
     states[0] = states[0] + m.matmul(products[0], m.transpose(kernel))
     return products, states

@@ -44,6 +44,9 @@ def flops(node: Node) -> int:
         window, positions = _convolution(node)
         map_steps = _steps(node) * elements(node.outputs[0].shape) if name == "fused_convolution" else 0
         return 2 * window * positions + map_steps
+    if name in ("recurrence", "recurrence_gradient"):
+        kernel = node.inputs[1 if name == "recurrence" else 0]
+        return 2 * elements(node.outputs[0].shape[:2]) * elements(kernel.shape)
     if name in ("reshape", "stop_gradient", "batch_rows", "transpose", "concatenate", "slice", "gather"):
         return 0
     if name == "table":

@@ -11,14 +11,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from pronghorn_datasets.download import DownloadError, fetch
+from pronghorn_utils.downloads import Digest, DownloadError, fetch
 
 CONTENT = bytes(range(256)) * 4000
-SHA256 = hashlib.sha256(CONTENT).hexdigest()
+SHA256 = Digest.of(hashlib.sha256(CONTENT).hexdigest())
 
 
 class Server(ThreadingHTTPServer):
-    """Serves CONTENT everywhere; the path says how: /file, /cut (breaks off), /changed, /old (no ranges)."""
+    """Serves CONTENT everywhere; the path says how: /file, /cut or /cut-tagged (breaks off), /changed, /old."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -39,9 +39,11 @@ class Handler(BaseHTTPRequestHandler):
             return self.send_error(416)
         body = CONTENT[start:].replace(b"\7", b"\0") if self.path == "/changed" else CONTENT[start:]
         self.send_response(206 if start else 200)
+        if self.path == "/cut-tagged":
+            self.send_header("ETag", '"1"')
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if self.path == "/cut" else body)
+        self.wfile.write(body[: len(body) // 2] if self.path.startswith("/cut") else body)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -66,12 +68,26 @@ def files(target) -> list[str]:
     return sorted(path.name for path in target.parent.iterdir())
 
 
-def test_a_file_is_downloaded_once_and_leaves_nothing_else(server, target):
-    for _ in range(2):
-        assert fetch(target, [server.url("file")], SHA256) == target
+def test_a_file_is_downloaded_and_leaves_nothing_else(server, target):
+    fetch(target, [server.url("file")], SHA256)
     assert target.read_bytes() == CONTENT
     assert files(target) == ["data.bin"]
     assert server.requests == [("/file", None)]
+
+
+def test_without_a_digest_only_a_tagged_file_is_resumed(server, target):
+    fetch(target, [server.url("cut-tagged"), server.url("file")], None)
+    assert target.read_bytes() == CONTENT
+    assert server.requests == [
+        ("/cut-tagged", None),
+        ("/cut-tagged", f"bytes={len(CONTENT) // 2}-"),
+        ("/cut-tagged", f"bytes={len(CONTENT) * 3 // 4}-"),
+        ("/file", None),
+    ]
+    server.requests.clear()
+    fetch(target, [server.url("cut"), server.url("file")], None)
+    assert target.read_bytes() == CONTENT
+    assert server.requests == [*[("/cut", None)] * 3, ("/file", None)]
 
 
 def test_a_broken_connection_is_resumed_at_the_same_mirror(server, target):

@@ -1,0 +1,57 @@
+"""Programs of the long tail of ops, where pronghorn-ops is installed: equal to the reference."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pronghorn import ops, program
+from pronghorn.op import Elementwise, Op
+from pronghorn.passes.fuse import REDUCTIONS
+from pronghorn.passes.memory import VIEWS
+from pronghorn_cpu.executable import KINDS
+from pronghorn_cpu.lowering import LOWERINGS
+
+pronghorn_ops = pytest.importorskip("pronghorn_ops", reason="pronghorn-cpu does not need pronghorn-ops")
+pytestmark = pytest.mark.usefixtures("on_cpu")
+
+HOST_OPS = {"argsort", "cumsum", "dynamic_slice", "dynamic_update_slice", "searchsorted"}
+"""Primitives that run on the host in a CPU program. None of them is in the train step of a dense network."""
+
+RNG = np.random.default_rng(1)
+IMAGES, KERNEL, DEPTHWISE = (RNG.standard_normal(s) for s in ((3, 7, 8, 5), (3, 3, 18, 5), (3, 3, 5, 1)))
+A, P = RNG.standard_normal((6, 7, 5)), RNG.dirichlet(np.ones(5), (6, 7))
+
+PROGRAMS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
+    "places of extremes": (lambda a: (ops.argmax(a, -1), ops.argmin(a, 0)), [A]),
+    "products": (lambda a: ops.prod(a, 1), [A]),
+    "log softmax": (lambda a: ops.log_softmax(a, axis=1), [A]),
+    "crossentropy": (lambda y, a: ops.categorical_crossentropy(y, a, from_logits=True), [P, A]),
+    "crossentropy of probabilities": (lambda y, p: ops.categorical_crossentropy(y, p), [P, P[::-1]]),
+    "one hot": (lambda i: ops.one_hot(i, 7), [np.array([0, 6, 2], "int32")]),
+    "depthwise": (lambda x, k: ops.relu(ops.depthwise_conv(x, k) + k[0, 0, :, 0]), [IMAGES, DEPTHWISE]),
+    "transposed convolution": (lambda x, k: ops.conv_transpose(x, k, 2, "same"), [IMAGES, KERNEL]),
+    "pooling": (lambda x: (ops.max_pool(x, 2), ops.average_pool(x, 3, 2, "same")), [IMAGES]),
+    "bits": (lambda i, j: ops.bitwise_and(i, j), [np.arange(-9, 9), np.full(18, 4)]),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_programs_equal_the_reference(name: str, dtype: str, compare: Callable[..., None]) -> None:
+    compare(*PROGRAMS[name], dtype)
+
+
+def test_the_list_of_host_ops_is_complete() -> None:
+    """Every primitive of core and of the long tail is lowered, fused away, control flow, or listed here."""
+    names = [f"{home.__name__}.{m.name}" for home in (ops, pronghorn_ops) for m in pkgutil.iter_modules(home.__path__)]
+    modules = [importlib.import_module(name) for name in names]
+    primitives = [x for m in (*modules, program) for x in vars(m).values() if isinstance(x, Op)]
+    found = {x.name for x in primitives if not isinstance(x, Elementwise)}
+    known = {*LOWERINGS, *REDUCTIONS, *VIEWS, *KINDS, "cast", "broadcast_to"}
+    assert found - known == HOST_OPS
