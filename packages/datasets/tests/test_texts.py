@@ -20,7 +20,7 @@ def ragged(*texts: list[int]) -> np.ndarray:
 
 TEXTS = [[1, 5, 2, 8], [3], [7, 7, 1, 1, 2, 9], [4, 2], [6, 1]]
 TRAIN = ragged(*TEXTS)
-TEST = ragged([2, 3], [10, 1, 4])
+TEST = ragged([2, 3], [10, 1, 4], [1], [5])
 
 
 def serve(monkeypatch, site, module, name: str, **arrays: np.ndarray) -> None:
@@ -32,7 +32,7 @@ def serve(monkeypatch, site, module, name: str, **arrays: np.ndarray) -> None:
 
 @pytest.fixture
 def reviews(monkeypatch, site):
-    labels = {"y_train": np.arange(5), "y_test": np.array([1, 0])}
+    labels = {"y_train": np.arange(5), "y_test": np.arange(4)}
     serve(monkeypatch, site, imdb, "imdb.npz", x_train=TRAIN, x_test=TEST, **labels)
 
 
@@ -45,9 +45,12 @@ def lists(array: np.ndarray) -> dict:
     return {tuple(text) for text in array}
 
 
-def order(n: int, seed: int = 113) -> list[int]:
-    indices = np.arange(n)
-    np.random.RandomState(seed).shuffle(indices)
+def order(n: int, seed: int = 113, after: int = 0) -> list[int]:
+    """Keras's order of n texts, where its generator has shuffled `after` others before."""
+    random = np.random.RandomState(seed)
+    for size in (after, n):
+        indices = np.arange(size)
+        random.shuffle(indices)
     return indices.tolist()
 
 
@@ -56,7 +59,7 @@ def test_reviews_are_shuffled_marked_and_shifted(reviews):
     assert x_train.tolist() == [[1, *(word + 3 for word in TEXTS[i])] for i in order(5)]
     assert y_train.tolist() == order(5)
     assert (x_train.dtype, x_train.shape) == (object, (5,))
-    assert y_test.tolist() == [[1, 0][i] for i in order(2)]
+    assert y_test.tolist() == order(4, after=5) != order(4)
     assert imdb.load_data(num_words=100, seed=1)[0][1].tolist() == order(5, 1)
 
 

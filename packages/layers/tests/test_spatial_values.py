@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,12 @@ def test_global_average_leaves_masked_steps_out() -> None:
 def test_bad_arguments_are_named(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_defaults_are_shown_for_each_dimension() -> None:
+    assert inspect.signature(layers.Conv3D).parameters["strides"].default == (1, 1, 1)
+    assert inspect.signature(layers.MaxPooling2D).parameters["pool_size"].default == (2, 2)
+    assert inspect.signature(layers.Conv1D).parameters["strides"].default == 1
 
 
 def test_what_is_not_supported_says_so() -> None:

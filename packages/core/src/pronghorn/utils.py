@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pronghorn.saving.registry import register_keras_serializable as register_keras_serializable
     from pronghorn.saving.registry import serialize_keras_object as serialize_keras_object
     from pronghorn.training.data import PyDataset as PyDataset
+    from pronghorn.training.data import Sequence as Sequence
     from pronghorn.training.data import pack_x_y_sample_weight as pack_x_y_sample_weight
     from pronghorn.training.data import unpack_x_y_sample_weight as unpack_x_y_sample_weight
     from pronghorn.training.progress import Progbar as Progbar
@@ -29,11 +30,18 @@ if TYPE_CHECKING:
     from pronghorn_utils.images import load_img as load_img
     from pronghorn_utils.images import save_img as save_img
     from pronghorn_utils.images import smart_resize as smart_resize
+    from pronghorn_utils.inspection import get_source_inputs as get_source_inputs
+    from pronghorn_utils.inspection import is_keras_tensor as is_keras_tensor
+    from pronghorn_utils.inspection import standardize_dtype as standardize_dtype
+    from pronghorn_utils.plotting import model_to_dot as model_to_dot
+    from pronghorn_utils.plotting import plot_model as plot_model
     from pronghorn_utils.seeds import set_random_seed as set_random_seed
     from pronghorn_utils.sequences import pad_sequences as pad_sequences
     from pronghorn_utils.splitting import split_dataset as split_dataset
     from pronghorn_utils.text_files import text_dataset_from_directory as text_dataset_from_directory
     from pronghorn_utils.timeseries import timeseries_dataset_from_array as timeseries_dataset_from_array
+    from pronghorn_utils.tokenizing import Tokenizer as Tokenizer
+    from pronghorn_utils.tokenizing import text_to_word_sequence as text_to_word_sequence
 
 __getattr__, __dir__ = facade(
     __name__,
@@ -45,7 +53,7 @@ __getattr__, __dir__ = facade(
             "get_registered_name get_registered_object register_keras_serializable "
             "serialize_keras_object"
         ),
-        "pronghorn.training.data": "PyDataset pack_x_y_sample_weight unpack_x_y_sample_weight",
+        "pronghorn.training.data": "PyDataset Sequence pack_x_y_sample_weight unpack_x_y_sample_weight",
         "pronghorn.training.progress": "Progbar",
     },
 )

@@ -80,19 +80,19 @@ class _Axis:
         return self.before > 0 or self.extent > self.size
 
 
-def _three(values: Sequence[int], one: int = 1) -> Ints:
+def three(values: Sequence[int], one: int = 1) -> Ints:
     """Values of the spatial dimensions as those of lines, middle and inner."""
     return {1: (one, one, *values), 2: (*values[:1], one, *values[1:]), 3: tuple(values)}[len(values)]
 
 
 def _forward_axes(sizes: Ints, windows: Windows) -> list[_Axis]:
     axes = zip(
-        _three(sizes),
-        _three(windows.count(sizes)),
-        _three(windows.size),
-        _three(windows.strides),
-        _three([low for low, _ in windows.padding], 0),
-        _three(windows.dilation),
+        three(sizes),
+        three(windows.count(sizes)),
+        three(windows.size),
+        three(windows.strides),
+        three([low for low, _ in windows.padding], 0),
+        three(windows.dilation),
         strict=True,
     )
     return [_Axis(n, m, s, low, tuple(i * d for i in range(k)), tuple(range(k))) for n, m, k, s, low, d in axes]
@@ -102,12 +102,12 @@ def _phases(sizes: Ints, windows: Windows) -> list[list[_Axis]]:
     """The axes of each phase of the gradient of an input of these sizes, which reads the output's gradient."""
     found = []
     for n, m, k, s, low, d in zip(
-        _three(sizes),
-        _three(windows.count(sizes)),
-        _three(windows.size),
-        _three(windows.strides),
-        _three([low for low, _ in windows.padding], 0),
-        _three(windows.dilation),
+        three(sizes),
+        three(windows.count(sizes)),
+        three(windows.size),
+        three(windows.strides),
+        three([low for low, _ in windows.padding], 0),
+        three(windows.dilation),
         strict=True,
     ):
         phases = []
@@ -258,7 +258,7 @@ def plan_convolution(
     b = _Kernel(
         filters // groups, depth, filters // groups * image.itemsize, filters * image.itemsize, image.itemsize, tap
     )
-    return _plan_forward(image, x[0], _three(kernel[:-2]), b, filters, windows.count(x[1:-1]), epilogue, threads)
+    return _plan_forward(image, x[0], three(kernel[:-2]), b, filters, windows.count(x[1:-1]), epilogue, threads)
 
 
 def plan_input_gradient(
@@ -271,7 +271,7 @@ def plan_input_gradient(
     launches: tuple[Launch, ...] = ()
     for axes in _phases(sizes, windows):
         image = _Image(axes, dy[-1], groups, size)
-        launches += _plan_forward(image, dy[0], _three(kernel[:-2]), b, channels * groups, sizes, None, threads)
+        launches += _plan_forward(image, dy[0], three(kernel[:-2]), b, channels * groups, sizes, None, threads)
     return launches
 
 
@@ -308,7 +308,7 @@ def _plan_forward(
     taps = [_flat(place, window) * b.tap for place in itertools.product(*(axis.taps for axis in axes))]
     terms = len(taps) * b.depth
     cell = channels * size
-    _, middle, inner = _three(sizes)
+    _, middle, inner = three(sizes)
     line = middle * inner * cell
     rows = [
         entry

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from pronghorn.ops.convolution import Windows
-from pronghorn_cpu.convolution import plan_sum
+from pronghorn_cpu.convolution import plan_sum, three
 from pronghorn_cpu.emit import element
 from pronghorn_cpu.launch import Launch, Pointer, Scratch, Slot, kernel_source
 from pronghorn_cpu.windows_kernels import CHANNEL_BLOCK, WALKS, windows_kernel
@@ -22,15 +22,13 @@ def plan_windows(
 ) -> tuple[Launch, ...]:
     """The launch of `WALKS[name]` on (batch, *sizes, channels) images; operands are the primitive's and the result."""
     walk = WALKS[name]
-    rank = len(sizes)
-    lead = 3 - rank
     axes = zip(
-        (*[1] * lead, *sizes),
-        (*[1] * lead, *windows.count(tuple(sizes))),
-        (*[1] * lead, *windows.size),
-        (*[1] * lead, *windows.strides),
-        (*[0] * lead, *(low for low, _ in windows.padding)),
-        (*[1] * lead, *windows.dilation),
+        three(sizes),
+        three(windows.count(tuple(sizes))),
+        three(windows.size),
+        three(windows.strides),
+        three([low for low, _ in windows.padding], 0),
+        three(windows.dilation),
         strict=True,
     )
     blocks = -(-channels // CHANNEL_BLOCK)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pronghorn_datasets import texts
@@ -52,12 +53,13 @@ def load_data(
         ValueError: the file is damaged, or `maxlen` leaves no review.
     """
     arrays = read_npz(find_or_fetch(path, [ADDRESS], HASH))
+    random = np.random.RandomState(seed)  # one for both parts, as in Keras
     reviews: list[texts.Texts] = []
     labels = []
     for part in ("train", "test"):
-        x, y = texts.shuffled(arrays[f"x_{part}"], arrays[f"y_{part}"], seed)
-        x, y = texts.shorter(texts.marked(x, start_char, index_from), y, maxlen, "imdb")
-        reviews.append(x)
+        words, y = texts.shuffled(arrays[f"x_{part}"], arrays[f"y_{part}"], random)
+        words, y = texts.shorter(texts.marked(words, start_char, index_from), y, maxlen, "imdb")
+        reviews.append(words)
         labels.append(y)
     x = texts.limited(reviews[0] + reviews[1], num_words, skip_top, oov_char)
     train = len(reviews[0])

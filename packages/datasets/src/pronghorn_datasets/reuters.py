@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pronghorn_datasets import texts
@@ -59,7 +60,7 @@ def load_data(
     if not 0 <= test_split < 1:
         raise ValueError(f"reuters.load_data: test_split is {test_split}; pass a share in [0, 1)")
     arrays = read_npz(find_or_fetch(path, [ADDRESS], HASH))
-    wires, y = texts.shuffled(arrays["x"], arrays["y"], seed)
+    wires, y = texts.shuffled(arrays["x"], arrays["y"], np.random.RandomState(seed))
     wires, y = texts.shorter(texts.marked(wires, start_char, index_from), y, maxlen, "reuters")
     x = texts.limited(wires, num_words, skip_top, oov_char)
     train = int(len(x) * (1 - test_split))

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 Texts = list[NDArray[np.int64]]
 
 
-def shuffled(texts: Any, labels: NDArray[Any], seed: int) -> tuple[Texts, NDArray[Any]]:
-    """Texts and labels in the order that Keras gives them for a seed."""
+def shuffled(texts: Any, labels: NDArray[Any], random: np.random.RandomState) -> tuple[Texts, NDArray[Any]]:
+    """Texts and labels in the order that Keras gives them for a generator."""
     order = np.arange(len(texts))
-    np.random.RandomState(seed).shuffle(order)
+    random.shuffle(order)
     return [np.asarray(texts[i], np.int64) for i in order], labels[order]
 
 

@@ -36,7 +36,9 @@ class Attention(Layer):
     ) -> None:
         super().__init__(**kwargs)
         if score_mode not in ("dot", "concat"):
-            raise ValueError(f"layer {self.name!r}: argument `score_mode` must be 'dot' or 'concat', got {score_mode!r}")
+            raise ValueError(
+                f"layer {self.name!r}: argument `score_mode` must be 'dot' or 'concat', got {score_mode!r}"
+            )
         self.use_scale = use_scale
         self.score_mode = score_mode
         self.dropout = dropout
@@ -54,7 +56,11 @@ class Attention(Layer):
             self.concat_score_weight = self.add_weight(shape=(), initializer="ones", name="concat_score_weight")
 
     def _check(self, shapes: Any) -> None:
-        if not isinstance(shapes, (list, tuple)) or not 2 <= len(shapes) <= 3 or not isinstance(shapes[0], (list, tuple)):
+        if (
+            not isinstance(shapes, (list, tuple))
+            or not 2 <= len(shapes) <= 3
+            or not isinstance(shapes[0], (list, tuple))
+        ):
             raise ValueError(
                 f"layer {self.name!r} ({type(self).__name__}): takes [query, value] or [query, value, key], got inputs "
                 f"of shape {shapes}"
@@ -91,7 +97,9 @@ class Attention(Layer):
             scores = ops.matmul(query, ops.swapaxes(key, -2, -1))
             return scores if self.scale is None else scores * self.scale
         pairs = _pairs(query, key)
-        return self.concat_score_weight * ops.sum(ops.tanh(pairs if self.scale is None else self.scale * pairs), axis=-1)
+        return self.concat_score_weight * ops.sum(
+            ops.tanh(pairs if self.scale is None else self.scale * pairs), axis=-1
+        )
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         return None if previous_mask is None else previous_mask[0]

@@ -99,7 +99,9 @@ class EinsumDense(Layer):
         sizes = self._labelled(inputs, input_shape, "the inputs' shape")
         first_elided = outputs.startswith("...")
         batch = (None,) if not first_elided else ()
-        for label, n in self._labelled(outputs, (*batch, *self.output_shape), "`output_shape` (with the batch)").items():
+        for label, n in self._labelled(
+            outputs, (*batch, *self.output_shape), "`output_shape` (with the batch)"
+        ).items():
             if sizes.get(label) is None:
                 sizes[label] = n
             elif n not in (None, sizes[label]):

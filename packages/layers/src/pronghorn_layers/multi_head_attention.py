@@ -151,7 +151,7 @@ class _Heads(Layer):
         return (outputs, weights) if return_attention_scores else outputs
 
     def _allowed(
-        self, query: Tensor, value: Tensor, query_mask: Any, value_mask: Any, key_mask: Any, given: Any, causal: bool
+        self, query: Any, value: Any, query_mask: Any, value_mask: Any, key_mask: Any, given: Any, causal: bool
     ) -> Any:
         """Which query may look at which key: (batch, Tq, Tk) or what broadcasts to it; None for all."""
         masks = []
@@ -170,7 +170,7 @@ class _Heads(Layer):
             allowed = mask if allowed is None else ops.logical_and(allowed, mask)
         return allowed
 
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, allowed: Any) -> tuple[Any, Any]:
+    def _attend(self, query: Any, key: Any, value: Any, allowed: Any) -> tuple[Any, Any]:
         """softmax(query @ keyᵀ / sqrt(size)) @ value for each head, and the softmax.
 
         query is (batch, …, heads, size). The attention axes are taken for one; heads that share their keys are
@@ -178,14 +178,14 @@ class _Heads(Layer):
         """
         axes, rank = self._axes, len(query.shape)
         order = tuple(i for i in range(rank - 1) if i not in axes) + axes + (rank - 1,)
-        moved = ops.transpose(query * (1 / math.sqrt(self._query_size)), order)
+        moved: Any = ops.transpose(query * (1 / math.sqrt(self._query_size)), order)
         batch, places = moved.shape[: -len(axes) - 1], moved.shape[-len(axes) - 1 : -1]
         keys = tuple(key.shape[i] for i in axes)
         queries = math.prod(places)
         shared = (*batch[:-1], self._key_heads)
         together = queries * (self._query_heads // self._key_heads)
 
-        def rows(x: Tensor) -> Any:
+        def rows(x: Any) -> Any:
             """(batch, key heads, keys, size)"""
             return ops.reshape(ops.transpose(x, order), (*shared, math.prod(keys), x.shape[-1]))
 
@@ -385,4 +385,3 @@ class GroupedQueryAttention(_Heads):
 
 
 _LABELS = "abcdefghijklmnopqrstuvw"
-

@@ -152,22 +152,27 @@ class BatchNormalization(_Normalization):
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Any = None) -> Tensor:
         x = ops.cast(inputs, dtypes.result_type(inputs.dtype, "float32"))
-        mean: Any = self.moving_mean
-        variance: Any = self.moving_variance
+        channels = [n if i == self.axis % len(x.shape) else 1 for i, n in enumerate(x.shape)]
+
+        def spread(variable: Any) -> Any:
+            return None if variable is None else ops.reshape(ops.cast(variable, x.dtype), channels)
+
         if training and self.trainable:
-            mean, variance = self._moments(x, mask)
+            mean, centered, variance = self._moments(x, mask)
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 now = ops.cast(ops.reshape(batch, moving.shape), moving.dtype)
                 moving.assign(moving * self.momentum + now * (1 - self.momentum))
-        outputs = ops.batch_normalization(x, mean, variance, self.axis, self.beta, self.gamma, self.epsilon)
+        else:
+            centered, variance = x - spread(self.moving_mean), spread(self.moving_variance)
+        outputs = _scaled(centered, variance, self.epsilon, spread(self.gamma), spread(self.beta))
         return ops.cast(outputs, self.compute_dtype)
 
-    def _moments(self, x: Tensor, mask: Any) -> tuple[Any, Any]:
-        """Mean and variance of each channel, over the unmasked places."""
+    def _moments(self, x: Tensor, mask: Any) -> tuple[Any, Any, Any]:
+        """The mean of each channel over the unmasked places, what is left of `x` without it, and the variance."""
         rank = len(x.shape)
         axes = tuple(i for i in range(rank) if i != self.axis % rank)
         if mask is None:
-            return ops.moments(x, axes, keepdims=True)  # type: ignore[no-any-return]
+            return _moments(x, axes)
         if mask.shape != x.shape[: len(mask.shape)]:
             raise ValueError(
                 f"layer {self.name!r} (BatchNormalization): a mask of shape {mask.shape} does not fit inputs of shape "
@@ -177,7 +182,8 @@ class BatchNormalization(_Normalization):
         weights = ops.broadcast_to(weights, x.shape)
         count = ops.maximum(ops.sum(weights, axes, True), 1)  # a batch that is masked everywhere is no NaN
         mean = ops.sum(x * weights, axes, True) / count
-        return mean, ops.sum(ops.square(x - mean) * weights, axes, True) / count
+        centered = x - mean
+        return mean, centered, ops.sum(ops.square(centered) * weights, axes, True) / count
 
 
 class LayerNormalization(_Normalization):
@@ -297,12 +303,11 @@ class GroupNormalization(_Normalization):
             if parameter is None:
                 return None
             sizes = [n if i in (channels, channels + 1) else 1 for i, n in enumerate(grouped)]
-            return ops.reshape(parameter, sizes)
+            return ops.reshape(ops.cast(parameter, x.dtype), sizes)
 
         x = ops.cast(ops.reshape(inputs, grouped), dtypes.result_type(inputs.dtype, "float32"))
-        mean, variance = ops.moments(x, places, keepdims=True)
-        beta, gamma = split(self.beta), split(self.gamma)
-        outputs = ops.batch_normalization(x, mean, variance, channels, beta, gamma, self.epsilon)
+        _, centered, variance = _moments(x, places)
+        outputs = _scaled(centered, variance, self.epsilon, split(self.gamma), split(self.beta))
         return ops.cast(ops.reshape(outputs, shape), self.compute_dtype)
 
 
@@ -344,6 +349,23 @@ class UnitNormalization(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
+
+
+def _moments(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
+    """The mean over `axes`, what is left of `x` without it, and the variance.
+
+    Both the variance and the outputs are made of one centered tensor, so that its gradient is summed once.
+    """
+    mean = ops.mean(x, axes, True)
+    centered = x + ops.negative(mean)  # x - mean; the gradient of `subtract` would negate a tensor of the size of x
+    return mean, centered, ops.mean(ops.square(centered), axes, True)
+
+
+def _scaled(centered: Any, variance: Any, epsilon: float, gamma: Any, beta: Any) -> Any:
+    """centered / sqrt(variance + epsilon) * gamma + beta, without gamma or beta where they are None."""
+    factor = ops.rsqrt(variance + epsilon)
+    outputs = centered * (factor if gamma is None else factor * gamma)
+    return outputs if beta is None else outputs + beta
 
 
 def _axis(axis: Any, layer: str) -> int:

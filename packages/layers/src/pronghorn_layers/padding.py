@@ -27,7 +27,7 @@ def _pairs(value: Any, rank: int, what: str) -> Pairs:
 
 
 class _ZeroPadding(Spatial):
-    def __init__(self, padding: Any = 1, data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, padding: Any, data_format: str | None, **kwargs: Any) -> None:
         super().__init__(data_format=data_format, **kwargs)
         title = f"layer {self.name!r} ({type(self).__name__}): argument `padding`"
         self._pairs = _pairs(padding, self.rank, title)
@@ -51,6 +51,9 @@ class ZeroPadding1D(_ZeroPadding):
 
     rank = 1
 
+    def __init__(self, padding: Any = 1, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(padding, data_format, **kwargs)
+
 
 class ZeroPadding2D(_ZeroPadding):
     """Zeros around images (batch, height, width, channels).
@@ -62,11 +65,17 @@ class ZeroPadding2D(_ZeroPadding):
 
     rank = 2
 
+    def __init__(self, padding: Any = (1, 1), data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(padding, data_format, **kwargs)
+
 
 class ZeroPadding3D(_ZeroPadding):
     """`ZeroPadding2D` around volumes (batch, depth, height, width, channels)."""
 
     rank = 3
+
+    def __init__(self, padding: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(padding, data_format, **kwargs)
 
 
 class _Cropping(Spatial):

@@ -116,7 +116,12 @@ class RNN(Layer):
     # -------------------------------------------------------------------------------------------- calling
 
     def call(self, sequences: Tensor, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
-        batch = sequences.shape[0]
+        batch, steps = sequences.shape[:2]
+        if not steps:
+            raise ValueError(
+                f"layer {self.name!r}: expected sequences (batch, steps, …) of at least one step, got the shape "
+                f"{sequences.shape}; leave empty sequences out, or pad them and mask the padding"
+            )
         if self.states is not None and (expected := tree.flatten(self.states)[0].shape[0]) != batch:
             raise ValueError(
                 f"layer {self.name!r}: stateful=True was built for batches of {expected} sequences, got {batch}; "
@@ -165,7 +170,7 @@ class RNN(Layer):
         if isinstance(cell, RecurrentCell):
             noise = cell._noise or Noise()
             projected = cell.project(sequences, noise)
-            whole = None if self.unroll or not sequences.shape[0] else cell.run(projected, initial_state, mask, noise)
+            whole = None if self.unroll else cell.run(projected, initial_state, mask, noise)
             if whole is not None:
                 return whole[0][-1], whole[0], [states[-1] for states in whole]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -9,6 +10,9 @@ from pronghorn import config
 from pronghorn.graph import Spec
 from pronghorn.layer import InputSpec, Layer
 from pronghorn.tensor import Shape, Tensor
+
+_FOR_EACH = ("strides", "dilation_rate", "pool_size")
+"""Arguments that have a value for each dimension."""
 
 
 class Spatial(Layer):
@@ -19,6 +23,19 @@ class Spatial(Layer):
 
     rank: ClassVar[int]
     """The number of spatial dimensions."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Shows a default that is the same for all dimensions as one for each, as Keras does."""
+        super().__init_subclass__(**kwargs)
+        rank = getattr(cls, "rank", 1)
+        signature = inspect.signature(cls.__init__)
+        shown = [
+            parameter.replace(default=(parameter.default,) * rank)
+            if rank > 1 and name in _FOR_EACH and isinstance(parameter.default, int)
+            else parameter
+            for name, parameter in list(signature.parameters.items())[1:]
+        ]
+        cls.__signature__ = signature.replace(parameters=shown, return_annotation=cls)  # type: ignore[attr-defined]
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

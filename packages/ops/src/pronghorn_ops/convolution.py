@@ -177,7 +177,7 @@ def average_pool(
 
 
 def _bins(size: int, count: int) -> tuple[Any, Any]:
-    """The cells of each of `count` bins that cover a dimension, the last repeated, and which of them are repetitions."""
+    """The cells of each of `count` bins that cover a dimension, the last repeated, and which ones are repetitions."""
     start = np.arange(count) * size // count
     stop = -(-(np.arange(count) + 1) * size // count)
     cells = start[:, None] + np.arange((stop - start).max())

@@ -38,7 +38,8 @@ def layer_normalization(
     x = convert_to_tensor(x)
     wide = _wide(x)
     axes = canonical_axes(axis, len(x.shape), "layer_normalization")
-    centered = wide - ops.mean(wide, axes, True)
+    # wide - mean; the gradient of `subtract` would negate a tensor of the size of x.
+    centered = wide + ops.negative(ops.mean(wide, axes, True))
     variance = ops.mean(ops.square(centered), axes, True)
     normal = (wide if rms_scaling else centered) * ops.rsqrt(variance + _least(epsilon))
     if gamma is not None:

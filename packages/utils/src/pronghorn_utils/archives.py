@@ -87,8 +87,12 @@ def _move(fresh: Path, folder: Path) -> None:
         umask = os.umask(0)
         os.umask(umask)
         fresh.chmod(0o777 & ~umask)  # a temporary folder is its owner's alone
-        os.replace(fresh, folder)
-        return
+        try:
+            os.replace(fresh, folder)
+            return
+        except OSError:
+            if not folder.is_dir():  # else another process was quicker
+                raise
     for path in sorted(fresh.rglob("*")):
         target = folder / path.relative_to(fresh)
         if path.is_dir():

@@ -61,7 +61,7 @@ def load_img(
     image = pillow("load_img")
     if color_mode not in MODES:
         raise ValueError(f"load_img: color_mode is {color_mode!r}; pass one of {', '.join(MODES)}")
-    source = path if hasattr(path, "read") else io.BytesIO(Path(os.fsdecode(path)).read_bytes())  # type: ignore[arg-type]
+    source = path if hasattr(path, "read") else io.BytesIO(Path(os.fsdecode(path)).read_bytes())
     picture = image.open(source)
     mode = MODES[color_mode]
     if picture.mode != mode and not (mode == "L" and picture.mode in _GREY):
@@ -83,7 +83,7 @@ def load_img(
     return picture.resize((width, height), filters[interpolation], box=box)
 
 
-def img_to_array(img: Any, data_format: str | None = None, dtype: DTypeLike = None) -> NDArray[Any]:
+def img_to_array(img: Any, data_format: str | None = None, dtype: DTypeLike | None = None) -> NDArray[Any]:
     """A PIL image as an array (height, width, channels), or channels first; of dtype floatx by default.
 
     Raises:
@@ -96,7 +96,7 @@ def img_to_array(img: Any, data_format: str | None = None, dtype: DTypeLike = No
     return array.transpose(2, 0, 1) if config.standardize_data_format(data_format) == "channels_first" else array
 
 
-def array_to_img(x: Any, data_format: str | None = None, scale: bool = True, dtype: DTypeLike = None) -> Any:
+def array_to_img(x: Any, data_format: str | None = None, scale: bool = True, dtype: DTypeLike | None = None) -> Any:
     """An array (height, width, channels), or channels first, as a PIL image of mode L, RGB or RGBA.
 
     Args:
@@ -146,7 +146,7 @@ def save_img(
         ValueError: `x` is no picture, or there is no such format.
     """
     if file_format is None and not hasattr(path, "write"):
-        file_format = Path(os.fspath(path)).suffix[1:]  # type: ignore[arg-type]
+        file_format = Path(os.fspath(path)).suffix[1:]
     if file_format is not None and file_format.lower() == "jpg":
         file_format = "jpeg"
     picture = array_to_img(x, data_format, scale)

@@ -61,7 +61,8 @@ def weights(size: int, target: int, interpolation: str) -> NDArray[np.float32]:
             matrix = (pixels == np.minimum(np.floor(centres), size - 1)).astype(float)
         else:
             matrix = _KERNELS[interpolation](np.abs(pixels + 0.5 - centres))
-    return (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)
+    normal: NDArray[np.float32] = (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)
+    return normal
 
 
 def resize(image: NDArray[Any], height: int, width: int, interpolation: str) -> NDArray[np.float32]:
