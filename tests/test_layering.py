@@ -87,9 +87,7 @@ def test_core_imports_no_sibling_and_the_others_import_core_only(package: Path):
 @pytest.mark.parametrize("package", WITH_CODE, ids=lambda package: package.name)
 def test_packages_import_at_their_head_only_what_they_declare(package: Path):
     """Optional distributions may be imported inside a function, which then says what to install."""
-    declared = {
-        requirement.partition(">")[0].partition("[")[0] for requirement in project(package)["dependencies"]
-    }
+    declared = {requirement.partition(">")[0].partition("[")[0] for requirement in project(package)["dependencies"]}
     modules = {"pronghorn" if name == "pronghorn-core" else name.replace("-", "_") for name in declared}
     if "numba" in modules:
         modules.add("llvmlite")
@@ -160,9 +158,7 @@ def lines_of_code(source: str) -> int:
     text = {
         line
         for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
     }
     layout = {
@@ -195,12 +191,9 @@ def test_lines_of_code_are_counted_without_prose():
 )
 def test_core_stays_tiny():
     sizes = {
-        str(path.relative_to(CORE)): lines_of_code(path.read_text(encoding="utf-8"))
-        for path in CORE.rglob("*.py")
+        str(path.relative_to(CORE)): lines_of_code(path.read_text(encoding="utf-8")) for path in CORE.rglob("*.py")
     }
-    largest = ", ".join(
-        f"{name} {size}" for name, size in sorted(sizes.items(), key=lambda item: -item[1])[:5]
-    )
+    largest = ", ".join(f"{name} {size}" for name, size in sorted(sizes.items(), key=lambda item: -item[1])[:5])
     total = sum(sizes.values())
     assert total <= CORE_LINES, f"{total} lines; what of it belongs into a package of its kind? {largest}"
 
@@ -252,9 +245,7 @@ def test_our_distributions_are_known_to_the_registry_and_to_every_command():
 
 # ------------------------------------------------------------------------------------------------------ words
 
-FORBIDDEN = tuple(
-    "".join(parts) for parts in ((".", "./shared"), ("/wor", "k/"), ("TO", "DO"), ("FIX", "ME"))
-)
+FORBIDDEN = tuple("".join(parts) for parts in ((".", "./shared"), ("/wor", "k/"), ("TO", "DO"), ("FIX", "ME")))
 """Paths of one machine, and promises; in pieces, since this file is read too."""
 
 
