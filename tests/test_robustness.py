@@ -161,8 +161,8 @@ except KeyboardInterrupt:
     thread.join()
     print("stopped", count.steps <= seen[0] + 1)
 print("predicts", model.predict(x, verbose=0).shape == (256, 4))
-before = model.evaluate(x, y, verbose=0)[0]
-after = model.fit(x, y, epochs=40, verbose=0).history["loss"]
+others = np.roll(y, 1, axis=1)  # however well y was learnt before the signal, these are new
+after = model.fit(x, others, epochs=40, verbose=0).history["loss"]
 print("trains", after[-1] < after[0], int(model.optimizer.iterations) - 40 * 8 - count.steps in (0, 1))
 """
     assert output_of(script) == "stopped True\npredicts True\ntrains True True\n"
@@ -210,7 +210,7 @@ model.fit(x, y, verbose=0)
 sys.stdout.flush()
 child = os.fork()
 model.fit(x, y, shuffle=False, verbose=0)
-print(fingerprint(model), flush=True)
+sys.stdout.write(fingerprint(model) + "\\n")  # in one piece: the other process writes too
 if child == 0:
     sys.exit(0)
 print(os.waitpid(child, 0)[1])
