@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pronghorn.layer import Layer
@@ -104,11 +105,11 @@ class TestLambda(LayerContract):
         with custom_object_scope({"double": double}):
             super().test_config_round_trip()
 
-    def test_in_a_model_that_is_made_again(self) -> None:
+    def test_in_a_model_that_is_made_again(self, tmp_path: Path) -> None:
         from pronghorn.saving.registry import custom_object_scope
 
         with custom_object_scope({"double": double}):
-            super().test_in_a_model_that_is_made_again()
+            super().test_in_a_model_that_is_made_again(tmp_path)
 
 
 class TestDropout(LayerContract):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from pronghorn.layer import Layer, get_mask, set_mask
 from pronghorn.model import Model
 from pronghorn.optimizer import Optimizer
 from pronghorn.program import jit
+from pronghorn.saving.load import load_model
 from pronghorn.saving.registry import custom_object_scope, deserialize_keras_object, serialize_keras_object
 from pronghorn.tensor import Tensor, convert_to_tensor
 from pronghorn.testing.kernels import accelerators, using_accelerator
@@ -141,16 +143,19 @@ class LayerContract:
             for found, want in zip(tree.flatten(again(arrays)), expected, strict=True):
                 np.testing.assert_array_equal(found.numpy(), want.numpy())
 
-    def test_in_a_model_that_is_made_again(self) -> None:
+    def test_in_a_model_that_is_made_again(self, tmp_path: Path) -> None:
+        """From its config, and from a file."""
         layer = self.make()
         symbols = tree.map_structure(self._symbol, self.arrays())
         with custom_object_scope({type(layer).__name__: type(layer)}):
             model = Model(symbols, layer(symbols))
             again = Model.from_config(json.loads(json.dumps(model.get_config())))
             again.set_weights(model.get_weights())
+            model.save(tmp_path / "model.keras")
             arrays = self.arrays()
-            for found, want in zip(tree.flatten(again(arrays)), tree.flatten(model(arrays)), strict=True):
-                np.testing.assert_array_equal(found.numpy(), want.numpy())
+            for other in (again, load_model(tmp_path / "model.keras")):
+                for found, want in zip(tree.flatten(other(arrays)), tree.flatten(model(arrays)), strict=True):
+                    np.testing.assert_array_equal(found.numpy(), want.numpy())
 
     def test_masks(self) -> None:
         """A mask is passed on, or the layer says that it is lost."""
