@@ -1,4 +1,4 @@
-"""Pronghorn against its peers: `hatch run bench:run [--workload W1] [--rounds 9] [--frameworks a,b]`.
+"""Pronghorn against its peers: `hatch run bench:compare [--workload W1] [--rounds 9] [--frameworks a,b]`.
 
 Every framework runs in a process of its own with two threads, all stay alive, and epochs are trained in turn: a round
     is one
