@@ -1,4 +1,4 @@
-"""log_softmax, encodings of labels, moments."""
+"""log_softmax and encodings of labels."""
 
 # mypy: disable-error-code="has-type,no-any-return"
 # (rules name ops that are defined further down; what a primitive returns is only known at run time)
@@ -50,21 +50,6 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     classes = np.arange(num_classes).reshape([-1 if i == axis else 1 for i in range(len(labels.shape) + 1)])
     hit = ops.equal(ops.expand_dims(labels, axis), constant(classes, "int32"))
     return ops.cast(hit, dtypes.standardize(dtype))
-
-
-@composed
-def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> tuple[Tensor, Tensor]:
-    """Mean and variance over `axes`; float16 is computed in float32."""
-    if synchronized:
-        raise NotImplementedError("moments: synchronized=True needs several devices, which are not supported")
-    x = convert_to_tensor(x)
-    narrow = x.dtype in ("float16", "bfloat16")
-    wide = ops.cast(x, "float32") if narrow else x
-    center = ops.mean(wide, axes, True)
-    spread = ops.mean(ops.square(ops.subtract(wide, center)), axes, keepdims)
-    if not keepdims:
-        center = ops.reshape(center, spread.shape)
-    return (ops.cast(center, x.dtype), ops.cast(spread, x.dtype)) if narrow else (center, spread)
 
 
 @composed
