@@ -72,8 +72,8 @@ class LoweredGraph:
 
     def size(self) -> int:
         """Bytes for the arena, and for staged inputs and outputs."""
-        staged = sum(memory._aligned(nbytes(t)) for t in (*self.graph.inputs, *self.graph.outputs))
-        return memory._aligned(self.plan.size) + staged
+        staged = sum(memory.aligned(nbytes(t)) for t in (*self.graph.inputs, *self.graph.outputs))
+        return memory.aligned(self.plan.size) + staged
 
     def sources(self) -> list[str]:
         """All kernels that must be loaded."""

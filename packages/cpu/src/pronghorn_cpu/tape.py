@@ -36,6 +36,10 @@ class Tape:
         self._words: list[list[int]] = []
         self._alive: list[object] = []
 
+    def __len__(self) -> int:
+        """The number of entries written."""
+        return len(self._words)
+
     def call(self, kernel: Kernel, block: _Block, parallel: bool = True) -> int:
         """Calls ``kernel`` with the argument ``block``, an int64 array (kept alive) or the address of one.
 

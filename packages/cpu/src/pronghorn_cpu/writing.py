@@ -46,7 +46,7 @@ class Writer:
             if lowered.view:
                 continue
             if starts is not None:
-                starts.append(len(self.tape._words))
+                starts.append(len(self.tape))
             self._node(frame, lowered)
 
     def _node(self, frame: Frame, lowered: Lowered) -> None:
@@ -121,7 +121,7 @@ class Writer:
 
         def reserve(t: Tensor) -> int:
             nonlocal position
-            start, position = position, position + memory._aligned(nbytes(t))
+            start, position = position, position + memory.aligned(nbytes(t))
             return arena().address + start
 
         return reserve
@@ -132,7 +132,7 @@ class Writer:
         base = frame.workspace(node)
         counter = arena().address + base
         inner = base + CELLS
-        reserve = self._staging(node, inner + memory._aligned(body.plan.size))
+        reserve = self._staging(node, inner + memory.aligned(body.plan.size))
         graph = body.graph
         staged = [reserve(t) for t in graph.inputs[: carries + sequences]]
         captures = [frame.address(t) for t in node.inputs[carries + sequences :]]
@@ -211,7 +211,7 @@ class Writer:
         base = frame.workspace(node)
         inner = base + CELLS
         after = inner + condition.size()
-        reserve = self._staging(node, after + memory._aligned(body.plan.size))
+        reserve = self._staging(node, after + memory.aligned(body.plan.size))
         staged = [reserve(t) for t in body.graph.inputs[:carries]]
         outer = [frame.address(t) for t in node.inputs[carries:]]
         testing = Frame(condition, inner, [*staged, *outer[:captured]])

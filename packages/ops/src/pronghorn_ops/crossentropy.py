@@ -14,7 +14,6 @@ from pronghorn.graph import Spec
 from pronghorn.op import composed, primitive
 from pronghorn.ops.axes import canonical_axis
 from pronghorn.ops.nn import first, row_sum, softmax_rows, through
-from pronghorn.ops.reduction import reduce_sum
 from pronghorn.tensor import Tensor, convert_to_tensor
 
 Array = np.ndarray[Any, Any]
@@ -90,11 +89,6 @@ def sparse_softmax_crossentropy_gradient(logits: Array, labels: Array, g: Array)
         picked = np.take_along_axis(slope, label[..., None], axis=-1)
         np.put_along_axis(slope, label[..., None], picked - 1, axis=-1)
         return np.asarray(np.where(known[..., None], g[..., None] * slope, 0), dtype=logits.dtype)
-
-
-def _probability_crossentropy(target: Any, output: Any, epsilon: float) -> Any:
-    shares = ops.clip(output / row_sum(output), epsilon, 1 - epsilon)
-    return ops.negative(reduce_sum(target * ops.log(shares), axis=(len(output.shape) - 1,), keepdims=False))
 
 
 def _probability_crossentropy_slope(target: Any, output: Any, g: Any, epsilon: float) -> Any:

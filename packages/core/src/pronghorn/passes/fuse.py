@@ -58,11 +58,9 @@ def _with_fused_bodies(node: Node) -> Node:
     return node
 
 
-def _replace(
-    like: Node, op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any], outputs: Sequence[Tensor] | None = None
-) -> Node:
-    """A node that makes the tensors `outputs` (by default those of `like`) in its place."""
-    return Node(op, inputs, attrs, like.outputs if outputs is None else outputs, layer=like.layer)
+def _replace(like: Node, op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any]) -> Node:
+    """A node that makes the outputs of `like` in its place."""
+    return Node(op, inputs, attrs, like.outputs, layer=like.layer)
 
 
 def is_map(node: Node) -> bool:
@@ -155,9 +153,7 @@ def _step_of(node: Node, arguments: tuple[int, ...]) -> Step:
 
 def _fuse_maps(members: list[Node], users: dict[Tensor, list[Node]], results: set[Tensor]) -> Node:
     inside = set(members)
-    inputs = list(
-        dict.fromkeys(t for node in members for t in node.inputs if t.node not in inside or not _made_in(t, inside))
-    )
+    inputs = list(dict.fromkeys(t for node in members for t in node.inputs if t.node not in inside))
     ids = {t: k for k, t in enumerate(inputs)}
     steps = []
     for node in members:
@@ -169,10 +165,6 @@ def _fuse_maps(members: list[Node], users: dict[Tensor, list[Node]], results: se
     body = Body(tuple(t.dtype for t in inputs), tuple(steps), tuple(ids[t] for t in outputs))
     layer = next((node.layer for node in reversed(members) if node.layer), "")
     return Node(fused, inputs, {"body": body, "shape": members[-1].outputs[0].shape}, outputs, layer=layer)
-
-
-def _made_in(t: Tensor, nodes: set[Node]) -> bool:
-    return t.node in nodes
 
 
 # --------------------------------------------------------------------------------------------- epilogues and reductions

@@ -51,7 +51,8 @@ def nbytes(t: Tensor) -> int:
     return elements(t.shape) * dtypes.itemsize(t.dtype)
 
 
-def _aligned(n: int) -> int:
+def aligned(n: int) -> int:
+    """`n` bytes rounded up to the alignment."""
     return -(-n // ALIGNMENT) * ALIGNMENT
 
 
@@ -177,11 +178,11 @@ def _lifetimes(
             ends[shares[out]] = max(ends[shares[out]], ends[out])
     for out, start in first.items():
         if out not in shares:
-            yield _Value(out, _aligned(nbytes(out)), start, ends[out])
+            yield _Value(out, aligned(nbytes(out)), start, ends[out])
     for k, node in enumerate(graph.nodes):
         need = workspace(node)
         if need:
-            yield _Value(node, _aligned(need), k, k)
+            yield _Value(node, aligned(need), k, k)
 
 
 def _liveness_bound(values: list[_Value], end: int) -> int:
