@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import io
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from facade_stubs import FACADES, stub, stub_path
 
 from pronghorn import plugins
 
@@ -21,21 +21,6 @@ PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml")
 WITH_CODE = [package for package in PACKAGES if (package / "src").is_dir()]
 CORE = ROOT / "packages" / "core" / "src" / "pronghorn"
 CORE_LINES = 6000
-
-FACADES = {
-    "activations": "pronghorn.activations",
-    "callbacks": "pronghorn.callbacks",
-    "constraints": "pronghorn.constraints",
-    "datasets": "pronghorn.datasets",
-    "initializers": "pronghorn.initializers",
-    "layers": "pronghorn.layers",
-    "losses": "pronghorn.losses",
-    "metrics": "pronghorn.metrics",
-    "optimizers": "pronghorn.optimizers",
-    "regularizers": "pronghorn.regularizers",
-    "schedules": "pronghorn.optimizers.schedules",
-    "utils": "pronghorn.utils",
-}
 
 
 def sources(package: Path) -> list[Path]:
@@ -51,18 +36,13 @@ def project(package: Path) -> dict:
     return tomllib.loads((package / "pyproject.toml").read_text())["project"]
 
 
-def imports(tree: ast.AST, type_checking: bool = False) -> Iterator[tuple[str, bool]]:
-    """Every module that is imported anywhere, and whether only for the type checker."""
-    for node in ast.iter_child_nodes(tree):
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module that is imported anywhere."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, type_checking) for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module, type_checking
-        only_types = isinstance(node, ast.If) and ast.unparse(node.test) in (
-            "TYPE_CHECKING",
-            "typing.TYPE_CHECKING",
-        )
-        yield from imports(node, type_checking or only_types)
+            yield node.module
 
 
 # ---------------------------------------------------------------------------------------------------- imports
@@ -71,15 +51,11 @@ def imports(tree: ast.AST, type_checking: bool = False) -> Iterator[tuple[str, b
 @pytest.mark.parametrize("package", WITH_CODE, ids=lambda package: package.name)
 def test_core_imports_no_sibling_and_the_others_import_core_only(package: Path):
     allowed = {module_of(package), "pronghorn"}
-    facades = {CORE / Path(*name.split(".")[1:]).with_suffix(".py") for name in FACADES.values()}
-    facades.add(CORE / "optimizers" / "__init__.py")
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
         for path in sources(package)
-        for name, type_checking in imports(ast.parse(path.read_text(encoding="utf-8")))
-        if name.partition(".")[0].startswith("pronghorn")
-        and name.partition(".")[0] not in allowed
-        and not (type_checking and path in facades)
+        for name in imports(ast.parse(path.read_text(encoding="utf-8")))
+        if name.partition(".")[0].startswith("pronghorn") and name.partition(".")[0] not in allowed
     ]
     assert not wrong, "use the registry or a facade instead"
 
@@ -97,7 +73,7 @@ def test_packages_import_at_their_head_only_what_they_declare(package: Path):
         for path in sources(package)
         for node in ast.parse(path.read_text(encoding="utf-8")).body
         if isinstance(node, ast.Import | ast.ImportFrom)
-        for name, _ in imports(ast.Module([node], []))
+        for name in imports(ast.Module([node], []))
         if name.partition(".")[0] not in allowed
     ]
     assert not wrong
@@ -106,7 +82,7 @@ def test_packages_import_at_their_head_only_what_they_declare(package: Path):
 def test_listing_everything_imports_no_compiler_and_no_file_format():
     code = f"""
 import importlib, sys
-for name in {sorted(FACADES.values())}:
+for name in {sorted(FACADES)}:
     assert dir(importlib.import_module(name)), name
 assert not {{"numba", "llvmlite", "h5py", "matplotlib"}} & sys.modules.keys(), sys.modules.keys()
 """
@@ -123,31 +99,19 @@ def test_every_reference_of_ours_leads_somewhere(kind: str):
 # ---------------------------------------------------------------------------------------------------- facades
 
 
-@pytest.mark.parametrize("kind", FACADES)
-def test_names_for_the_type_checker_are_the_registered_ones(kind: str):
-    """The block `if TYPE_CHECKING:` of a facade has one line for each name; the message lists them."""
-    facade = importlib.import_module(FACADES[kind])
-    tree = ast.parse(Path(str(facade.__file__)).read_text(encoding="utf-8"))
-    static = {
-        (f"{node.module}:{alias.name}", alias.asname)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If)
-        for node in block.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    registered = {
-        (reference.target if ":" in reference.target else ":".join(reference.target.rsplit(".", 1)), name)
-        for name, reference in plugins.references(kind).items()
-        if reference.dist in plugins.OWN_DISTRIBUTIONS
-    }
-    own_of_core = {(target, name) for target, name in static if target.startswith("pronghorn.")}
-    lines = [
-        f"    from {target.partition(':')[0]} import {target.partition(':')[2]} as {name}"
-        for target, name in sorted(registered | own_of_core)
-    ]
-    assert static == registered | own_of_core, "\n".join(["it should be:", "if TYPE_CHECKING:", *lines])
-    assert {name for _, name in own_of_core} <= set(dir(facade))
+@pytest.mark.parametrize("module", FACADES)
+def test_names_for_the_type_checker_are_the_registered_ones(module: str):
+    """The stub beside a facade has one line for each name; `hatch run stubs` writes it."""
+
+    def names(text: str) -> set[tuple[str | None, str, str | None]]:
+        return {
+            (node.module, alias.name, alias.asname)
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+
+    assert names(stub_path(module).read_text(encoding="utf-8")) == names(stub(module)), "run `hatch run stubs`"
 
 
 # ---------------------------------------------------------------------------------------------- size and form
