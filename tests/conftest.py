@@ -63,7 +63,7 @@ def classifier() -> Callable[..., keras.Sequential]:
 def run_python() -> RunPython:
     """Runs source text in a Python of its own, with changed environment variables (None removes one)."""
 
-    def run(source: str, timeout: float = 60, **environment: str | None) -> Process:
+    def run(source: str, timeout: float = 600, **environment: str | None) -> Process:
         changed = {**os.environ, **environment}
         return subprocess.run(
             [sys.executable, "-W", "error", "-c", source],

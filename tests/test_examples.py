@@ -22,7 +22,7 @@ def test_the_mnist_tutorial(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=600,
     )
     assert result.returncode == 0, result.stderr
     assert re.fullmatch(r"(Compiling kernels for this machine: \d+/\d+ \.\.\.\n)*", result.stderr)

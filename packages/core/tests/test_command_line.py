@@ -13,7 +13,7 @@ from pronghorn.__main__ import main
 
 
 def python(*arguments: str) -> str:
-    return subprocess.run([sys.executable, *arguments], check=True, capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run([sys.executable, *arguments], check=True, capture_output=True, text=True, timeout=600).stdout
 
 
 def test_run_gives_a_script_pronghorn_for_keras(tmp_path: Path):

@@ -94,7 +94,7 @@ def in_a_process(script: str, **environment: str) -> str:
         capture_output=True,
         env={**os.environ, "PRONGHORN_NUM_THREADS": "2", **environment},
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
