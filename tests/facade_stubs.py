@@ -19,6 +19,7 @@ FACADES = {
     "pronghorn.callbacks": "callbacks",
     "pronghorn.constraints": "constraints",
     "pronghorn.datasets": "datasets",
+    "pronghorn.dtype_policies": "dtype_policies",
     "pronghorn.initializers": "initializers",
     "pronghorn.layers": "layers",
     "pronghorn.losses": "losses",

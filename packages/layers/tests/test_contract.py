@@ -12,6 +12,7 @@ from pronghorn_layers.activation_layers import ELU, Activation, LeakyReLU, PReLU
 from pronghorn_layers.core_layers import ActivityRegularization, Identity, Lambda
 from pronghorn_layers.dense import Dense
 from pronghorn_layers.dropout import (
+    AlphaDropout,
     Dropout,
     GaussianDropout,
     GaussianNoise,
@@ -115,6 +116,11 @@ class TestLambda(LayerContract):
 class TestDropout(LayerContract):
     def make(self, **options: Any) -> Layer:
         return Dropout(0.5, seed=1, **options)
+
+
+class TestAlphaDropout(LayerContract):
+    def make(self, **options: Any) -> Layer:
+        return AlphaDropout(0.3, noise_shape=(None, 1), seed=1, **options)
 
 
 class TestGaussianDropout(LayerContract):

@@ -165,6 +165,30 @@ class TestEmbedding(LayerContract):
         return layers.Embedding(4, 3, mask_zero=True, embeddings_constraint="non_neg", **options)
 
 
+class TestReversibleEmbedding(TestEmbedding):
+    def make(self, **options: Any) -> Layer:
+        return layers.ReversibleEmbedding(4, 3, mask_zero=True, **options)
+
+
+def test_an_embedding_reversed() -> None:
+    """Ids to vectors and vectors to scores, with one table or two."""
+    ids = np.array([[1, 2, 0]])
+    for tied in (True, False):
+        layer = layers.ReversibleEmbedding(4, 3, tie_weights=tied, mask_zero=True)
+        vectors = layer(ids)
+        table = layer.get_weights()[-1].T if tied else layer.get_weights()[-1]
+        scores = layer(vectors, reverse=True)
+        np.testing.assert_allclose(scores.numpy(), vectors.numpy() @ table, rtol=1e-6)
+        np.testing.assert_array_equal(get_mask(vectors).numpy(), ids != 0)
+        assert len(layer.weights) == (1 if tied else 2) and get_mask(scores) is None
+        symbol = layer(keras.Input((3, 3)), reverse=True)
+        assert (symbol.shape, symbol.dtype) == ((None, 3, 4), "float32")
+    capped = layers.ReversibleEmbedding(4, 3, logit_soft_cap=0.5, reverse_dtype="float64", weights=np.ones((4, 3)))
+    scores = capped(np.ones((2, 3), "float32"), reverse=True)
+    assert scores.dtype == "float64"
+    np.testing.assert_allclose(scores.numpy(), 0.5 * np.tanh(3 / 0.5))
+
+
 # ------------------------------------------------------------------------------------------------ masks and states
 
 

@@ -52,14 +52,20 @@ def lookup(kind: str) -> tuple[Callable[..., Any], Callable[[Any], Any], Callabl
             f"{kind}.get: {identifier!r} is no name, config, class or object of the {kind}; pass one of these"
         )
 
-    def serialize(value: Any) -> Any:
+    one = {"dtype_policies": "dtype_policy", "losses": "loss"}.get(kind, kind[:-1])
+    signature = inspect.Signature([inspect.Parameter(one, inspect.Parameter.POSITIONAL_OR_KEYWORD)])
+
+    def serialize(*args: Any, **kwargs: Any) -> Any:
         """The config of an object of this kind, or the name of a registered function."""
         from pronghorn.saving.registry import serialize_keras_object
 
+        (value,) = signature.bind(*args, **kwargs).args
         name = getattr(value, "__name__", None)
         if inspect.isfunction(value) and name in plugins.references(kind) and plugins.load(kind, name) is value:
             return name
         return serialize_keras_object(value)
+
+    serialize.__signature__ = signature  # type: ignore[attr-defined]
 
     def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
         """The object described by a config that `serialize` returned."""

@@ -276,17 +276,7 @@ class Layer(Owner, Configurable, Operation):
 
     def _convert(self, x: Any) -> Any:
         """Arrays and variables as tensors; floats in the compute dtype."""
-        from pronghorn import ops
-
-        if not isinstance(x, Tensor):
-            if not isinstance(x, Variable) and not hasattr(x, "__array__"):
-                return x
-            x = convert_to_tensor(x)
-        wanted = self.input_dtype
-        if self.autocast and x.dtype != wanted and x.dtype in dtypes.FLOATS and wanted in dtypes.FLOATS:
-            mask, x = get_mask(x), ops.cast(x, wanted)
-            set_mask(x, mask)
-        return x
+        return self._policy.convert_input(x, self.autocast, self.input_dtype)
 
     def _check_input(self, first: Any) -> None:
         if self.input_spec is not None:
@@ -374,19 +364,23 @@ class Layer(Owner, Configurable, Operation):
         naming.mutated(self)
 
     @property
+    def _policy(self) -> policy.DTypePolicy:
+        return self._dtype_policy.at(self._path or naming.scoped(self.name))
+
+    @property
     def compute_dtype(self) -> str:
         """The dtype of the computation."""
-        return self._dtype_policy.compute_dtype
+        return self._policy.compute_dtype
 
     @property
     def variable_dtype(self) -> str:
         """The dtype of the variables."""
-        return self._dtype_policy.variable_dtype
+        return self._policy.variable_dtype
 
     @property
     def dtype(self) -> str:
         """The dtype of the variables."""
-        return self._dtype_policy.variable_dtype
+        return self._policy.variable_dtype
 
     @property
     def input_dtype(self) -> str:

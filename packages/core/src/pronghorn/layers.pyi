@@ -17,6 +17,9 @@ from pronghorn_layers.cells import GRUCell as GRUCell
 from pronghorn_layers.cells import LSTMCell as LSTMCell
 from pronghorn_layers.cells import SimpleRNNCell as SimpleRNNCell
 from pronghorn_layers.cells import StackedRNNCells as StackedRNNCells
+from pronghorn_layers.conv_lstm import ConvLSTM1D as ConvLSTM1D
+from pronghorn_layers.conv_lstm import ConvLSTM2D as ConvLSTM2D
+from pronghorn_layers.conv_lstm import ConvLSTM3D as ConvLSTM3D
 from pronghorn_layers.convolution import Conv1D as Conv1D
 from pronghorn_layers.convolution import Conv1D as Convolution1D
 from pronghorn_layers.convolution import Conv1DTranspose as Conv1DTranspose
@@ -39,6 +42,7 @@ from pronghorn_layers.core_layers import ActivityRegularization as ActivityRegul
 from pronghorn_layers.core_layers import Identity as Identity
 from pronghorn_layers.core_layers import Lambda as Lambda
 from pronghorn_layers.dense import Dense as Dense
+from pronghorn_layers.dropout import AlphaDropout as AlphaDropout
 from pronghorn_layers.dropout import Dropout as Dropout
 from pronghorn_layers.dropout import GaussianDropout as GaussianDropout
 from pronghorn_layers.dropout import GaussianNoise as GaussianNoise
@@ -47,6 +51,7 @@ from pronghorn_layers.dropout import SpatialDropout2D as SpatialDropout2D
 from pronghorn_layers.dropout import SpatialDropout3D as SpatialDropout3D
 from pronghorn_layers.einsum_dense import EinsumDense as EinsumDense
 from pronghorn_layers.embedding import Embedding as Embedding
+from pronghorn_layers.embedding import ReversibleEmbedding as ReversibleEmbedding
 from pronghorn_layers.masking import Masking as Masking
 from pronghorn_layers.merging import Add as Add
 from pronghorn_layers.merging import Average as Average

@@ -42,6 +42,7 @@ KINDS = {
     "initializers": "Initializer name -> an `Initializer` class.",
     "regularizers": "Regularizer name -> a `Regularizer` class.",
     "constraints": "Constraint name -> a `Constraint` class.",
+    "dtype_policies": "Policy name -> a `DTypePolicy` class.",
     "optimizers": "Optimizer name -> an `Optimizer` class.",
     "schedules": "Learning-rate schedule name -> a `LearningRateSchedule` class.",
     "losses": "Loss name -> a `Loss` class, or a function of (y_true, y_pred).",

@@ -6,7 +6,7 @@ sequence together; what depends on the state, `step`, runs step by step. `call` 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
@@ -16,6 +16,8 @@ from pronghorn.layer import Layer
 from pronghorn.ops.recurrent import GRU, LSTM, SIMPLE, Recurrence, recurrence
 from pronghorn.random import SeedGenerator
 from pronghorn.tensor import Tensor
+
+Product = Callable[[Tensor, Any], Tensor]
 
 
 class Noise(NamedTuple):
@@ -32,6 +34,9 @@ class RecurrentCell(Layer):
     """The base of the cells: kernel (features, gates * units), recurrent_kernel (units, gates * units) and a bias."""
 
     gates = 1
+    size_argument = "units"
+    feature_axis = -1
+    """The axis along which the gates lie side by side."""
     kernel_initializer: Any
     recurrent_initializer: Any
     bias_initializer: Any
@@ -40,7 +45,8 @@ class RecurrentCell(Layer):
     def __init__(self, units: int, dropout: float, recurrent_dropout: float, seed: int | None, **kwargs: Any) -> None:
         implementation = kwargs.pop("implementation", 2)
         super().__init__(**kwargs)
-        self.units = as_integer(units, f"layer {self.name!r} ({type(self).__name__}): argument `units`")
+        where = f"layer {self.name!r} ({type(self).__name__}): argument"
+        self.units = as_integer(units, f"{where} `{self.size_argument}`")
         self.dropout = min(1.0, max(0.0, dropout))
         self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
         self.noise_per_gate = implementation == 1 or self.recurrent_dropout > 0
@@ -116,14 +122,19 @@ class RecurrentCell(Layer):
 
         return Noise(draw(self.dropout, self.kernel.shape[0]), draw(self.recurrent_dropout, self.units))
 
-    def _times_kernel(self, x: Tensor, kernel: Any, noise: Tensor | None) -> Tensor:
+    def _times_kernel(self, x: Tensor, kernel: Any, noise: Tensor | None, times: Product = ops.matmul) -> Tensor:
         """x @ kernel for all gates, x with the noise of each."""
         if noise is None:
-            return ops.matmul(x, kernel)
+            return times(x, kernel)
         if noise.shape[0] == 1:
-            return ops.matmul(x * noise[0], kernel)
-        columns = [kernel[:, k * self.units : (k + 1) * self.units] for k in range(noise.shape[0] or 0)]
-        return ops.concatenate([ops.matmul(x * noise[k], part) for k, part in enumerate(columns)], axis=-1)
+            return times(x * noise[0], kernel)
+        columns = [kernel[..., k * self.units : (k + 1) * self.units] for k in range(noise.shape[0] or 0)]
+        products = [times(x * noise[k], part) for k, part in enumerate(columns)]
+        return ops.concatenate(products, axis=self.feature_axis)
+
+    def _times_recurrent_kernel(self, state: Tensor, noise: Tensor | None) -> Tensor:
+        """state @ recurrent_kernel for all gates."""
+        return self._times_kernel(state, self.recurrent_kernel, noise)
 
     # -------------------------------------------------------------------------------------------- steps
 
@@ -231,7 +242,7 @@ class SimpleRNNCell(RecurrentCell):
         return SIMPLE if self.activation is activations.tanh else None
 
     def step(self, projected: Tensor, states: Sequence[Tensor], noise: Noise) -> tuple[Tensor, list[Tensor]]:
-        output = self.activation(projected + self._times_kernel(states[0], self.recurrent_kernel, noise.state))
+        output = self.activation(projected + self._times_recurrent_kernel(states[0], noise.state))
         return output, [output]
 
 
@@ -316,8 +327,8 @@ class LSTMCell(RecurrentCell):
 
     def step(self, projected: Tensor, states: Sequence[Tensor], noise: Noise) -> tuple[Tensor, list[Tensor]]:
         h, c = states
-        z = projected + self._times_kernel(h, self.recurrent_kernel, noise.state)
-        i, f, g, o = ops.split(z, 4, axis=-1)
+        z = projected + self._times_recurrent_kernel(h, noise.state)
+        i, f, g, o = ops.split(z, 4, axis=self.feature_axis)
         c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(g)
         h = self.recurrent_activation(o) * self.activation(c)
         return h, [h, c]
@@ -403,7 +414,7 @@ class GRUCell(RecurrentCell):
         (h,) = states
         split = 2 * self.units
         if self.reset_after:
-            inner = self._times_kernel(h, self.recurrent_kernel, noise.state)
+            inner = self._times_recurrent_kernel(h, noise.state)
             inner = inner if self.bias is None else inner + self.bias[1]
         else:
             inner = self._times_kernel(

@@ -7,7 +7,8 @@ from typing import Any
 
 from pronghorn import constraints, dtypes, initializers, ops, regularizers
 from pronghorn.arguments import as_integer
-from pronghorn.layer import Layer
+from pronghorn.graph import Spec
+from pronghorn.layer import Layer, set_mask
 from pronghorn.tensor import Shape, Tensor
 
 
@@ -55,9 +56,13 @@ class Embedding(Layer):
         self.supports_masking = mask_zero
         self.autocast = False
         self.quantization_config = quantization_config
+        self._begin_with(weights)
+
+    def _begin_with(self, weights: Any) -> None:
+        """Builds at once where the first values are given."""
         if weights is not None:
             self.build(None)
-            self.set_weights(weights if isinstance(weights, list) and len(weights) == 1 else [weights])
+            self.set_weights(weights if isinstance(weights, list) else [weights])
 
     def build(self, input_shape: Any = None) -> None:
         if self.built:  # its table was given
@@ -84,3 +89,79 @@ class Embedding(Layer):
         left_out = ("weights", "lora_rank", "lora_alpha", "input_length")
         config = {"activity_regularizer": None, **super().get_config(), "input_dim": self.input_dim}
         return {key: value for key, value in config.items() if key not in left_out}
+
+
+class ReversibleEmbedding(Embedding):
+    """An embedding that can be called the other way round: from vectors to a score for each id (Press and Wolf, 2017).
+
+    `layer(ids)` gives embeddings[ids], `layer(vectors, reverse=True)` gives vectors @ transpose(embeddings): vectors
+    (…, output_dim), scores (…, input_dim).
+
+    Args:
+        input_dim, output_dim, embeddings_initializer, embeddings_regularizer, embeddings_constraint, mask_zero: see
+            `Embedding`.
+        tie_weights: whether both directions share one table; else the other has its own, (output_dim, input_dim).
+        reverse_dtype: the dtype of the scores and of their computation, by default the layer's.
+        logit_soft_cap: a number c: the scores become c tanh(scores / c).
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        tie_weights: bool = True,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
+        reverse_dtype: Any = None,
+        logit_soft_cap: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        weights = kwargs.pop("weights", None)
+        super().__init__(
+            input_dim,
+            output_dim,
+            embeddings_initializer,
+            embeddings_regularizer,
+            embeddings_constraint,
+            mask_zero,
+            **kwargs,
+        )
+        self.tie_weights = tie_weights
+        self.reverse_dtype = None if reverse_dtype is None else dtypes.standardize(reverse_dtype)
+        self.logit_soft_cap = logit_soft_cap
+        self._begin_with(weights)
+
+    def build(self, input_shape: Any = None) -> None:
+        super().build(input_shape)
+        if not self.tie_weights:
+            self.reverse_embeddings = self.add_weight(
+                shape=(self.output_dim, self.input_dim),
+                initializer=self.embeddings_initializer,
+                name="reverse_embeddings",
+            )
+
+    def call(self, inputs: Tensor, reverse: bool = False) -> Tensor:
+        if not reverse:
+            outputs = super().call(inputs)
+            if self.mask_zero:
+                set_mask(outputs, ops.not_equal(inputs, 0))
+            return outputs
+        dtype = self.reverse_dtype or self.compute_dtype
+        kernel = ops.transpose(self.embeddings) if self.tie_weights else self.reverse_embeddings
+        scores = ops.matmul(ops.cast(inputs, dtype), ops.cast(kernel, dtype))
+        if self.logit_soft_cap is not None:
+            scores = self.logit_soft_cap * ops.tanh(scores / self.logit_soft_cap)
+        return scores
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        return None  # of ids, `call` sets it; scores have none
+
+    def compute_output_spec(self, inputs: Tensor, reverse: bool = False) -> Spec:
+        if not reverse:
+            return Spec((*inputs.shape, self.output_dim), self.compute_dtype)
+        return Spec((*inputs.shape[:-1], self.input_dim), self.reverse_dtype or self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Any, reverse: bool = False) -> Shape:
+        return (*input_shape[:-1], self.input_dim) if reverse else (*input_shape, self.output_dim)

@@ -238,5 +238,13 @@ multiply = _function(Multiply)
 average = _function(Average)
 maximum = _function(Maximum)
 minimum = _function(Minimum)
-concatenate = _function(Concatenate)
-dot = _function(Dot)
+
+
+def concatenate(inputs: Sequence[Any], axis: int = -1, **kwargs: Any) -> Any:
+    """`Concatenate(axis, **kwargs)(inputs)`"""
+    return Concatenate(axis, **kwargs)(inputs)
+
+
+def dot(inputs: Sequence[Any], axes: int | Sequence[int] = -1, **kwargs: Any) -> Any:
+    """`Dot(axes, **kwargs)(inputs)`"""
+    return Dot(axes, **kwargs)(inputs)

@@ -26,11 +26,15 @@ def pronghorn_layers() -> dict[str, str]:
             "SeparableConv1D SeparableConv2D SeparableConvolution1D=SeparableConv1D "
             "SeparableConvolution2D=SeparableConv2D",
         ),
+        **_in("conv_lstm", "ConvLSTM1D ConvLSTM2D ConvLSTM3D"),
         **_in("core_layers", "ActivityRegularization Identity Lambda"),
         **_in("dense", "Dense"),
-        **_in("dropout", "Dropout GaussianDropout GaussianNoise SpatialDropout1D SpatialDropout2D SpatialDropout3D"),
+        **_in(
+            "dropout",
+            "AlphaDropout Dropout GaussianDropout GaussianNoise SpatialDropout1D SpatialDropout2D SpatialDropout3D",
+        ),
         **_in("einsum_dense", "EinsumDense"),
-        **_in("embedding", "Embedding"),
+        **_in("embedding", "Embedding ReversibleEmbedding"),
         **_in("masking", "Masking"),
         **_in("merging", "Add Average Concatenate Dot Maximum Minimum Multiply Subtract"),
         **_in("merging", "add average concatenate dot maximum minimum multiply subtract"),
@@ -108,4 +112,14 @@ def pronghorn_constraints() -> dict[str, str]:
         "constraints",
         "Constraint MaxNorm MinMaxNorm NonNeg UnitNorm max_norm=MaxNorm min_max_norm=MinMaxNorm non_neg=NonNeg "
         "unit_norm=UnitNorm",
+    )
+
+
+@hookimpl
+def pronghorn_dtype_policies() -> dict[str, str]:
+    """Name -> "module:attribute"."""
+    return _in(
+        "dtype_policies",
+        "DTypePolicyMap QuantizedDTypePolicy AWQDTypePolicy=QuantizedDTypePolicy GPTQDTypePolicy=QuantizedDTypePolicy "
+        "Int4DTypePolicy=QuantizedDTypePolicy QuantizedFloat8DTypePolicy=QuantizedDTypePolicy",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -25,17 +26,24 @@ class Spatial(Layer):
     """The number of spatial dimensions."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Shows a default that is the same for all dimensions as one for each, as Keras does."""
+        """A default that is the same for all dimensions becomes one for each, as in Keras."""
         super().__init_subclass__(**kwargs)
-        rank = getattr(cls, "rank", 1)
-        signature = inspect.signature(cls.__init__)
-        shown = [
+        rank, shared = getattr(cls, "rank", 1), cls.__init__
+        signature = inspect.signature(shared)
+        parameters = [
             parameter.replace(default=(parameter.default,) * rank)
             if rank > 1 and name in _FOR_EACH and isinstance(parameter.default, int)
             else parameter
-            for name, parameter in list(signature.parameters.items())[1:]
+            for name, parameter in signature.parameters.items()
         ]
-        cls.__signature__ = signature.replace(parameters=shown, return_annotation=cls)  # type: ignore[attr-defined]
+        if parameters != list(signature.parameters.values()):
+
+            @functools.wraps(shared)
+            def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+                shared(self, *args, **kwargs)
+
+            __init__.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+            cls.__init__ = __init__  # type: ignore[method-assign]
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

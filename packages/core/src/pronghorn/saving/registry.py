@@ -31,6 +31,7 @@ KERAS_MODULES = {
     "losses": "keras.losses",
     "metrics": "keras.metrics",
     "activations": "keras.activations",
+    "dtype_policies": "keras.dtype_policies",
 }
 """Kind of plugin -> the module that files name for it: these are the kinds a config may make objects of."""
 
