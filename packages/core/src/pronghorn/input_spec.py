@@ -74,7 +74,9 @@ class InputSpec(Configurable):
     def _fits(self, shape: Shape) -> bool:
         wanted = self.shape or ()
         if self.allow_last_axis_squeeze and len(shape) != len(wanted):
-            shape, wanted = (s[:-1] if s and s[-1] == 1 else s for s in (shape, wanted))
+            longer = max(shape, wanted, key=len)
+            if longer[-1] == 1:
+                shape, wanted = (s[:-1] if s is longer else s for s in (shape, wanted))
         if len(shape) != len(wanted):
             return False
         return all(a is None or b is None or a == b for a, b in zip(wanted, shape, strict=True))

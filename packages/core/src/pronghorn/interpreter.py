@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from pronghorn import dtypes
-from pronghorn.graph import Graph, Node
+from pronghorn.graph import Graph, Node, Spec
 from pronghorn.tensor import MODEL, Tensor, Variable
 
 if TYPE_CHECKING:
@@ -114,6 +114,11 @@ class Tracer(Interpreter):
         self.captures: dict[Tensor, Tensor] = {}
         self.draws: dict[Any, int] = {}
         self.touched: dict[Any, int] = {}
+        self.given: dict[Tensor, Any] = {}
+        """The values of arguments that are strings."""
+        self.stand_in: int | None = None
+        """What sizes that depend on values are taken for while shapes are inferred."""
+        self.stood_in = False
 
     @property
     def tracer(self) -> Tracer | None:
@@ -132,6 +137,8 @@ class Tracer(Interpreter):
     def apply(self, op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any]) -> tuple[Tensor, ...]:
         inputs = [t if t.scope is self or t.scope is None else self.capture(t, op.name) for t in inputs]
         specs = op.specs(inputs, attrs)
+        if any(None in s.shape for s in specs):
+            specs = self._sized(op, inputs, attrs, specs)
         outputs = tuple(Tensor(s.shape, s.dtype, scope=self, index=i) for i, s in enumerate(specs))
         node = Node(op, inputs, attrs, outputs, layer=LAYER.get())
         for out in outputs:
@@ -140,6 +147,24 @@ class Tracer(Interpreter):
             node.location = user_location()
         self.nodes.append(node)
         return outputs
+
+    def _sized(
+        self, op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any], specs: Sequence[Spec]
+    ) -> tuple[Spec, ...]:
+        """Specs with numbers for the sizes that depend on values."""
+        if self.stand_in is not None:
+            self.stood_in = True
+            return tuple(Spec(tuple(self.stand_in if n is None else n for n in s.shape), s.dtype) for s in specs)
+        from pronghorn import host
+
+        values = host.known(inputs, self.given)
+        if values is None:
+            raise TypeError(
+                f"{op.name}: the size of its output depends on values that are not known before the program runs; "
+                f"give it a fixed size (output_sequence_length, say), or compile with run_eagerly=True"
+            )
+        arrays = host.results(Node(op, inputs, attrs, ()), values)
+        return tuple(Spec(a.shape, s.dtype) for a, s in zip(arrays, specs, strict=True))
 
     def capture(self, t: Tensor, where: str) -> Tensor:
         """The placeholder of this graph that stands for a tensor of an enclosing trace."""

@@ -313,7 +313,12 @@ def reference_kernel(expression: str, parameters: Sequence[str]) -> Callable[...
 
 def infer_by_tracing(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Output specs of `function`: traced with two sizes for the unknown dimensions, what differs is unknown."""
-    found = [_trace_once(function, args, kwargs, size) for size in STAND_INS[: 2 if _unknown((args, kwargs)) else 1]]
+    found = []
+    for size in STAND_INS:
+        result, guessed = _trace_once(function, args, kwargs, size)
+        found.append(result)
+        if not guessed:
+            break
     flat = [graph.flatten_specs(f) for f in found]
     merged = [
         Spec(tuple(n if n == m else None for n, m in zip(a.shape, b.shape, strict=True)), a.dtype)
@@ -328,10 +333,14 @@ def _unknown(structure: Any) -> bool:
     return any(isinstance(t, Tensor) and None in t.shape for t in tree.flatten(structure))
 
 
-def _trace_once(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], size: int) -> Any:
+def _trace_once(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], size: int
+) -> tuple[Any, bool]:
+    """The result of one trace, and whether it stands on `size`."""
     from pronghorn import tree
 
     tracer = interpreter.Tracer(effects=False)
+    tracer.stand_in = size
 
     def stand_in(x: Any) -> Any:
         if not isinstance(x, Tensor) or x.scope is None:
@@ -349,4 +358,5 @@ def _trace_once(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dic
         if _unknown((args, kwargs)):  # whoever reads the message knows no stand-ins
             error.args = tuple(re.sub(rf"\b{size}\b", "None", a) if isinstance(a, str) else a for a in error.args)
         raise
-    return tree.map_structure(lambda t: convert_to_tensor(t) if isinstance(t, (Variable, float, int)) else t, result)
+    result = tree.map_structure(lambda t: convert_to_tensor(t) if isinstance(t, (Variable, float, int)) else t, result)
+    return result, tracer.stood_in or _unknown((args, kwargs))

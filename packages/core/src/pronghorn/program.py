@@ -12,14 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from pronghorn import accelerator, config, dtypes, naming, tree
+from pronghorn import accelerator, config, dtypes, host, naming, tree
 from pronghorn.accelerator import Executable, Instruction
 from pronghorn.graph import Graph, Node, Spec
+from pronghorn.host import Staged
 from pronghorn.interpreter import Tracer, using
 from pronghorn.op import Op
 from pronghorn.tensor import Tensor, Variable, convert_to_tensor
 
 Array = np.ndarray[Any, Any]
+
+_TEXT = "OUST"
+"""Kinds of NumPy arrays of strings; the first is what all become."""
 
 CACHED_PLANS = 64
 """How many input signatures a program keeps compiled; the least recently used is dropped first."""
@@ -57,6 +61,17 @@ def batch_rows(source: Any, indices: Any, dtype: str | None = None) -> Tensor:
         raise TypeError("batch_rows: `source` must be an argument of a program, given to it as Rows(array)")
     *layout, swapped = source.layout
     return batch_rows_op(source, indices, dtype=dtype or source.dtype, layout=tuple(layout), swapped=bool(swapped))  # type: ignore[no-any-return]
+
+
+class Prepared:
+    """The arguments of a call, and what the host computes first of them."""
+
+    __slots__ = ("arguments", "early", "executable")
+
+    def __init__(self, arguments: tuple[Any, ...], executable: Staged, early: list[Array]) -> None:
+        self.arguments = arguments
+        self.executable = executable
+        self.early = early
 
 
 class _Plan:
@@ -110,16 +125,42 @@ class Program:
         _programs.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        prepared = args[0] if args and type(args[0]) is Prepared else None
+        args = args if prepared is None else prepared.arguments
         leaves: list[Any] = []
         key = (_signature(args, leaves), _signature(kwargs, leaves) if kwargs else None)
+        arguments = [_argument(leaf) for leaf in leaves]
+        early = None
+        first = self._plans.get(key)
+        if first is not None and isinstance(first.executable, Staged) and not first.stale():
+            ready = prepared is not None and prepared.executable is first.executable
+            early = prepared.early if prepared is not None and ready else first.executable.start(arguments)
+            if (shapes := [a.shape for a in early]) != [t.shape for t in first.executable.early]:
+                key = (key, *shapes)
         plan = self._plan(key, args, kwargs)
         self._latest = plan
-        results = plan.executable([_argument(leaf) for leaf in leaves])
+        if early is None or not isinstance(plan.executable, Staged):
+            results = plan.executable(arguments)
+        else:
+            results = plan.executable.finish(arguments, early)
         tensors = [Tensor(shape, dtype, r) for (shape, dtype), r in zip(plan.specs, results, strict=True)]
         if plan.single:
             return tensors[0]
         items = iter(tensors)
         return tree.map_structure(lambda _: next(items), plan.structure, none_is_leaf=False)
+
+    def prepare(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments of a call, with what the host computes first of them where a plan is there; for other threads.
+
+        What fails now fails again in the call.
+        """
+        leaves: list[Any] = []
+        plan = self._plans.get((_signature(args, leaves), None))
+        if plan is None or not isinstance(plan.executable, Staged):
+            return args
+        with suppress(Exception):
+            return (Prepared(args, plan.executable, plan.executable.start([_argument(leaf) for leaf in leaves])),)
+        return args
 
     def _plan(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Plan:
         plan = self._plans.get(key)
@@ -131,7 +172,7 @@ class Program:
             plan = self._plans.get(key)
             if plan is None or plan.stale():
                 graph, structure, tracer = self.trace(args, kwargs)
-                executable = accelerator.current().compile(graph)
+                executable = Staged(graph) if host.needed(graph) else accelerator.current().compile(graph)
                 plan = _Plan(executable, structure, _versions(tracer))
                 plan.unverified = graph if self.verify else None
                 self._plans[key] = plan
@@ -153,9 +194,11 @@ class Program:
                 rows.layout = (*leaf.array.strides[1:], int(not leaf.array.dtype.isnative))
                 return rows
             if isinstance(leaf, (Tensor, np.ndarray)):
-                return tracer.argument(
-                    leaf.shape, leaf.dtype if isinstance(leaf, Tensor) else dtypes.standardize(leaf.dtype)
-                )
+                dtype = leaf.dtype if isinstance(leaf, Tensor) else dtypes.standardize(leaf.dtype)
+                argument = tracer.argument(leaf.shape, dtype)
+                if dtype == "string":
+                    tracer.given[argument] = _argument(leaf)
+                return argument
             return leaf
 
         with using(tracer):
@@ -232,7 +275,7 @@ def _signature(structure: Any, leaves: list[Any]) -> Any:
         return structure.signature
     if kind is np.ndarray:
         leaves.append(structure)
-        return (structure.shape, structure.dtype.str)
+        return (structure.shape, "string" if structure.dtype.kind in _TEXT else structure.dtype.str)
     if kind is tuple or kind is list:
         return (kind, *[_signature(item, leaves) for item in structure])
     if kind is Tensor:
@@ -256,7 +299,7 @@ def _signature(structure: Any, leaves: list[Any]) -> Any:
 
 def _argument(leaf: Any) -> Any:
     if type(leaf) is np.ndarray:
-        return leaf
+        return leaf.astype(object) if leaf.dtype.kind in _TEXT[1:] else leaf
     return leaf.array if type(leaf) is Rows else leaf.buffer
 
 

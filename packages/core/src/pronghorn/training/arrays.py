@@ -18,6 +18,8 @@ ROLES = ("x", "y", "sample_weight")
 def as_array(value: Any, name: str) -> Array:
     """Tensor, list, data frame or foreign tensor as a NumPy array, without copying where that is possible.
 
+    A single string is one sample.
+
     Raises:
         ValueError: it is no array of numbers or strings, or has no rows to take batches from.
     """
@@ -27,6 +29,8 @@ def as_array(value: Any, name: str) -> Array:
         array = value
     elif isinstance(value, (Tensor, Variable)):
         array = accelerator.to_numpy(value.buffer)
+    elif isinstance(value, (str, bytes)):
+        array = np.array([value], object)
     elif hasattr(value, "to_numpy"):
         array = np.asarray(value.to_numpy())
         array = array[:, None] if array.ndim == 1 else array  # a pandas Series is one feature

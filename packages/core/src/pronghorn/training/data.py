@@ -20,7 +20,8 @@ import numpy as np
 
 from pronghorn import config, dtypes, tree
 from pronghorn.arguments import as_integer
-from pronghorn.program import Rows, batch_rows
+from pronghorn.host import Staged
+from pronghorn.program import Program, Rows, batch_rows
 from pronghorn.tensor import MODEL, Tensor, convert_to_tensor
 from pronghorn.training.arrays import (
     Array,
@@ -216,6 +217,15 @@ def ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: in
         finally:
             for _, future in pending:
                 future.cancel()
+
+
+def prepared(step: Any, batches: Batches) -> Batches:
+    """The batches; a thread does ahead of a compiled step what that leaves to the host, such as looking strings up."""
+    for batch in batches:
+        yield batch
+        if isinstance(step, Program) and isinstance(step.executable, Staged):
+            yield from ahead(step.prepare, batches, 1, READ_AHEAD)
+        yield from batches
 
 
 class BatchSource(Source):

@@ -21,6 +21,7 @@ from pronghorn.training.data import (
     Epochs,
     Source,
     make_source,
+    prepared,
     split_arrays,
     symbols,
     unpack_x_y_sample_weight,
@@ -174,20 +175,22 @@ class Trainer(Steps):
     ) -> Any:
         """Runs the steps of one epoch and returns what the last one returned; None where there was none."""
         result, number, together = None, 0, self.steps_per_execution
-        batches = iter(epochs)
-        for data, indices in batches:
+        source = iter(epochs)
+        batches = prepared(step, source)
+        for batch in batches:
             begin(number)
-            result = step(data, indices)
+            result = step(*batch)
             for _ in range(together - 1):
-                if (batch := next(batches, None)) is None:
+                if (more := next(batches, None)) is None:
                     break
-                result = step(*batch)
+                result = step(*more)
                 number += 1
             end(number, report(result))
             number += 1
             if getattr(self, flag):
                 break
         batches.close()
+        source.close()
         return result
 
     def _callback_list(
