@@ -11,9 +11,10 @@ import numpy as np
 
 from pronghorn.training.callback import Logs
 from pronghorn_callbacks.monitor import Monitor
+from pronghorn_callbacks.save_frequency import SaveFrequency
 
 
-class ModelCheckpoint(Monitor):
+class ModelCheckpoint(SaveFrequency, Monitor):
     """Saves the model, or its weights, while it trains.
 
     Args:
@@ -40,35 +41,21 @@ class ModelCheckpoint(Monitor):
         save_freq: Literal["epoch"] | int = "epoch",
         initial_value_threshold: float | None = None,
     ) -> None:
-        super().__init__(monitor, mode, initial_value_threshold)
+        Monitor.__init__(self, monitor, mode, initial_value_threshold)
         self.filepath = os.fspath(filepath)
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
-        if save_freq != "epoch" and (isinstance(save_freq, str) or save_freq != int(save_freq) or save_freq < 1):
-            raise ValueError(f"ModelCheckpoint: save_freq must be 'epoch' or a number of batches, got {save_freq!r}")
-        self.save_freq = save_freq
+        self.set_frequency(save_freq)
         endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
         if not self.filepath.endswith(endings):
             raise ValueError(
                 f"ModelCheckpoint: with save_weights_only={save_weights_only} the filepath must end in "
                 f"{' or '.join(endings)}, got {self.filepath!r}"
             )
-        self._epoch = 0
-        self._unsaved_batches = 0
-        self._last_batch = -1
-
-    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        self._epoch = epoch
-        self._last_batch = -1
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        if self.save_freq == "epoch":
-            return
-        self._unsaved_batches += batch - self._last_batch
-        self._last_batch = batch
-        if self._unsaved_batches >= int(self.save_freq):
-            self._unsaved_batches = 0
+        if self.due(batch):
             self._save(dict(logs or {}), {"batch": batch + 1})
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:

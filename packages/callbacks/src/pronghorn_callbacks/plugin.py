@@ -5,6 +5,7 @@ from __future__ import annotations
 from pronghorn.plugins import hookimpl
 
 _CALLBACKS = {
+    "backup_and_restore": "BackupAndRestore",
     "csv_logger": "CSVLogger",
     "early_stopping": "EarlyStopping",
     "learning_rate": "LearningRateScheduler ReduceLROnPlateau",

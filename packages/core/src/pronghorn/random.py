@@ -136,6 +136,30 @@ def global_generator() -> SeedGenerator:
     return _default
 
 
+def global_state() -> dict[str, Any]:
+    """The states of the generators that nobody owns: NumPy's, Python's, and of what is drawn or made without a seed."""
+    import random
+
+    drawn = None if _default is None else int(_default.state.numpy()[2])
+    return {
+        "numpy": np.random.get_state(legacy=False),
+        "python": random.getstate(),
+        "own": (_root_seed, _seeds, _streams, drawn),
+    }
+
+
+def set_global_state(state: dict[str, Any]) -> None:
+    """Sets what `global_state` gave."""
+    import random
+
+    global _root_seed, _seeds, _streams
+    np.random.set_state(state["numpy"])
+    random.setstate(state["python"])
+    _root_seed, _seeds, _streams, drawn = state["own"]
+    if drawn is not None or _default is not None:
+        global_generator().state.assign([_derived_seed(0), _UNNUMBERED, drawn or 0])
+
+
 def draw_state(seed: Any, count: int = 1) -> tuple[Tensor, int]:
     """The state and the first number of `count` draws, for a seed that is an integer, a generator or None."""
     if seed is None or isinstance(seed, SeedGenerator):

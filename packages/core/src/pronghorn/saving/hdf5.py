@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,8 @@ Group = Mapping[str, "h5py.Dataset"]
 
 _NAME = re.compile(r"(?!\.{1,2}$)[\w.:-]{1,128}")
 _DEEPEST = 64
+_DIGEST = "sha256"
+"""Attribute of the root, ours alone: of all arrays with their paths. HDF5 has no checksums of its own here."""
 
 
 def write_groups(file: BinaryIO, groups: Mapping[str, tuple[Any, Mapping[str, Any]]]) -> None:
@@ -31,6 +34,7 @@ def write_groups(file: BinaryIO, groups: Mapping[str, tuple[Any, Mapping[str, An
     """
     import h5py
 
+    written: dict[str, Array] = {}
     with h5py.File(file, "w") as root:
         for path, (name, arrays) in groups.items():
             group = root.create_group(f"{path}/vars" if path else "vars")
@@ -41,9 +45,12 @@ def write_groups(file: BinaryIO, groups: Mapping[str, tuple[Any, Mapping[str, An
                     raise ValueError(f"cannot save {path}/{key}: names may have letters, digits and _ . : - only")
                 array = np.asarray(value)
                 if array.dtype.kind == "V":  # NumPy has no bfloat16: two bytes each, and Keras's note saying so
-                    group.create_dataset(key, data=array.view("V2")).attrs["dtype"] = "bfloat16"
+                    array = array.view("V2")
+                    group.create_dataset(key, data=array).attrs["dtype"] = "bfloat16"
                 else:
                     group.create_dataset(key, data=array)
+                written[f"{group.name}/{key}"] = array
+        root.attrs[_DIGEST] = _digest(written)
 
 
 @contextmanager
@@ -70,10 +77,23 @@ def open_groups(file: BinaryIO) -> Iterator[dict[str, Group]]:
         declared = sum(_bytes(dataset) for group in groups.values() for dataset in group.values())
         if declared > size:
             raise ModelFileError(f"its arrays claim {declared} bytes, and the file has {size}")
+        arrays = {dataset.name: dataset for group in groups.values() for dataset in group.values()}
+        if _DIGEST in root.attrs and root.attrs[_DIGEST] != _digest(arrays):
+            raise ModelFileError("it is damaged: its arrays are not those that were saved")
         found = {path[:-4].rstrip("/"): group for path, group in groups.items() if f"/{path}".endswith("/vars")}
         if not found:
             raise ModelFileError("it has no group `vars`, so it is no .weights.h5 of Keras 3; older ones are not read")
         yield found
+
+
+def _digest(arrays: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(arrays):
+        array = np.ascontiguousarray(arrays[path][()])
+        array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        digest.update(f"{path} {array.dtype.str} {arrays[path].shape}\n".encode())
+        digest.update(array.view(np.uint8).data if array.ndim else array.tobytes())
+    return digest.hexdigest()
 
 
 def read(dataset: h5py.Dataset) -> Array:

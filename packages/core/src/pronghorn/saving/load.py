@@ -112,7 +112,7 @@ def load_model(
     Raises:
         ModelFileError: the file is not such a file, is damaged, names an unknown class, or does not fit.
     """
-    with _reading(filepath) as file, CustomObjectScope(custom_objects or {}):
+    with reading(filepath) as file, CustomObjectScope(custom_objects or {}):
         if not _is_archive(file):
             return _format(Path(filepath), "load_model").load(Path(filepath), compile=compile)
         members = archive.read_archive(file)
@@ -145,7 +145,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
     Raises:
         ModelFileError: the file is no such file or damaged, or (with a table) does not fit.
     """
-    with _reading(filepath) as file:
+    with reading(filepath) as file:
         weights = _weights_in(archive.read_archive(file)) if _is_archive(file) else file
         with open_groups(weights) as groups:
             read_weights(model, groups, skip_mismatch)
@@ -201,8 +201,8 @@ def _room_for(size: int) -> Iterator[None]:
 
 
 @contextmanager
-def _reading(filepath: Any) -> Iterator[BinaryIO]:
-    """The file, opened; what goes wrong in reading it is a ModelFileError that names it."""
+def reading(filepath: Any) -> Iterator[BinaryIO]:
+    """The file, opened; whatever goes wrong in reading it is a ModelFileError that names it."""
     with open(os.fspath(filepath), "rb") as file:
         try:
             yield file

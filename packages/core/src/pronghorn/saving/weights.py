@@ -26,8 +26,10 @@ from pronghorn.tracking import Owner
 Edges = dict[Any, list[tuple[Any, str]]]
 """Object -> (the object that holds it, its key there), for each place where it is, the first one first."""
 
-_WITHOUT_OWNER = re.compile(r"(^|/)(optimizer|seed_generator(_\d+)?|_?metrics|compile_metrics|_?loss_tracker)(/|$)")
-"""What other versions of Keras save too, and models do without."""
+_WITHOUT_OWNER = re.compile(
+    r"(^|/)(optimizer|pronghorn\.training|seed_generator(_\d+)?|_?metrics|compile_metrics|_?loss_tracker)(/|$)"
+)
+"""What other versions of Keras save too, or a backup, and models do without."""
 _ALIASES = frozenset("_compile_arguments _functional _graph _operations _stack".split())
 """Attributes of ours that hold what `layers` and `optimizer` have already."""
 
@@ -111,14 +113,15 @@ def _join(path: str, key: str) -> str:
 # ------------------------------------------------------------------------------------------------ files
 
 
-def write_weights(model: Any, file: BinaryIO) -> None:
-    """Writes the variables of everything in the model, the optimizer's included, into an HDF5 file."""
+def write_weights(model: Any, file: BinaryIO, more: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    """Writes the variables of everything in the model, the optimizer's included, and `more` groups of arrays, into an
+    HDF5 file."""
     groups: dict[str, tuple[Any, Mapping[str, Any]]] = {}
     for item, path in _paths(_walk(model)).items():
         store: dict[str, Any] = {}
         item.save_own_variables(store)
         groups[path] = item.name, store
-    write_groups(file, groups)
+    write_groups(file, groups | {path: (None, arrays) for path, arrays in (more or {}).items()})
 
 
 def read_weights(model: Any, groups: Mapping[str, Group], skip_mismatch: bool = False) -> None:

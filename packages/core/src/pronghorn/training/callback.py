@@ -24,7 +24,10 @@ class Callback:
     Attributes:
         model: the model being trained, evaluated or used for prediction.
         params: {"verbose": …, "epochs": …, "steps": …}; steps is None where it is not known.
+        runs_last: whether it is called after all others, so that it sees what they did.
     """
+
+    runs_last = False
 
     def __init__(self) -> None:
         self.params: dict[str, Any] = {}
@@ -42,6 +45,17 @@ class Callback:
     def set_model(self, model: Any) -> None:
         """Called with the model before the run starts."""
         self._model = model
+
+    def get_state(self) -> Any:
+        """What the callback has to remember where training is interrupted: plain values, arrays, lists and dicts.
+
+        None, as here, stands for all attributes that are no arguments of the constructor.
+        """
+        return None
+
+    def set_state(self, state: Any) -> None:
+        """Called with what `get_state` gave, after `on_train_begin`, where an interrupted training is resumed."""
+        vars(self).update(state)
 
     def on_batch_begin(self, batch: int, logs: Logs = None) -> None:
         """Another name for `on_train_batch_begin`."""
@@ -143,6 +157,7 @@ class CallbackList(Callback):
         self.set_params(params)
 
     def _find_hooks(self) -> None:
+        self.callbacks.sort(key=lambda callback: getattr(callback, "runs_last", False))
         self._hooks: dict[str, list[Callable[..., Any]]] = {name: [] for name in HOOKS}
         for callback in self.callbacks:
             for name in HOOKS:

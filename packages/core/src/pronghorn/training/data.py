@@ -13,7 +13,6 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -22,6 +21,7 @@ from pronghorn import config, dtypes, tree
 from pronghorn.arguments import as_integer
 from pronghorn.host import Staged
 from pronghorn.program import Program, Rows, batch_rows
+from pronghorn.random import global_state, set_global_state
 from pronghorn.tensor import MODEL, Tensor, convert_to_tensor
 from pronghorn.training.arrays import (
     Array,
@@ -113,8 +113,14 @@ class Source:
     rows: int | None = None
     restarts = True
     endless = False
+    subject: Any = None
+    """The user's object whose `get_state` and `set_state`, where it has them, say where it stands."""
 
     def __iter__(self) -> Batches:
+        return self.batches_from(0)
+
+    def batches_from(self, first: int) -> Batches:
+        """A pass over the data without the batches before `first`. What it draws for its order it draws at once."""
         raise NotImplementedError
 
     def example(self) -> Triple:
@@ -158,19 +164,21 @@ class ArraySource(Source):
             leaf is None or (type(leaf) is np.ndarray and leaf.dtype.kind in "fiub") for leaf in tree.flatten(data)
         )
 
-    def __iter__(self) -> Batches:
+    def batches_from(self, first: int) -> Batches:
+        indices = self._indices(first)
         if self.in_memory:
             sources = tree.map_structure(Rows, self.data, none_is_leaf=False)
-            return ((sources, indices) for indices in self._indices())
-        return ((batch, None) for batch in ahead(self._read, self._indices(), 1, READ_AHEAD))
+            return ((sources, rows) for rows in indices)
+        return ((batch, None) for batch in ahead(self._read, indices, 1, READ_AHEAD))
 
-    def _indices(self) -> Iterator[Array]:
-        start, size = self.range.start, self.batch_size
-        order = np.random.permutation(len(self.range)) if self.shuffle is True else np.arange(len(self.range))
-        order += start
-        for first in range(0, len(order), size):
-            indices = order[first : first + size]
-            yield np.random.permutation(indices) if self.shuffle == "batch" else indices
+    def _indices(self, first: int) -> Iterator[Array]:
+        total, size = len(self.range), self.batch_size
+        order = np.random.permutation(total) if self.shuffle is True else np.arange(total)
+        order += self.range.start
+        if self.shuffle == "batch":
+            for at in range(0, total, size):
+                order[at : at + size] = np.random.permutation(order[at : at + size])
+        return (order[at : at + size] for at in range(first * size, total, size))
 
     def _read(self, indices: Array) -> Any:
         return tree.map_structure(lambda leaf: read_rows(leaf, indices), self.data, none_is_leaf=False)
@@ -232,7 +240,7 @@ class BatchSource(Source):
     """Batches made in Python: a generator, an iterator, or an iterable that starts again with each pass."""
 
     def __init__(self, stream: Iterable[Any], class_weight: Mapping[Any, float] | None = None) -> None:
-        self.stream = stream
+        self.stream = self.subject = stream
         self.class_weight = class_weight
         self.restarts = not hasattr(stream, "__next__")
         self.endless = isinstance(stream, (itertools.cycle, itertools.repeat, itertools.count))
@@ -240,14 +248,22 @@ class BatchSource(Source):
         self._waiting: list[Any] = []
         self._checks_labels = False
 
-    def __iter__(self) -> Batches:
+    def batches_from(self, first: int) -> Batches:
+        while first and self._waiting:
+            self._waiting.pop()
+            first -= 1
+        return self._batches(self._items(first))
+
+    def _batches(self, items: Iterator[Any]) -> Batches:
         while self._waiting:
             yield self._waiting.pop(), None
-        for item in self._items():
+        for item in items:
             yield self._batch(item), None
 
-    def _items(self) -> Iterable[Any]:
-        return self.stream
+    def _items(self, first: int) -> Iterator[Any]:
+        items = iter(self.stream)
+        deque(itertools.islice(items, first), maxlen=0)
+        return items
 
     def _batch(self, item: Any) -> Triple:
         batch = weighted(as_arrays(*unpack_x_y_sample_weight(item)), self.class_weight)
@@ -282,6 +298,9 @@ def _length(stream: Any) -> int | None:
 
 class PyDataset:
     """Base class of data sets in Python: `__getitem__(i)` returns batch i, `__len__` how many there are.
+
+    One that changes from epoch to epoch has `get_state()`, which gives plain values, and `set_state(state)`, so that
+    an interrupted training can be resumed.
 
     Args:
         workers: threads that make batches ahead of their use; 1 makes them in the training thread.
@@ -323,7 +342,7 @@ class PyDatasetSource(BatchSource):
 
     def __init__(self, dataset: PyDataset, shuffle: Shuffle, class_weight: Mapping[Any, float] | None) -> None:
         super().__init__((), class_weight)
-        self.dataset = dataset
+        self.dataset = self.subject = dataset
         self.shuffle = shuffle
         self.restarts = True
         self.batches = dataset.num_batches
@@ -331,8 +350,8 @@ class PyDatasetSource(BatchSource):
         if self.batches == 0:
             raise ValueError(f"x: the data set {type(dataset).__name__} has no batches (its len() is 0)")
 
-    def _items(self) -> Iterable[Any]:
-        order = itertools.count() if self.batches is None else self._order(self.batches)
+    def _items(self, first: int) -> Iterator[Any]:
+        order = itertools.islice(itertools.count() if self.batches is None else self._order(self.batches), first, None)
         workers = getattr(self.dataset, "workers", 1)  # a subclass may have forgotten super().__init__()
         if workers > 1:
             return ahead(self.dataset.__getitem__, order, workers, self.dataset.max_queue_size)
@@ -427,6 +446,7 @@ class Epochs:
 
     Attributes:
         dry: whether the data ran out before the end of an epoch.
+        done: batches of the present epoch that were used.
     """
 
     def __init__(self, source: Source, steps: int | None = None, argument: str = "steps") -> None:
@@ -437,7 +457,12 @@ class Epochs:
         self.source = source
         self.steps = steps
         self.dry = False
+        self.done = 0
+        self._taken = 0
         self._stream: Batches | None = None
+        self._read = 0
+        self._passes: deque[tuple[int, Any]] = deque(maxlen=READ_AHEAD + 2)
+        self._state: dict[str, Any] | None = None
 
     @property
     def length(self) -> int | None:
@@ -446,31 +471,85 @@ class Epochs:
 
     def __iter__(self) -> Batches:
         self.source.on_epoch_begin()
+        if self._state is not None:
+            self._seek(self._state)
         if self.steps is None:
-            self.dry = True
-            with closing(iter(self.source)) as stream:
-                for batch in stream:
-                    self.dry = False
-                    yield batch
+            self.dry = not self.done
+            for batch in self._stream or self._open():
+                self.dry = False
+                self._read += 1
+                yield batch
         else:
-            yield from self._steps(self.steps)
+            yield from self._steps(self.steps - self.done)
         self.source.on_epoch_end()
 
     def _steps(self, steps: int) -> Batches:
         for _ in range(steps):
             batch = next(self._stream, None) if self._stream is not None else None
             if batch is None and (self._stream is None or self.source.restarts):
-                self._stream = iter(self.source)
-                batch = next(self._stream, None)
+                batch = next(self._open(), None)
             if batch is None:
                 self.dry = True
                 return
+            self._read += 1
             yield batch
+
+    def _open(self, first: int = 0) -> Batches:
+        """Begins a pass, and notes with what random numbers."""
+        if self.source.restarts or not self._passes:
+            self._passes.append((self._read - first, global_state()))
+        self._stream = self.source.batches_from(first)
+        return self._stream
+
+    def count(self) -> None:
+        """Notes that a batch was used; others may have been read already."""
+        self._taken += 1
+        self.done += 1
+
+    def end_epoch(self) -> None:
+        """Notes the end of an epoch, which may come before that of the data."""
+        self.done = 0
+        if self.steps is None:
+            self.restart()
+
+    def get_state(self) -> dict[str, Any]:
+        """Where the reading stands, for `set_state` in another process: plain values and arrays."""
+        subject = self.source.subject
+        begun = [(first, start) for first, start in self._passes if first <= self._taken]
+        first, start = begun[-1] if begun else (self._taken, None)
+        return {
+            "start": start,
+            "taken": self._taken - first,
+            "done": self.done,
+            "own": subject.get_state() if hasattr(subject, "get_state") else None,
+            "random": global_state(),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on where `get_state` was called: now, or within an epoch, when that is begun again."""
+        self._state = state
+        if not state["done"]:
+            self._seek(state)
+
+    def _seek(self, state: dict[str, Any]) -> None:
+        """Begins the pass again, with the same random numbers, and leaves out what was used of it."""
+        self._state = None
+        self.done = state["done"]
+        first, subject = state["taken"], self.source.subject
+        if state["own"] is not None:
+            subject.set_state(state["own"])
+            first = first if isinstance(subject, PyDataset) else 0  # others have put themselves there
+        if state["start"] is not None:
+            set_global_state(state["start"])
+            self._open(first)
+        set_global_state(state["random"])
 
     def restart(self) -> None:
         """Makes the next epoch begin at the beginning of the data, where they have one."""
+        self.close()
         if self.source.restarts:
-            self.close()
+            self._passes.clear()
+            self._taken = self._read = 0
 
     def close(self) -> None:
         """Ends the threads that read ahead."""

@@ -262,6 +262,9 @@ class ProgbarLogger(Callback):
         self._fitting = False
         self._due = 0.0
 
+    def get_state(self) -> Any:
+        return {}
+
     def set_params(self, params: dict[str, Any]) -> None:
         super().set_params(params)
         self.verbose = resolve_verbose(params.get("verbose", 1))

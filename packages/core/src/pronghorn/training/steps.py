@@ -26,7 +26,7 @@ Step = Callable[[Any, Any], Any]
 STATE = frozenset(
     "optimizer loss compiled run_eagerly steps_per_execution jit_compile history stop_training "
     "stop_evaluating stop_predicting _compile_loss _compile_metrics _loss_tracker _compile_arguments "
-    "_programs _ready".split()
+    "_programs _ready fit_in_progress".split()
 )
 """Attributes of training: the layer does not own what they hold, and setting them re-traces nothing."""
 

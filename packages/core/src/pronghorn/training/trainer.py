@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,22 @@ from pronghorn.training.steps import Step, Steps
 Hook = Callable[..., None]
 
 
+@dataclass
+class Run:
+    """A `fit` in progress, as a callback needs it that saves where it stands, and lets another one go on from there."""
+
+    training: Epochs
+    validation: Epochs | None
+    callbacks: CallbackList
+    epochs: range
+    step: int = 0
+    """Steps of the first epoch that were made already."""
+    logs: dict[str, Any] = field(default_factory=dict)
+    """What they, or the epoch before, reported."""
+    restore: Callable[[], object] | None = None
+    """Called when the callbacks have begun the first epoch anew."""
+
+
 class Trainer(Steps):
     """The half of `Model` that trains; it stands before `Layer` among the bases."""
 
@@ -39,6 +56,7 @@ class Trainer(Steps):
     stop_evaluating = False
     stop_predicting = False
     _initial_epoch: int | None = None
+    fit_in_progress: Run | None = None
 
     def fit(
         self,
@@ -123,6 +141,7 @@ class Trainer(Steps):
             training.close()
             if validation is not None:
                 validation.close()
+            self.fit_in_progress = None
             if self.optimizer is not None and self.optimizer.built:
                 self.optimizer.finalize_variable_values(self.trainable_weights)
         return self.history
@@ -136,15 +155,21 @@ class Trainer(Steps):
         epochs: range,
     ) -> None:
         self.stop_training = False
-        logs: dict[str, Any] = {}
         lost = False
+        run = self.fit_in_progress = Run(training, validation, callbacks, epochs)
         callbacks.on_train_begin()
+        logs = run.logs
         step = self._step("train")
         begin, end = callbacks.on_train_batch_begin, callbacks.on_train_batch_end
-        for epoch in range(self._initial_epoch or epochs.start, epochs.stop):
+        for epoch in range(self._initial_epoch or run.epochs.start, run.epochs.stop):
             self.reset_metrics()
             callbacks.on_epoch_begin(epoch)
-            result = self._run_epoch(step, training, begin, end, "stop_training")
+            if run.restore is not None:
+                run.restore()
+            number, run.step, run.restore = run.step, 0, None
+            result = logs if number else None
+            if not (number and self.stop_training):  # the last step saved may be one after which training was to stop
+                result = self._run_epoch(step, training, begin, end, "stop_training", number) or result
             if training.dry:
                 self.stop_training = True
                 _warn_dry("fit", training, "steps_per_epoch")
@@ -171,19 +196,22 @@ class Trainer(Steps):
         begin: Hook,
         end: Hook,
         flag: str,
+        number: int = 0,
         report: Callable[[Any], Any] = Logs,
     ) -> Any:
         """Runs the steps of one epoch and returns what the last one returned; None where there was none."""
-        result, number, together = None, 0, self.steps_per_execution
+        result, together = None, self.steps_per_execution
         source = iter(epochs)
         batches = prepared(step, source)
         for batch in batches:
             begin(number)
             result = step(*batch)
+            epochs.count()
             for _ in range(together - 1):
                 if (more := next(batches, None)) is None:
                     break
                 result = step(*more)
+                epochs.count()
                 number += 1
             end(number, report(result))
             number += 1
@@ -191,6 +219,7 @@ class Trainer(Steps):
                 break
         batches.close()
         source.close()
+        epochs.end_epoch()
         return result
 
     def _callback_list(
@@ -293,7 +322,7 @@ class Trainer(Steps):
         callbacks.on_predict_begin()
         begin, end = callbacks.on_predict_batch_begin, callbacks.on_predict_batch_end
         try:
-            self._run_epoch(predict_batch, epochs, begin, end, "stop_predicting", lambda y: {"outputs": y})
+            self._run_epoch(predict_batch, epochs, begin, end, "stop_predicting", report=lambda y: {"outputs": y})
         finally:
             epochs.close()
         callbacks.on_predict_end()
