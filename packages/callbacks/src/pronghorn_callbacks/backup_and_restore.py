@@ -95,6 +95,7 @@ class BackupAndRestore(SaveFrequency):
         for path in found:
             try:
                 self._restore(path)
+                os.replace(path, self._latest)  # the last good one must not make way for a damaged one
                 return
             except ModelFileError as error:
                 if path is found[-1]:
@@ -180,9 +181,7 @@ class BackupAndRestore(SaveFrequency):
             if subject is None or hasattr(subject, "get_state"):
                 continue
             if not isinstance(subject, PyDataset):
-                _say(
-                    f"the {name} would be read from its start, and what was taken left out; is it the same every time?"
-                )
+                _say(f"the {name} would be read from its start, without what was taken; is it always the same?")
             elif any(getattr(type(subject), hook) is not getattr(PyDataset, hook) for hook in _HOOKS):
                 _say(f"the data set {name} would be without what its on_epoch_begin and on_epoch_end changed")
 
@@ -206,15 +205,13 @@ class BackupAndRestore(SaveFrequency):
                 run.validation.set_state(state["validation"])
             run.training.set_state(state["data"])
         if missing:
-            warnings.warn(
-                f"BackupAndRestore: the backup has states of callbacks {missing} not in this fit", stacklevel=5
-            )
+            warnings.warn(f"BackupAndRestore: this fit lacks callbacks that the backup has: {missing}", stacklevel=5)
         run.logs, run.step = state["logs"], state["data"]["done"]
         model.stop_training = state["stop"]
         ended = state["stop"] and not run.step
         run.epochs = range(0) if ended else range(state["epoch"], run.epochs.stop)
         if run.step and run.restore is None:  # the hooks of on_epoch_begin, which come now, must change nothing
-            run.restore = lambda: self._restore(path)
+            run.restore = lambda: self._restore(self._latest)
 
     def _give_back(self, states: list[Any]) -> list[str]:
         """Each state to the callback of the same class and number. Returns the names of those that are missing."""

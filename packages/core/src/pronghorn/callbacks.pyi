@@ -2,6 +2,7 @@ from pronghorn.training.callback import Callback as Callback
 from pronghorn.training.callback import CallbackList as CallbackList
 from pronghorn.training.callback import History as History
 from pronghorn.training.progress import ProgbarLogger as ProgbarLogger
+from pronghorn_callbacks.backup_and_restore import BackupAndRestore as BackupAndRestore
 from pronghorn_callbacks.csv_logger import CSVLogger as CSVLogger
 from pronghorn_callbacks.early_stopping import EarlyStopping as EarlyStopping
 from pronghorn_callbacks.learning_rate import LearningRateScheduler as LearningRateScheduler

@@ -127,6 +127,9 @@ class Source:
         """The first batch as symbols: (x, y, sample_weight)."""
         raise NotImplementedError
 
+    def forget_example(self) -> None:
+        """Leaves out of the pass what was read for the example."""
+
     def check_labels(self) -> None:
         """Refuses NaN among the targets, now or as they come."""
 
@@ -282,6 +285,9 @@ class BatchSource(Source):
         if not self.restarts:
             self._waiting = [batch]
         return symbols(batch)
+
+    def forget_example(self) -> None:
+        self._waiting.clear()
 
     def check_labels(self) -> None:
         self._checks_labels = True
@@ -538,7 +544,9 @@ class Epochs:
         first, subject = state["taken"], self.source.subject
         if state["own"] is not None:
             subject.set_state(state["own"])
-            first = first if isinstance(subject, PyDataset) else 0  # others have put themselves there
+            if not isinstance(subject, PyDataset):  # which has put itself there
+                self.source.forget_example()
+                first = 0
         if state["start"] is not None:
             set_global_state(state["start"])
             self._open(first)
