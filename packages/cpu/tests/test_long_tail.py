@@ -20,7 +20,10 @@ from pronghorn_cpu.lowering import LOWERINGS
 pronghorn_ops = pytest.importorskip("pronghorn_ops", reason="pronghorn-cpu does not need pronghorn-ops")
 pytestmark = pytest.mark.usefixtures("on_cpu")
 
-HOST_OPS = {"argsort", "cumsum", "dynamic_slice", "dynamic_update_slice", "searchsorted"}
+HOST_OPS = {
+    "argsort", "cumsum", "dynamic_slice", "dynamic_update_slice", "searchsorted", "solve", "triangular_solve", "det",
+    "slogdet", "cholesky", "qr", "lu_factor", "eigh", "eig", "svd",
+}  # fmt: skip
 """Primitives that run on the host in a CPU program. None of them is in the train step of a dense network."""
 
 RNG = np.random.default_rng(1)

@@ -13,7 +13,7 @@ from pronghorn import config, dtypes, ops
 from pronghorn.graph import Spec
 from pronghorn.op import composed, primitive
 from pronghorn.ops.axes import canonical_axis
-from pronghorn.ops.nn import first, row_sum, softmax_rows, through
+from pronghorn.ops.softmax import first, row_sum, softmax_rows, through
 from pronghorn.tensor import Tensor, convert_to_tensor
 
 Array = np.ndarray[Any, Any]

@@ -1,4 +1,4 @@
-"""Products, norms and sums of products."""
+"""Products and sums of products."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 
 from pronghorn import config, dtypes, ops
 from pronghorn.op import composed, promote
-from pronghorn.ops.axes import canonical_axes, canonical_axis
 from pronghorn.ops.linear import multiplicands, multiplied
 from pronghorn.tensor import Tensor, convert_to_tensor
 
@@ -92,33 +91,6 @@ def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, a
 
 
 @composed
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """Norm of vectors (one axis) or matrices (two axes); of all elements without `ord` and `axis`.
-
-    Args:
-        ord: inf, -inf, 0 or a number p (default 2) for vectors; "fro" (default), 1, -1, ±inf for matrices.
-    """
-    x = convert_to_tensor(x)
-    x = ops.absolute(ops.cast(x, dtypes.floating(x.dtype)))
-    rank = len(x.shape)
-    axes = tuple(range(rank)) if axis is None else canonical_axes(axis, rank, "norm")
-    if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) == 1):
-        return ops.sqrt(ops.sum(ops.square(x), axes, keepdims))
-    if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
-        first, second = axes if axis is None else (canonical_axis(a, rank, "norm") for a in axis)
-        added, compared = (first, second) if ord in (1, -1) else (second, first)
-        top = (ops.max if ord > 0 else ops.min)(ops.sum(x, added, True), compared, True)
-        return top if keepdims else ops.squeeze(top, axes)
-    if len(axes) != 1 or isinstance(ord, str):
-        raise NotImplementedError(f"norm: argument `ord` {ord!r} over {len(axes)} axes needs singular values")
-    if ord in (np.inf, -np.inf):
-        return (ops.max if ord > 0 else ops.min)(x, axes, keepdims)
-    if ord == 0:
-        return ops.sum(ops.cast(ops.not_equal(x, 0), x.dtype), axes, keepdims)
-    return ops.power(ops.sum(ops.power(x, float(ord)), axes, keepdims), 1 / ord)
-
-
-@composed
 def normalize(x: Any, axis: Any = -1, order: int = 2, epsilon: float | None = None) -> Any:
     """`x` divided by its norm of `order` over `axis`, at least `epsilon`."""
     x = convert_to_tensor(x)
@@ -127,7 +99,7 @@ def normalize(x: Any, axis: Any = -1, order: int = 2, epsilon: float | None = No
     if order == 2:
         total = ops.sum(ops.square(x), axis, True)
         return ops.multiply(x, ops.rsqrt(ops.maximum(total, least * least)))
-    return ops.divide(x, ops.maximum(norm(x, order, axis, True), least))
+    return ops.divide(x, ops.maximum(ops.norm(x, order, axis, True), least))
 
 
 # ------------------------------------------------------------------------------ einsum

@@ -12,7 +12,7 @@ import numpy as np
 from pronghorn import dtypes, ops
 from pronghorn.op import composed, primitive
 from pronghorn.ops.axes import canonical_axis
-from pronghorn.ops.nn import first, over_axes, row_sum, through
+from pronghorn.ops.softmax import first, over_axes, row_sum, through
 from pronghorn.tensor import Tensor, constant, convert_to_tensor
 
 Array = np.ndarray[Any, Any]

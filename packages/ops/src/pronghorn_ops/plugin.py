@@ -29,6 +29,9 @@ MODULES = {
     "crossentropy": """
         binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy
     """,
+    "decompositions": """
+        cholesky eig eigh lu_factor qr svd
+    """,
     "elementwise": """
         allclose cbrt deg2rad divide_no_nan erfc fabs fmax fmin fmod heaviside hypot isclose
         isneginf isposinf logaddexp2 nan_to_num rad2deg saturate_cast sinc
@@ -38,7 +41,10 @@ MODULES = {
         isnan log10 log2 logaddexp rint round sinh tan trunc
     """,
     "linalg": """
-        cross dot einsum inner kron norm normalize outer tensordot vdot
+        cross dot einsum inner kron normalize outer tensordot vdot
+    """,
+    "matrices": """
+        cholesky_inverse det inv logdet lstsq matrix_rank norm pinv slogdet solve solve_triangular
     """,
     "nn": """
         log_softmax multi_hot one_hot
@@ -65,8 +71,15 @@ DISTRIBUTIONS = ("beta", "binomial", "categorical", "dropout", "gamma", "randint
 """Functions of `random`, offered as "random.gamma" …, which `pronghorn.random` shows."""
 
 
+NAMESPACES = {
+    "image": "pronghorn_ops.image",
+    **{name: f"pronghorn_ops.namespaces.{name}" for name in ("linalg", "nn", "numpy")},
+}
+"""Modules that keras.ops has."""
+
+
 @hookimpl
 def pronghorn_ops() -> dict[str, str]:
     """Name -> "module:attribute"."""
     functions = {name: f"pronghorn_ops.{module}:{name}" for module, names in MODULES.items() for name in names.split()}
-    return functions | {f"random.{name}": f"pronghorn_ops.random:{name}" for name in DISTRIBUTIONS}
+    return functions | NAMESPACES | {f"random.{name}": f"pronghorn_ops.random:{name}" for name in DISTRIBUTIONS}
