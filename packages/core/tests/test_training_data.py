@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -18,13 +20,13 @@ from pronghorn.training.arrays import as_array, as_arrays, class_weights
 from pronghorn.training.data import (
     Epochs,
     PyDataset,
-    ahead,
     gather,
     make_source,
     pack_x_y_sample_weight,
     split_arrays,
     unpack_x_y_sample_weight,
 )
+from pronghorn.training.workers import ahead
 
 X = np.random.default_rng(0).normal(size=(25, 3))
 Y = np.arange(25)
@@ -174,9 +176,10 @@ def test_errors_of_worker_threads_name_the_item_and_end_the_threads() -> None:
                 raise KeyError("no such image")
             return super().__getitem__(index)
 
-    with pytest.raises(KeyError) as caught:
-        batches(make_source(Broken(workers=2)))
-    assert caught.value.__notes__ == ["while reading item 2 of the data set"]
+    for workers in (1, 2):
+        with pytest.raises(KeyError) as caught:
+            batches(make_source(Broken(workers=workers)))
+        assert caught.value.__notes__ == ["while reading item 2 of the data set"]
     assert not [t for t in threading.enumerate() if t.name.startswith("pronghorn-data")]
 
 
@@ -277,6 +280,56 @@ def test_whole_numbers(value: Any) -> None:
             as_integer(wrong, "n")
 
 
-def test_worker_processes_are_refused() -> None:
-    with pytest.raises(NotImplementedError, match="use_multiprocessing=True is not supported"):
-        Batches(use_multiprocessing=True)
+PROCESSES = """
+import os
+from concurrent.futures import BrokenExecutor
+import numpy as np
+from pronghorn.training.data import PyDataset, make_source
+
+class Data(PyDataset):
+    def __init__(self, last, **kwargs):
+        super().__init__(**kwargs)
+        self.last = last
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        if index == self.last:
+            os._exit(1)
+        return np.full(2, index), np.full(2, os.getpid())
+
+if __name__ == "__main__":
+    options = {"workers": 2, "use_multiprocessing": True, "max_queue_size": 2}
+    batches = [batch for batch, _ in make_source(Data(None, **options))]
+    assert [x[0] for x, _, _ in batches] == [0, 1, 2, 3]
+    assert os.getpid() not in {int(y[0]) for _, y, _ in batches}
+    try:
+        list(make_source(Data(2, **options)))
+    except BrokenExecutor as error:
+        print(error.__notes__[0], "|", error.__notes__[1])
+"""
+
+
+def test_worker_processes(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(PROCESSES)
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("while reading item") and "A worker process ended before its time" in run.stdout
+
+
+def test_a_data_set_that_does_not_call_its_base() -> None:
+    class Bare(PyDataset):
+        def __init__(self) -> None:
+            pass
+
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, index: int) -> Any:
+            if index > 1:
+                raise IndexError(index)
+            return X[:4] + index
+
+    assert [len(x) for x, _, _ in batches(make_source(Bare()))] == [4, 4]
+    assert len(list(Bare())) == 2

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pronghorn import config
 from pronghorn.training import progress
 from pronghorn.training.progress import Progbar, ProgbarLogger, resolve_verbose
 
@@ -236,3 +237,19 @@ def test_a_terminal_without_unicode_gets_a_plain_bar(
     monkeypatch.setattr(Output, "encoding", "ascii")
     run(ProgbarLogger(), clock, epochs=1)
     assert terminal.getvalue().isascii()
+
+
+def test_a_logger_gets_finished_lines_where_interactive_logging_is_disabled(
+    terminal: Output, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    config.disable_interactive_logging()
+    try:
+        assert not config.is_interactive_logging_enabled()
+        with caplog.at_level("INFO", "pronghorn"):
+            run(ProgbarLogger(), clock, epochs=2, verbose=2)
+            config.say("\nEpoch 2: early stopping")
+    finally:
+        config.enable_interactive_logging()
+    line = "4/4 - 2s - 500ms/step - loss: 1.5000 - val_loss: 5.0000e-04"
+    assert caplog.messages == ["Epoch 1/2", line, "Epoch 2/2", line, "Epoch 2: early stopping"]
+    assert terminal.getvalue() == ""

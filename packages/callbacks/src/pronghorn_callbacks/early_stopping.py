@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pronghorn.config import say
 from pronghorn.training.callback import Logs
 from pronghorn_callbacks.monitor import Monitor
 
@@ -52,7 +53,7 @@ class EarlyStopping(Monitor):
         self._start()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        value = self.current(logs, "early stopping does nothing")
+        value = self.get_monitor_value(logs)
         if value is None or epoch < self.start_from_epoch:
             return
         self.wait += 1
@@ -69,8 +70,8 @@ class EarlyStopping(Monitor):
 
     def on_train_end(self, logs: Logs = None) -> None:
         if self.stopped_epoch > 0 and self.verbose > 0:
-            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+            say(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.restore_best_weights and self.best_weights is not None:
             if self.verbose > 0:
-                print(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
+                say(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
             self.model.set_weights(self.best_weights)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pronghorn.config import say
 from pronghorn.training.callback import Callback, Logs
 from pronghorn_callbacks.monitor import Monitor
 
@@ -44,7 +45,7 @@ class LearningRateScheduler(Callback):
             raise ValueError(f"LearningRateScheduler: the schedule must return a number, got {given!r}") from None
         optimizer.learning_rate = rate
         if self.verbose > 0:
-            print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
+            say(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         _report(self.model, logs)
@@ -131,5 +132,5 @@ class ReduceLROnPlateau(Monitor):
         rate = max(rate * self.factor, self.min_lr)
         self.model.optimizer.learning_rate = rate
         if self.verbose > 0:
-            print(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {rate}.")
+            say(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {rate}.")
         return True

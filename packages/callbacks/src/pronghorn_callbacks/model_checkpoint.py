@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pronghorn.config import say
 from pronghorn.training.callback import Logs
 from pronghorn_callbacks.monitor import Monitor
 from pronghorn_callbacks.save_frequency import SaveFrequency
@@ -106,4 +107,4 @@ class ModelCheckpoint(SaveFrequency, Monitor):
 
     def _say(self, text: str) -> None:
         if self.verbose > 0:
-            print(f"\nEpoch {self._epoch + 1}: {text}")
+            say(f"\nEpoch {self._epoch + 1}: {text}")

@@ -58,6 +58,10 @@ class Monitor(Callback):
         found = list(getattr(self.model, "metrics", ()))
         return found + [inner for metric in found for inner in getattr(metric, "metrics", ())]
 
+    def get_monitor_value(self, logs: Logs) -> float | None:
+        """The monitored value; None, with a warning, where the logs lack it."""
+        return self.current(logs, f"{type(self).__name__} does nothing")
+
     def current(self, logs: Logs, consequence: str) -> float | None:
         """The monitored value; None, with a warning that names the `consequence`, where the logs lack it."""
         value = (logs or {}).get(self.monitor)

@@ -10,7 +10,10 @@ _CALLBACKS = {
     "early_stopping": "EarlyStopping",
     "learning_rate": "LearningRateScheduler ReduceLROnPlateau",
     "model_checkpoint": "ModelCheckpoint",
+    "remote_monitor": "RemoteMonitor",
     "small": "LambdaCallback TerminateOnNaN",
+    "swap_ema_weights": "SwapEMAWeights",
+    "tensorboard": "TensorBoard",
 }
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from pronghorn.config import say
 from pronghorn.training.callback import HOOKS, Callback, Logs
 
 Hook = Callable[..., Any] | None
@@ -71,5 +72,5 @@ class TerminateOnNaN(Callback):
             raise RuntimeError(
                 f"the loss of batch {batch} is {loss}; pronghorn.config.set_trace_nans(True) finds its cause"
             )
-        print(f"Batch {batch}: Invalid loss, terminating training")
+        say(f"Batch {batch}: Invalid loss, terminating training")
         self.model.stop_training = True

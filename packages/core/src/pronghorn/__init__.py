@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pronghorn.policy import DTypePolicy as DTypePolicy
     from pronghorn.program import jit as jit
     from pronghorn.sequential import Sequential as Sequential
+    from pronghorn.stateless import StatelessScope as StatelessScope
     from pronghorn.tensor import Tensor as KerasTensor
     from pronghorn.tensor import Tensor as Tensor
     from pronghorn.tensor import Variable as Variable
@@ -46,6 +47,7 @@ _HOMES = {
     "Optimizer": "pronghorn.optimizer",
     "Sequential": "pronghorn.sequential",
     "Spec": "pronghorn.graph",
+    "StatelessScope": "pronghorn.stateless",
     "Tensor": "pronghorn.tensor",
     "Variable": "pronghorn.tensor",
     "hookimpl": "pronghorn.plugins",

@@ -8,5 +8,8 @@ from pronghorn_callbacks.early_stopping import EarlyStopping as EarlyStopping
 from pronghorn_callbacks.learning_rate import LearningRateScheduler as LearningRateScheduler
 from pronghorn_callbacks.learning_rate import ReduceLROnPlateau as ReduceLROnPlateau
 from pronghorn_callbacks.model_checkpoint import ModelCheckpoint as ModelCheckpoint
+from pronghorn_callbacks.remote_monitor import RemoteMonitor as RemoteMonitor
 from pronghorn_callbacks.small import LambdaCallback as LambdaCallback
 from pronghorn_callbacks.small import TerminateOnNaN as TerminateOnNaN
+from pronghorn_callbacks.swap_ema_weights import SwapEMAWeights as SwapEMAWeights
+from pronghorn_callbacks.tensorboard import TensorBoard as TensorBoard

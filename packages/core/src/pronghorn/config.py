@@ -1,4 +1,4 @@
-"""Process-wide settings: floatx, epsilon, image data format, accelerator, NaN tracing."""
+"""Process-wide settings: floatx, epsilon, image data format, where messages go, accelerator, NaN tracing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _floatx = "float32"
 _epsilon = 1e-7
 _image_data_format = "channels_last"
+_interactive_logging = True
 _trace_nans = os.environ.get("PRONGHORN_TRACE_NANS", "0") not in ("", "0")
 
 
@@ -75,6 +76,33 @@ def standardize_data_format(data_format: str | None) -> str:
     if value not in ("channels_first", "channels_last"):
         raise ValueError(f"data_format: expected 'channels_first', 'channels_last' or None, got {data_format!r}")
     return value
+
+
+def is_interactive_logging_enabled() -> bool:
+    """Whether progress and messages go to standard output (the default), not to the logger "pronghorn"."""
+    return _interactive_logging
+
+
+def enable_interactive_logging() -> None:
+    """Shows progress and messages on standard output."""
+    global _interactive_logging
+    _interactive_logging = True
+
+
+def disable_interactive_logging() -> None:
+    """Sends finished lines and messages to the logger "pronghorn", level INFO."""
+    global _interactive_logging
+    _interactive_logging = False
+
+
+def say(text: str) -> None:
+    """A message for the person who runs the program."""
+    if _interactive_logging:
+        print(text)
+        return
+    import logging
+
+    logging.getLogger("pronghorn").info("%s", text.strip())
 
 
 def backend() -> str:

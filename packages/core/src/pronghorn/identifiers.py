@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,8 +29,11 @@ ALIASES = {
 }
 """Short names that are no spelling of the registered name; any case."""
 
+_ARGUMENTS = {"losses": ("loss", "name"), "schedules": ("learning_rate_schedule", "config")}
+"""What Keras calls the argument of `serialize` and that of `deserialize`, where it is not (singular, "config")."""
 
-def lookup(kind: str) -> tuple[Callable[..., Any], Callable[[Any], Any], Callable[..., Any]]:
+
+def lookup(kind: str) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
     """The functions `get`, `serialize` and `deserialize` of one kind of plugin."""
 
     def get(identifier: Any) -> Any:
@@ -74,7 +78,21 @@ def lookup(kind: str) -> tuple[Callable[..., Any], Callable[[Any], Any], Callabl
         with CustomObjectScope(custom_objects or {}):
             return get(config) if isinstance(config, str) else deserialize_keras_object(config, kind=kind)
 
-    return get, serialize, deserialize
+    value, config = _ARGUMENTS.get(kind, (kind.removesuffix("s"), "config"))
+    return get, _taking(value, serialize), _taking(config, deserialize)
+
+
+def _taking(argument: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with its first parameter called `argument`."""
+    first, *others = inspect.signature(function).parameters.values()
+
+    @functools.wraps(function)
+    def renamed(*args: Any, **kwargs: Any) -> Any:
+        return function(*((kwargs.pop(argument),) if argument in kwargs else ()), *args, **kwargs)
+
+    signature = inspect.Signature([first.replace(name=argument), *others])
+    renamed.__signature__ = signature  # type: ignore[attr-defined]
+    return renamed
 
 
 def named(kind: str, name: str) -> Any:

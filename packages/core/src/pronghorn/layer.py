@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -255,6 +255,33 @@ class Layer(Owner, Configurable, Operation):
         except (ValueError, TypeError) as error:
             error.add_note(f"in layer {self.name!r} ({type(self).__name__}), called on {_describe(call.first)}")
             raise
+
+    def stateless_call(
+        self,
+        trainable_variables: Sequence[Any],
+        non_trainable_variables: Sequence[Any],
+        *args: Any,
+        return_losses: bool = False,
+        **kwargs: Any,
+    ) -> tuple[Any, ...]:
+        """Calls the layer with these values of its variables, which stay as they are.
+
+        Returns:
+            The outputs, the new values of the non-trainable variables and, with `return_losses`, the losses.
+        """
+        from pronghorn import stateless
+
+        def call() -> tuple[Any, list[Tensor]]:
+            outputs = self(*args, **kwargs)
+            return outputs, self.losses if return_losses else []
+
+        (outputs, losses), (_, after) = stateless.run(
+            self,
+            call,
+            ("trainable_variables", self.trainable_variables, trainable_variables),
+            ("non_trainable_variables", self.non_trainable_variables, non_trainable_variables),
+        )
+        return (outputs, after, losses) if return_losses else (outputs, after)
 
     def _run(self, call: Arguments, training: bool | None) -> Any:
         tracer = interpreter.current().tracer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
-from pronghorn import tree
+from pronghorn import config, plugins, tree
 from pronghorn.layer import Layer
 from pronghorn.tensor import MODEL, Tensor
 from pronghorn.training.trainer import Trainer
@@ -137,6 +137,14 @@ class Model(Trainer, Layer):
 
         load_weights(self, filepath, skip_mismatch)
 
+    def get_state_tree(self, value_format: str = "backend_tensor") -> dict[str, Any]:
+        """All variables by path; see `pronghorn_utils.state_tree`."""
+        return plugins.load("utils", "get_state_tree")(self, value_format)  # type: ignore[no-any-return]
+
+    def set_state_tree(self, state_tree: Mapping[str, Any]) -> None:
+        """Sets the variables that `get_state_tree` gave, or some of them."""
+        plugins.load("utils", "set_state_tree")(self, state_tree)
+
     def build_from_config(self, config: Mapping[str, Any]) -> None:
         """Builds for the shapes of a config, unless it is built."""
         if not self.built:
@@ -144,7 +152,7 @@ class Model(Trainer, Layer):
 
 
 def _print(text: str) -> None:
-    print(text, end="")
+    config.say(text.removesuffix("\n"))
 
 
 def _is_functional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -160,11 +168,3 @@ def _insert_functional(cls: type, functional: type) -> None:
             if base is not Model and issubclass(base, Model):
                 return _insert_functional(base, functional)
         cls.__bases__ = tuple(functional if base is Model else base for base in cls.__bases__)
-
-
-def clone_model(model: Any) -> Any:
-    """A model of the same layers, made anew: with the same config, and other weights."""
-    from pronghorn.saving.registry import CustomObjectScope
-
-    with CustomObjectScope({type(layer).__name__: type(layer) for layer in model._flatten_layers()}):
-        return type(model).from_config(model.get_config())

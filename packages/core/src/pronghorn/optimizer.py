@@ -343,6 +343,23 @@ class Optimizer(Configurable):
         finally:
             LAYER.reset(token)
 
+    def stateless_apply(
+        self, optimizer_variables: Sequence[Any], grads: Sequence[Any], trainable_variables: Sequence[Any]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The values of the trainable variables and of the state after a step, given those before it.
+
+        Raises:
+            ValueError: the optimizer is not built, or there are more or fewer values than variables.
+        """
+        from pronghorn import stateless
+
+        states = (
+            ("trainable_variables", self._trainable_variables, trainable_variables),
+            ("optimizer_variables", self.variables, optimizer_variables),
+        )
+        after = stateless.run(self, lambda: self.apply(grads), *states)[1]
+        return after[0], after[1]
+
     def note_settings(self) -> None:
         """Lets a trace in progress know that it depends on the settings, which may be changed later."""
         tracer = interpreter.current().tracer
@@ -372,8 +389,8 @@ class Optimizer(Configurable):
             learning_rate = self.learning_rate
             for gradient, v in zip(self._clip(grads), variables, strict=True):
                 rate = self.once(ops.cast, learning_rate, v.dtype)
-                if self.weight_decay and self._decays(v):
-                    v.assign(v - v * self.once(ops.multiply, rate, self.weight_decay))
+                if decay := self._decay_of(v):
+                    v.assign(v - v * self.once(ops.multiply, rate, decay))
                 self.update_step(gradient, v, rate)
         finally:
             self._memo = None
@@ -386,6 +403,10 @@ class Optimizer(Configurable):
         if key not in self._memo:
             self._memo[key] = function(*args)
         return self._memo[key]
+
+    def _decay_of(self, variable: Variable) -> float | None:
+        """The weight decay of a variable."""
+        return self.weight_decay if self._decays(variable) else None
 
     def _decays(self, variable: Variable) -> bool:
         listed, pattern = self._undecayed
@@ -425,11 +446,15 @@ class Optimizer(Configurable):
         momentum = ops.where(ops.equal(step, 0), 0.0, self.ema_momentum)
         overwrite = self.ema_overwrite_frequency
         due = ops.equal((step + 1) % overwrite, 0) if overwrite else None
-        for v, average in zip(self._trainable_variables, self._averages, strict=True):
+        for v, average in self.moving_average_pairs():
             share = ops.cast(momentum, v.dtype)
             average.assign(share * average + (1 - share) * v)
             if due is not None:
                 v.assign(ops.where(due, average, v))
+
+    def moving_average_pairs(self) -> list[tuple[Variable, Variable]]:
+        """The variables with their moving averages, for `use_ema`."""
+        return list(zip(self._trainable_variables, self._averages, strict=True))
 
     def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
         """Replaces variables by their moving averages where `use_ema` is set; `fit` calls it at its end."""

@@ -7,6 +7,7 @@ __getattr__, __dir__ = facade(
     "utils",
     {
         "pronghorn.backend": "clear_session",
+        "pronghorn.config": ("disable_interactive_logging enable_interactive_logging is_interactive_logging_enabled"),
         "pronghorn.saving.registry": (
             "CustomObjectScope custom_object_scope deserialize_keras_object get_custom_objects "
             "get_registered_name get_registered_object register_keras_serializable "

@@ -1,4 +1,7 @@
 from pronghorn.backend import clear_session as clear_session
+from pronghorn.config import disable_interactive_logging as disable_interactive_logging
+from pronghorn.config import enable_interactive_logging as enable_interactive_logging
+from pronghorn.config import is_interactive_logging_enabled as is_interactive_logging_enabled
 from pronghorn.saving.registry import CustomObjectScope as CustomObjectScope
 from pronghorn.saving.registry import custom_object_scope as custom_object_scope
 from pronghorn.saving.registry import deserialize_keras_object as deserialize_keras_object
@@ -14,6 +17,7 @@ from pronghorn.training.data import unpack_x_y_sample_weight as unpack_x_y_sampl
 from pronghorn.training.progress import Progbar as Progbar
 from pronghorn_utils.arrays import normalize as normalize
 from pronghorn_utils.arrays import to_categorical as to_categorical
+from pronghorn_utils.cloning import clone_model as clone_model
 from pronghorn_utils.files import get_file as get_file
 from pronghorn_utils.image_files import image_dataset_from_directory as image_dataset_from_directory
 from pronghorn_utils.images import array_to_img as array_to_img
@@ -29,6 +33,8 @@ from pronghorn_utils.plotting import plot_model as plot_model
 from pronghorn_utils.seeds import set_random_seed as set_random_seed
 from pronghorn_utils.sequences import pad_sequences as pad_sequences
 from pronghorn_utils.splitting import split_dataset as split_dataset
+from pronghorn_utils.state_tree import get_state_tree as get_state_tree
+from pronghorn_utils.state_tree import set_state_tree as set_state_tree
 from pronghorn_utils.text_files import text_dataset_from_directory as text_dataset_from_directory
 from pronghorn_utils.timeseries import timeseries_dataset_from_array as timeseries_dataset_from_array
 from pronghorn_utils.tokenizing import Tokenizer as Tokenizer

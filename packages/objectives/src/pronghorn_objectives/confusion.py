@@ -448,7 +448,15 @@ class AUC(ConfusionMetric):
         self.add_batch(y_true, y_pred, sample_weight, label_weights=weights, by_label=self._by_label)
 
     def result(self) -> Tensor:
-        areas = ops.sum(self._slices(), axis=0)
+        return self._mean_over_labels(self._slices())
+
+    def interpolate_pr_auc(self) -> Tensor:
+        """The area under the precision-recall curve, interpolated after Davis and Goadrich, whatever the `curve`."""
+        hits, alarms, misses = map(self.cell, ("true_positives", "false_positives", "false_negatives"))
+        return self._mean_over_labels(_interpolated_precision_recall(hits, alarms, misses))
+
+    def _mean_over_labels(self, slices: Tensor) -> Tensor:
+        areas = ops.sum(slices, axis=0)
         if not self._by_label:
             return areas
         if self.label_weights is None:

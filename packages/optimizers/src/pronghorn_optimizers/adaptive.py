@@ -41,11 +41,11 @@ class Adagrad(Optimizer):
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon
 
-    def build(self, variables: Sequence[Variable]) -> None:
+    def build(self, var_list: Sequence[Variable]) -> None:
         if self.built:
             return
-        super().build(variables)
-        self._sums = self.add_optimizer_variables(variables, "accumulator", _filled(self.initial_accumulator_value))
+        super().build(var_list)
+        self._sums = self.add_optimizer_variables(var_list, "accumulator", _filled(self.initial_accumulator_value))
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
         s = self._sums[self._get_variable_index(variable)]
@@ -76,18 +76,18 @@ class Adadelta(Optimizer):
         self.rho = rho
         self.epsilon = epsilon
 
-    def build(self, variables: Sequence[Variable]) -> None:
+    def build(self, var_list: Sequence[Variable]) -> None:
         if self.built:
             return
-        super().build(variables)
+        super().build(var_list)
         names = ["accumulated_grad", "accumulated_delta_var"]
-        self._squares, self._steps = self.add_optimizer_variables(variables, names)
+        self._squares, self._steps = self.add_optimizer_variables(var_list, names)
 
-    def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
+    def update_step(self, grad: Tensor, variable: Variable, learning_rate: Tensor) -> None:
         index = self._get_variable_index(variable)
         s, x = self._squares[index], self._steps[index]
-        s.assign(self.rho * s + (1 - self.rho) * ops.square(gradient))
-        d = -ops.sqrt(x + self.epsilon) * gradient / ops.sqrt(s + self.epsilon)
+        s.assign(self.rho * s + (1 - self.rho) * ops.square(grad))
+        d = -ops.sqrt(x + self.epsilon) * grad / ops.sqrt(s + self.epsilon)
         x.assign(self.rho * x + (1 - self.rho) * ops.square(d))
         variable.assign(variable + learning_rate * d)
 
@@ -135,12 +135,12 @@ class Ftrl(Optimizer):
             if getattr(self, name) < 0:
                 raise ValueError(f"Ftrl: {name} must be at least 0, got {getattr(self, name)!r}")
 
-    def build(self, variables: Sequence[Variable]) -> None:
+    def build(self, var_list: Sequence[Variable]) -> None:
         if self.built:
             return
-        super().build(variables)
+        super().build(var_list)
         initial = [_filled(self.initial_accumulator_value), "zeros"]
-        self._sums, self._linears = self.add_optimizer_variables(variables, ["accumulator", "linear"], initial)
+        self._sums, self._linears = self.add_optimizer_variables(var_list, ["accumulator", "linear"], initial)
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
         index = self._get_variable_index(variable)

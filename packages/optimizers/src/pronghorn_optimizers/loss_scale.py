@@ -41,14 +41,14 @@ class LossScaleOptimizer(Optimizer):
         self.initial_scale = initial_scale
         self.dynamic_growth_steps = dynamic_growth_steps
 
-    def build(self, variables: Sequence[Variable]) -> None:
+    def build(self, var_list: Sequence[Variable]) -> None:
         if self.built:
             return
         self.step_counter = self.add_variable((), dtype="int64", name="step_counter")
         self.dynamic_scale = self.add_variable((), "ones", "float32", name="dynamic_scale")
         self.dynamic_scale.assign(self.initial_scale)
-        self.inner_optimizer.build(variables)
-        super().build(variables)
+        self.inner_optimizer.build(var_list)
+        super().build(var_list)
 
     @property
     def variables(self) -> list[Variable]:
@@ -75,7 +75,6 @@ class LossScaleOptimizer(Optimizer):
         variables = self._targets(grads, trainable_variables)
         self.note_settings()
         self.inner_optimizer.note_settings()
-        checks = [ops.all(ops.isfinite(g)) for g in grads if g is not None]
 
         def update() -> tuple[()]:
             factor = 1.0 / self.dynamic_scale
@@ -91,7 +90,11 @@ class LossScaleOptimizer(Optimizer):
             self.dynamic_scale.assign(self.dynamic_scale * 0.5)
             return ()
 
-        ops.cond(ops.all(ops.stack(checks)), update, skip)
+        ops.cond(self.check_finite(grads), update, skip)
+
+    def check_finite(self, grads: Sequence[Any]) -> Tensor:
+        """Whether no gradient holds NaN or infinity, a boolean scalar."""
+        return ops.all(ops.stack([ops.all(ops.isfinite(g)) for g in grads if g is not None]))
 
     def scale_loss(self, loss: Any) -> Any:
         """The loss times the present factor."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pronghorn.plugins import hookimpl
 
 _OPTIMIZERS = {
+    "adafactor": "Adafactor",
     "adam": "Adam AdamW Adamax Nadam",
     "adaptive": "Adadelta Adagrad Ftrl",
+    "lamb": "Lamb",
     "lion": "Lion",
     "loss_scale": "LossScaleOptimizer",
+    "muon": "Muon",
     "rmsprop": "RMSprop",
+    "schedule_free": "ScheduleFreeAdamW",
     "sgd": "SGD",
 }
 _SCHEDULES = """

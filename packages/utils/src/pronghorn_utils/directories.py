@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pronghorn.config import say
 from pronghorn_utils.batches import Batches, Indices
 
 LABEL_MODES = ("int", "categorical", "binary", None)
@@ -156,7 +157,7 @@ def _announced(request: Request, files: Files) -> Files:
         )
     if request.verbose:
         classes = "" if files.class_names is None else f" belonging to {len(files.class_names)} classes"
-        print(f"Found {len(files.paths)} files{classes}.")
+        say(f"Found {len(files.paths)} files{classes}.")
     return files
 
 
@@ -174,7 +175,7 @@ def _split(request: Request, files: Files) -> list[Files]:
     wanted = list(parts) if request.subset == "both" else [str(request.subset)]
     if request.verbose:
         for name in wanted:
-            print(f"Using {len(parts[name].paths)} files for {name}.")
+            say(f"Using {len(parts[name].paths)} files for {name}.")
     return [parts[name] for name in wanted]
 
 

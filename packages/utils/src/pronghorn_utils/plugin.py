@@ -11,7 +11,9 @@ def pronghorn_utils() -> dict[str, str]:
     return {
         "Tokenizer": "pronghorn_utils.tokenizing:Tokenizer",
         "array_to_img": "pronghorn_utils.images:array_to_img",
+        "clone_model": "pronghorn_utils.cloning:clone_model",
         "get_file": "pronghorn_utils.files:get_file",
+        "get_state_tree": "pronghorn_utils.state_tree:get_state_tree",
         "get_source_inputs": "pronghorn_utils.inspection:get_source_inputs",
         "image_dataset_from_directory": "pronghorn_utils.image_files:image_dataset_from_directory",
         "img_to_array": "pronghorn_utils.images:img_to_array",
@@ -22,6 +24,7 @@ def pronghorn_utils() -> dict[str, str]:
         "pad_sequences": "pronghorn_utils.sequences:pad_sequences",
         "plot_model": "pronghorn_utils.plotting:plot_model",
         "save_img": "pronghorn_utils.images:save_img",
+        "set_state_tree": "pronghorn_utils.state_tree:set_state_tree",
         "set_random_seed": "pronghorn_utils.seeds:set_random_seed",
         "smart_resize": "pronghorn_utils.images:smart_resize",
         "split_dataset": "pronghorn_utils.splitting:split_dataset",

@@ -185,25 +185,29 @@ class CallbackList(Callback):
             callback.set_model(model)
 
 
-def _dispatcher(name: str, counted: bool) -> Callable[..., None]:
+def _dispatcher(name: str) -> Callable[..., None]:
     """The method of CallbackList that calls one hook of all callbacks."""
 
-    def dispatch_counted(self: CallbackList, number: int, logs: Logs = None) -> None:
+    def of_batch(self: CallbackList, batch: int, logs: Logs = None) -> None:
         for hook in self._hooks[name]:
-            hook(number, logs)
+            hook(batch, logs)
 
-    def dispatch(self: CallbackList, logs: Logs = None) -> None:
+    def of_epoch(self: CallbackList, epoch: int, logs: Logs = None) -> None:
+        for hook in self._hooks[name]:
+            hook(epoch, logs)
+
+    def of_run(self: CallbackList, logs: Logs = None) -> None:
         for hook in self._hooks[name]:
             hook(logs)
 
-    method = dispatch_counted if counted else dispatch
+    method: Callable[..., None] = of_batch if "batch" in name else of_epoch if "epoch" in name else of_run
     method.__name__ = name
     method.__doc__ = getattr(Callback, name).__doc__
     return method
 
 
 for _name in HOOKS:
-    setattr(CallbackList, _name, _dispatcher(_name, counted="batch" in _name or "epoch" in _name))
+    setattr(CallbackList, _name, _dispatcher(_name))
 
 
 class History(Callback):

@@ -11,9 +11,8 @@ import itertools
 import math
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Literal, TypeVar
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,9 +31,8 @@ from pronghorn.training.arrays import (
     refuse_nan_labels,
     weighted,
 )
+from pronghorn.training.workers import ahead, read
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 Shuffle = bool | Literal["batch"]
 Batches = Generator[tuple[Any, Any], None, None]
 
@@ -205,31 +203,6 @@ def read_rows(source: Any, indices: Array) -> Array:
     return np.asarray(source[unique])[positions.reshape(-1)]
 
 
-def ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: int, depth: int) -> Iterator[Result]:
-    """The results of `function` on `items`, in order, computed by threads up to `depth` ahead."""
-    pending: deque[tuple[Item, Future[Result]]] = deque()
-
-    def first() -> Result:
-        item, future = pending.popleft()
-        try:
-            return future.result()
-        except Exception as error:
-            error.add_note(f"while reading item {item!r} of the data set")
-            raise
-
-    with ThreadPoolExecutor(workers, thread_name_prefix="pronghorn-data") as pool:
-        try:
-            for item in items:
-                pending.append((item, pool.submit(function, item)))
-                if len(pending) > depth:
-                    yield first()
-            while pending:
-                yield first()
-        finally:
-            for _, future in pending:
-                future.cancel()
-
-
 def prepared(step: Any, batches: Batches) -> Batches:
     """The batches; a thread does ahead of a compiled step what that leaves to the host, such as looking strings up."""
     for batch in batches:
@@ -309,24 +282,29 @@ class PyDataset:
     an interrupted training can be resumed.
 
     Args:
-        workers: threads that make batches ahead of their use; 1 makes them in the training thread.
-        use_multiprocessing: only False.
+        workers: how many make batches ahead of their use; 0 and 1 stand for the training thread itself.
+        use_multiprocessing: whether the workers are processes, to which the data set is sent by pickle, and not
+            threads. A script that uses them must train below `if __name__ == "__main__":`.
         max_queue_size: batches that are made ahead, at most, where workers > 1.
     """
 
+    workers = 1
+    use_multiprocessing = False
+    max_queue_size = 10
+
     def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10) -> None:
-        if use_multiprocessing:
-            raise NotImplementedError(
-                "PyDataset: use_multiprocessing=True is not supported; use workers=N, which are threads"
-            )
         self.workers = as_integer(workers, "PyDataset: workers", least=0)
-        self.use_multiprocessing = False
+        self.use_multiprocessing = bool(use_multiprocessing)
         self.max_queue_size = as_integer(max_queue_size, "PyDataset: max_queue_size")
 
     @property
     def num_batches(self) -> int | None:
         """The number of batches in a pass; None for an endless data set."""
         return _length(self)
+
+    def __iter__(self) -> Iterator[Any]:
+        """The batches of a pass in their order."""
+        return map(self.__getitem__, itertools.count() if self.num_batches is None else range(self.num_batches))
 
     def __getitem__(self, index: int) -> Any:
         """Batch `index`: x, (x, y) or (x, y, sample_weight)."""
@@ -358,10 +336,11 @@ class PyDatasetSource(BatchSource):
 
     def _items(self, first: int) -> Iterator[Any]:
         order = itertools.islice(itertools.count() if self.batches is None else self._order(self.batches), first, None)
-        workers = getattr(self.dataset, "workers", 1)  # a subclass may have forgotten super().__init__()
-        if workers > 1:
-            return ahead(self.dataset.__getitem__, order, workers, self.dataset.max_queue_size)
-        return map(self.dataset.__getitem__, order)
+        dataset = self.dataset
+        if dataset.workers > 1 or dataset.use_multiprocessing:
+            workers, processes = max(dataset.workers, 1), dataset.use_multiprocessing
+            return ahead(dataset.__getitem__, order, workers, dataset.max_queue_size, processes)
+        return (read(dataset.__getitem__, index) for index in order)
 
     def _order(self, batches: int) -> Iterable[int]:
         return map(int, np.random.permutation(batches)) if self.shuffle else range(batches)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from time import perf_counter
 from typing import Any
 
+from pronghorn import config
 from pronghorn.training.callback import Callback, Logs
 
 REDRAW_INTERVAL = 0.1
@@ -88,13 +89,29 @@ class _Notebook:
             self.handle.update(content, raw=True)
 
 
+class _Log:
+    """The logger, where interactive logging is disabled: finished lines only."""
+
+    styled = False
+    columns = None
+    block = "━"
+    line = staticmethod(config.say)
+
+    def redraw(self, text: str, width: int, finished: bool) -> None:
+        """Reports `text` once it is finished."""
+        if finished:
+            self.line(text)
+
+
 def in_notebook() -> bool:
     """Whether a Jupyter kernel runs this process."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
-def _screen() -> _Stream | _Notebook:
+def _screen() -> _Stream | _Notebook | _Log:
+    if not config.is_interactive_logging_enabled():
+        return _Log()
     return _Notebook() if in_notebook() else _Stream()
 
 

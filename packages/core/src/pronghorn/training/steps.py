@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pronghorn import graph, identifiers, interpreter, ops, plugins, tree
@@ -26,7 +26,7 @@ Step = Callable[[Any, Any], Any]
 STATE = frozenset(
     "optimizer loss compiled run_eagerly steps_per_execution jit_compile history stop_training "
     "stop_evaluating stop_predicting _compile_loss _compile_metrics _loss_tracker _compile_arguments "
-    "_programs _ready fit_in_progress".split()
+    "_programs _ready fit_in_progress train_function test_function predict_function".split()
 )
 """Attributes of training: the layer does not own what they hold, and setting them re-traces nothing."""
 
@@ -54,6 +54,9 @@ class Steps:
     _compile_arguments: dict[str, Any] | None = None
     _programs: dict[str, Program] | None = None
     _ready = False
+    train_function: Step | None = None
+    test_function: Step | None = None
+    predict_function: Step | None = None
 
     if TYPE_CHECKING:  # what Layer has
         name: str
@@ -61,6 +64,8 @@ class Steps:
         dtype_policy: Any
         losses: list[Tensor]
         trainable_variables: list[Any]
+        non_trainable_variables: list[Any]
+        metrics_variables: list[Any]
         trainable_weights: list[Any]
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
@@ -234,6 +239,33 @@ class Steps:
             )
         return total
 
+    def stateless_compute_loss(
+        self,
+        trainable_variables: Sequence[Any],
+        non_trainable_variables: Sequence[Any],
+        metrics_variables: Sequence[Any],
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> tuple[Any, tuple[Any, Any, Any]]:
+        """`compute_loss` with these values of the variables.
+
+        Returns:
+            The loss, and the values afterwards: (trainable, non-trainable, metrics).
+        """
+        from pronghorn import stateless
+
+        loss, after = stateless.run(
+            self,
+            lambda: self._loss(x, y, y_pred, sample_weight, training),
+            ("trainable_variables", self.trainable_variables, trainable_variables),
+            ("non_trainable_variables", self.non_trainable_variables, non_trainable_variables),
+            ("metrics_variables", self.metrics_variables, metrics_variables),
+        )
+        return loss, (after[0], after[1], after[2])
+
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Takes a batch into account and returns the present values of all metrics by name."""
         if self._compile_metrics is not None:
@@ -306,6 +338,27 @@ class Steps:
     def predict_program(self) -> Program:
         """The compiled step of `predict`."""
         return self._existing_program("predict", "predict")
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Makes `train_function`, the step of `fit`, which otherwise happens when it is needed.
+
+        Args:
+            force: whether it is traced anew, for Python state that a trace cannot see.
+        """
+        self.train_function = self._made("train", force)
+
+    def make_test_function(self, force: bool = False) -> None:
+        """Makes `test_function`, the step of `evaluate`, likewise."""
+        self.test_function = self._made("test", force)
+
+    def make_predict_function(self, force: bool = False) -> None:
+        """Makes `predict_function`, the step of `predict`, likewise."""
+        self.predict_function = self._made("predict", force)
+
+    def _made(self, mode: str, force: bool) -> Step:
+        if force and self._programs is not None:
+            self._programs.pop(mode, None)
+        return self._step(mode)
 
     def _existing_program(self, mode: str, method: str) -> Program:
         if self._programs is None or mode not in self._programs:
