@@ -52,6 +52,10 @@ from pronghorn_layers.dropout import SpatialDropout3D as SpatialDropout3D
 from pronghorn_layers.einsum_dense import EinsumDense as EinsumDense
 from pronghorn_layers.embedding import Embedding as Embedding
 from pronghorn_layers.embedding import ReversibleEmbedding as ReversibleEmbedding
+from pronghorn_layers.hashing import HashedCrossing as HashedCrossing
+from pronghorn_layers.hashing import Hashing as Hashing
+from pronghorn_layers.lookup import IntegerLookup as IntegerLookup
+from pronghorn_layers.lookup import StringLookup as StringLookup
 from pronghorn_layers.masking import Masking as Masking
 from pronghorn_layers.merging import Add as Add
 from pronghorn_layers.merging import Average as Average
@@ -128,6 +132,7 @@ from pronghorn_layers.reshaping import RepeatVector as RepeatVector
 from pronghorn_layers.reshaping import Reshape as Reshape
 from pronghorn_layers.rnn import RNN as RNN
 from pronghorn_layers.spectral_normalization import SpectralNormalization as SpectralNormalization
+from pronghorn_layers.text_vectorization import TextVectorization as TextVectorization
 from pronghorn_layers.wrappers import Bidirectional as Bidirectional
 from pronghorn_layers.wrappers import TimeDistributed as TimeDistributed
 from pronghorn_layers.wrappers import Wrapper as Wrapper

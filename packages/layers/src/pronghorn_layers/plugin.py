@@ -60,7 +60,10 @@ def pronghorn_layers() -> dict[str, str]:
             "GlobalMaxPooling2D GlobalMaxPooling3D MaxPool1D=MaxPooling1D MaxPool2D=MaxPooling2D "
             "MaxPool3D=MaxPooling3D MaxPooling1D MaxPooling2D MaxPooling3D",
         ),
+        **_in("hashing", "HashedCrossing Hashing"),
+        **_in("lookup", "IntegerLookup StringLookup"),
         **_in("preprocessing", "CategoryEncoding Discretization Normalization Rescaling"),
+        **_in("text_vectorization", "TextVectorization"),
         **_in("recurrent", "GRU LSTM SimpleRNN"),
         **_in("reshaping", "Flatten Permute RepeatVector Reshape"),
         **_in("rnn", "RNN"),

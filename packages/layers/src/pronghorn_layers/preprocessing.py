@@ -166,7 +166,7 @@ class CategoryEncoding(Layer):
                     f"the layer has {self.output_mode!r}"
                 )
             count_weights = ops.cast(count_weights, self.compute_dtype)
-        return _encode(inputs, self.output_mode, self.num_tokens, self.compute_dtype, count_weights)
+        return encode(inputs, self.output_mode, self.num_tokens, self.compute_dtype, count_weights)
 
     def get_config(self) -> dict[str, Any]:
         return {name: value for name, value in super().get_config().items() if name != "sparse"}
@@ -220,7 +220,7 @@ class Discretization(Layer):
         bins = ops.sum(ops.cast(ops.logical_not(below), "int32"), axis=-1)  # NaN goes into the last bin
         if self.output_mode == "int":
             return bins
-        return _encode(bins, self.output_mode, len(self.bin_boundaries) + 1, self.compute_dtype)
+        return encode(bins, self.output_mode, len(self.bin_boundaries) + 1, self.compute_dtype)
 
     def adapt(self, data: Any, steps: int | None = None) -> None:
         """Finds boundaries between which about equally many of the data lie.
@@ -274,7 +274,7 @@ def _compressed(values: Array, weights: Array, epsilon: float) -> tuple[Array, A
     return np.interp(shares, reached, values).astype("float32"), np.diff(at, prepend=0).astype("float32")
 
 
-def _encode(x: Any, mode: str, depth: int, dtype: str, weights: Any = None) -> Tensor:
+def encode(x: Any, mode: str, depth: int, dtype: str, weights: Any = None) -> Tensor:
     """Integers as vectors of `depth` numbers; see `CategoryEncoding`."""
     x = ops.reshape(x, (1,)) if not x.shape else x
     if mode == "multi_hot":

@@ -1,4 +1,4 @@
-"""The `.keras` archive: a zip of metadata.json, config.json, model.weights.h5 and, ours alone, pronghorn.json."""
+"""The `.keras` archive: a zip of metadata.json, config.json, model.weights.h5, files of layers, and pronghorn.json."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from pronghorn.saving.files import ModelFileError
 METADATA = "metadata.json"
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
+ASSETS = "assets/"
+"""Before the path of a layer, and the names of the files that it keeps, such as a vocabulary."""
 STATES = "pronghorn.json"
 """States of seed generators. Keras has no place for them and ignores the member."""
 
@@ -51,7 +53,9 @@ def read_archive(file: BinaryIO) -> dict[str, bytes]:
                 room -= info.file_size
             if room < 0:
                 raise ModelFileError(f"its members expand to more than {_EXPANSION} times the size of the archive")
-            return {name: archive.read(name) for name in (METADATA, CONFIG, WEIGHTS, STATES) if name in names}
+            wanted = (METADATA, CONFIG, WEIGHTS, STATES)
+            files = (name for name in names if name.startswith(ASSETS) and not name.endswith("/"))
+            return {name: archive.read(name) for name in (*wanted, *sorted(files)) if name in names}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError) as error:
         raise ModelFileError(f"it is no readable zip archive: {error}") from error
 

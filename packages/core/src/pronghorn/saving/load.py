@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from pronghorn import __version__, plugins
 from pronghorn.model import Model
 from pronghorn.saving import archive
+from pronghorn.saving.assets import load_assets, save_assets
 from pronghorn.saving.files import ModelFileError, replacing
 from pronghorn.saving.hdf5 import open_groups
 from pronghorn.saving.registry import CustomObjectScope, deserialize_keras_object, find_class, serialize_keras_object
@@ -64,6 +65,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
         archive.CONFIG: json.dumps(serialize_keras_object(model)),
         archive.WEIGHTS: weights.getbuffer(),
     }
+    members |= {archive.ASSETS + name: data for name, data in save_assets(model).items()}
     if seeds := seed_states(model):
         members[archive.STATES] = json.dumps({"seeds": seeds})
     with replacing(path) as file:
@@ -127,6 +129,8 @@ def load_model(
             if compile_config:
                 model.compile_from_config(compile_config)
             read_weights(model, groups)
+            files = [name for name in members if name.startswith(archive.ASSETS)]
+            load_assets(model, {name.removeprefix(archive.ASSETS): members[name] for name in files})
         if archive.STATES in members or "pronghorn_version" in metadata:
             _restore_seeds(model, members, filepath)
         return model

@@ -106,6 +106,11 @@ def _paths(edges: Edges, groups: Container[str] = ()) -> dict[Any, str]:
     return paths
 
 
+def paths(model: Any, groups: Container[str] = ()) -> dict[Any, str]:
+    """Everything in a model that has state, each with its path: one that is among `groups`, or the first."""
+    return _paths(_walk(model), groups)
+
+
 def _join(path: str, key: str) -> str:
     return f"{path}/{key}" if path else key
 
@@ -117,7 +122,7 @@ def write_weights(model: Any, file: BinaryIO, more: Mapping[str, Mapping[str, An
     """Writes the variables of everything in the model, the optimizer's included, and `more` groups of arrays, into an
     HDF5 file."""
     groups: dict[str, tuple[Any, Mapping[str, Any]]] = {}
-    for item, path in _paths(_walk(model)).items():
+    for item, path in paths(model).items():
         store: dict[str, Any] = {}
         item.save_own_variables(store)
         groups[path] = item.name, store
@@ -138,9 +143,9 @@ def read_weights(model: Any, groups: Mapping[str, Group], skip_mismatch: bool = 
     optimizer = getattr(model, "optimizer", None)
     if isinstance(optimizer, Optimizer) and not optimizer.built and model.built and "optimizer" in groups:
         optimizer.build(model.trainable_variables)
-    paths = _paths(_walk(model), groups)
-    rows = {item: row for item, path in paths.items() if (row := _difference(item, path, groups.get(path)))}
-    spare = groups.keys() - set(paths.values())
+    places = paths(model, groups)
+    rows = {item: row for item, path in places.items() if (row := _difference(item, path, groups.get(path)))}
+    spare = groups.keys() - set(places.values())
     extra = [(path, _shapes(groups[path]), "nothing") for path in sorted(spare) if groups[path]]
     extra = [row for row in extra if not _WITHOUT_OWNER.search(row[0])]
     if rows or extra:
@@ -148,7 +153,7 @@ def read_weights(model: Any, groups: Mapping[str, Group], skip_mismatch: bool = 
         if not skip_mismatch:
             raise ModelFileError(f"{message}\nskip_mismatch=True in load_weights leaves these as they are")
         warnings.warn(message, stacklevel=4)
-    for item, path in paths.items():
+    for item, path in places.items():
         if item not in rows:
             item.load_own_variables({key: read(dataset) for key, dataset in groups.get(path, {}).items()})
 
@@ -188,13 +193,13 @@ def _table(model: Any, rows: list[tuple[str, str, str]]) -> str:
 
 def seed_states(model: Any) -> dict[str, list[list[int]]]:
     """Path of a layer -> the states of its seed generators."""
-    found = {path: _generators(item) for item, path in _paths(_walk(model)).items()}
+    found = {path: _generators(item) for item, path in paths(model).items()}
     return {path: [g.state.numpy().tolist() for g in generators] for path, generators in found.items() if generators}
 
 
 def restore_seeds(model: Any, states: Any) -> None:
     """Sets the states of the seed generators; raises ValueError where `states` are not those of this model."""
-    found = {path: _generators(item) for item, path in _paths(_walk(model)).items() if _generators(item)}
+    found = {path: _generators(item) for item, path in paths(model).items() if _generators(item)}
     if not isinstance(states, dict) or states.keys() != found.keys():
         raise ValueError("they are those of another model")
     for path, generators in found.items():
