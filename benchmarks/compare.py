@@ -1,15 +1,16 @@
-"""Pronghorn against its peers: `hatch run bench:compare [--workload W1] [--rounds 9] [--frameworks a,b]`.
+"""Pronghorn against its peers: `hatch run bench:compare [--workload W1 ...] [--rounds 9] [--frameworks a,b]`.
 
 Every framework runs in a process of its own with two threads, all stay alive, and epochs are trained in turn: a round
-    is one
-epoch of each. A slow phase of the machine hits neighbours alike, so the ratio of a round is worth more than its
-figures. Prints medians and ratios to the fastest peer and writes them as JSON.
+is one epoch of each. A slow phase of the machine hits neighbours alike, so the ratio of a round is worth more than its
+figures. Prints medians and ratios to the fastest peer; `--json` and `--plot` keep them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -17,18 +18,28 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-FRAMEWORKS = ["pronghorn", "jax", "keras-jax", "keras-tensorflow", "keras-torch", "torch"]
+FRAMEWORKS = (
+    "pronghorn,jax,keras-jax,keras-tensorflow,keras-tensorflow-jit,keras-torch,torch,torch-channels-last,torch-compile"
+)
+WORKLOADS = ("W1", "W2", "W3", "W4", "W5")
+
+Results = dict[str, dict[str, Any]]
 
 
 class Worker:
-    """A framework in a process that trains an epoch when told to."""
+    """A framework in a process that measures what it is told to. It sleeps in between: some frameworks' threads spin."""
 
     def __init__(self, framework: str, workload: str) -> None:
         command = [sys.executable, str(HERE / "worker.py"), framework, workload]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=HERE
         )
-        self.cold = self.read()
+        self.figures: dict[str, float] = self.read()
+        self.stop()
+
+    def stop(self) -> None:
+        """Keeps the process from running until it is told something."""
+        os.kill(self.process.pid, signal.SIGSTOP)
 
     def read(self) -> dict[str, float]:
         """The next line of figures."""
@@ -38,62 +49,105 @@ class Worker:
             raise RuntimeError(f"{self.process.args} ended without a result; run it by hand to see why")
         return json.loads(line)  # type: ignore[no-any-return]
 
-    def epoch(self) -> dict[str, float]:
-        """Trains one epoch."""
+    def tell(self, command: str) -> dict[str, float]:
+        """Has the process do something; its figures."""
         assert self.process.stdin is not None
-        self.process.stdin.write("go\n")
+        os.kill(self.process.pid, signal.SIGCONT)
+        self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
-        return self.read()
-
-
-def compare(workload: str, frameworks: list[str], rounds: int) -> dict[str, Any]:
-    """Medians, and the ratio of every framework's rounds to those of the fastest peer."""
-    workers = {}
-    for framework in frameworks:
         try:
-            workers[framework] = Worker(framework, workload)
-        except RuntimeError as error:
-            print(f"left out: {error}", file=sys.stderr)
-    speeds: dict[str, list[float]] = {name: [] for name in workers}
-    peaks: dict[str, float] = {}
-    for _ in range(rounds):
-        for name, worker in workers.items():
-            figures = worker.epoch()
-            speeds[name].append(figures["steps_per_second"])
-            peaks[name] = figures["peak_megabytes"]
-    for worker in workers.values():
-        worker.process.kill()
-    fastest = max((name for name in workers if name != "pronghorn"), key=lambda name: statistics.median(speeds[name]))
+            return self.read()
+        finally:
+            self.stop()
+
+
+def compare(workload: str, frameworks: list[str], rounds: int) -> Results:
+    """Medians, and the ratio of every framework's rounds to those of the fastest peer."""
+    workers: dict[str, Worker] = {}
+    try:
+        for framework in frameworks:
+            try:
+                workers[framework] = Worker(framework, workload)
+            except RuntimeError as error:
+                print(f"left out: {error}", file=sys.stderr)
+        speeds: dict[str, list[float]] = {name: [] for name in workers}
+        for _ in range(rounds):
+            for name, worker in workers.items():
+                worker.figures |= worker.tell("epoch")
+                speeds[name].append(worker.figures["steps_per_second"])
+        for worker in workers.values():
+            worker.figures |= worker.tell("predict")
+    finally:
+        for worker in workers.values():
+            worker.process.kill()
+    peers = [name for name in workers if name != "pronghorn"] or ["pronghorn"]
+    fastest = max(peers, key=lambda name: statistics.median(speeds[name]))
     return {
         name: {
+            **workers[name].figures,
             "steps_per_second": statistics.median(values),
             "ratio_to_fastest_peer": statistics.median(a / b for a, b in zip(values, speeds[fastest], strict=True)),
-            "peak_megabytes": peaks[name],
-            "first_epoch_seconds": workers[name].cold["first_epoch"],
             "fastest_peer": name == fastest,
         }
         for name, values in speeds.items()
     }
 
 
+COLUMNS = {
+    "steps/s": ("steps_per_second", ".1f"),
+    "ratio": ("ratio_to_fastest_peer", ".2f"),
+    "peak MB": ("peak_megabytes", ".0f"),
+    "import s": ("imported", ".2f"),
+    "1st epoch s": ("first_epoch", ".1f"),
+    "predict µs": ("predict_microseconds", ".0f"),
+}
+
+
+def show(workload: str, results: Results, rounds: int) -> None:
+    """Prints a table, the fastest first."""
+    print(f"{workload}, two threads, medians of {rounds} interleaved epochs")
+    print(f"{'':22}" + "".join(f"{title:>13}" for title in COLUMNS))
+    for name, figures in sorted(results.items(), key=lambda item: -item[1]["steps_per_second"]):
+        cells = [f"{figures[key]:{form}}" if key in figures else "" for key, form in COLUMNS.values()]
+        mark = "  <- fastest peer" if figures["fastest_peer"] else ""
+        print(f"{name:22}" + "".join(f"{cell:>13}" for cell in cells) + mark)
+
+
+def plot(all_results: dict[str, Results], path: Path) -> None:
+    """A bar for each framework and workload: its speed as a ratio to the fastest peer's."""
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(name for results in all_results.values() for name in results))
+    figure = Figure(figsize=(2 + 2 * len(all_results), 4), layout="constrained")
+    axes = figure.add_subplot()
+    width = 0.8 / len(names)
+    for k, name in enumerate(names):
+        heights = [results.get(name, {}).get("ratio_to_fastest_peer", 0) for results in all_results.values()]
+        axes.bar([place + k * width for place in range(len(heights))], heights, width, label=name)
+    axes.set_xticks([place + 0.4 for place in range(len(all_results))], list(all_results))
+    axes.set_ylabel("steps per second, fastest peer = 1")
+    axes.axhline(1, color="gray", linewidth=0.8)
+    figure.legend(loc="outside right upper", fontsize="small")
+    figure.savefig(path)
+
+
 def main() -> None:
-    """Prints the table."""
+    """Prints the tables."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--workload", default="W1")
+    parser.add_argument("--workload", action="append", choices=WORKLOADS, help="give it once per workload; default: all")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--frameworks", default=",".join(FRAMEWORKS))
-    parser.add_argument("--json", type=Path, default=HERE / "results.json")
+    parser.add_argument("--frameworks", default=FRAMEWORKS)
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument("--plot", type=Path, help="file for a picture of the ratios")
     options = parser.parse_args()
-    results = compare(options.workload, options.frameworks.split(","), options.rounds)
-    print(f"{options.workload}, two threads, medians of {options.rounds} interleaved epochs")
-    print(f"{'':18}{'steps/s':>9}{'ratio':>8}{'peak MB':>9}{'1st epoch s':>13}")
-    for name, r in sorted(results.items(), key=lambda item: -item[1]["steps_per_second"]):
-        mark = "  <- fastest peer" if r["fastest_peer"] else ""
-        print(
-            f"{name:18}{r['steps_per_second']:9.0f}{r['ratio_to_fastest_peer']:8.2f}{r['peak_megabytes']:9.0f}"
-            f"{r['first_epoch_seconds']:13.1f}{mark}"
-        )
-    options.json.write_text(json.dumps({options.workload: results}, indent=1))
+    results: dict[str, Results] = {}
+    for workload in options.workload or WORKLOADS:
+        results[workload] = compare(workload, options.frameworks.split(","), options.rounds)
+        show(workload, results[workload], options.rounds)
+        if options.json:
+            options.json.write_text(json.dumps(results, indent=1))
+    if options.plot:
+        plot(results, options.plot)
 
 
 if __name__ == "__main__":
