@@ -27,7 +27,7 @@ Results = dict[str, dict[str, Any]]
 
 
 class Worker:
-    """A framework in a process that measures what it is told to. It sleeps in between: some frameworks' threads spin."""
+    """A framework in a process that measures when told to, and is stopped in between: some have threads that spin."""
 
     def __init__(self, framework: str, workload: str) -> None:
         command = [sys.executable, str(HERE / "worker.py"), framework, workload]
@@ -134,7 +134,9 @@ def plot(all_results: dict[str, Results], path: Path) -> None:
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--workload", action="append", choices=WORKLOADS, help="give it once per workload; default: all")
+    parser.add_argument(
+        "--workload", action="append", choices=WORKLOADS, help="give it once per workload; default: all"
+    )
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--frameworks", default=FRAMEWORKS)
     parser.add_argument("--json", type=Path, help="file for the figures")

@@ -327,7 +327,7 @@ def _plan_forward(
     block_rows = image.block * axes[1].count * axes[2].count
     chunks = max(1, min(-(-_UNITS // (batch * blocks)), block_rows // _UNIT_ROWS))
     start = axes[0].start * line + axes[1].start * inner * cell + axes[2].start * cell
-    home, called, table = _epilogue(epilogue, dtype, batch * positions, channels, start)
+    home, called, table = epilogue_table(epilogue, dtype, batch * positions, channels, start)
     slots: dict[Gathered, Slot] = {
         **image.slots(),
         **memory.slots(),
@@ -500,7 +500,7 @@ def _pack(dtype: str, b: _Kernel, groups: int, taps: list[int], target: int, scr
     return Launch(source, (*block, *panels, *taps), scratch, elements >= _PARALLEL_PRODUCTS // 4)
 
 
-def _epilogue(
+def epilogue_table(
     epilogue: Epilogue | None, dtype: str, rows: int, columns: int, start: int
 ) -> tuple[Pointer, Callee | int, list[Slot]]:
     """Where the product is built up, the epilogue's kernel, and its operand table."""

@@ -17,6 +17,7 @@ from pronghorn import dtypes
 from pronghorn.graph import Node
 from pronghorn.passes.access import elements
 from pronghorn.tensor import Tensor
+from pronghorn_cpu import winograd
 from pronghorn_cpu.convolution import plan_convolution, plan_input_gradient, plan_kernel_gradient
 from pronghorn_cpu.elementwise import plan_map
 from pronghorn_cpu.elementwise import signature as map_signature
@@ -105,6 +106,9 @@ def _convolution(node: Node) -> tuple[Launch, ...] | None:
         return None
     if _each_channel_alone(kernel, groups):
         return _channels_convolved(node)
+    minimal = winograd.applies(_sizes(kernel), windows, groups, windows.count(_sizes(x)[1:-1]))
+    if body is None and minimal:
+        return winograd.plan_convolution(dtype, _sizes(x), _sizes(kernel), windows)
     if body is None:
         return plan_convolution(dtype, _sizes(x), _sizes(kernel), windows, groups)
     *positions, channels = node.attrs["shape"]
@@ -112,7 +116,10 @@ def _convolution(node: Node) -> tuple[Launch, ...] | None:
     views = tuple(View.dense(shape) for shape in shapes)
     if not all(fusable(view, (elements(positions), channels)) for view in views):
         return None
-    return plan_convolution(dtype, _sizes(x), _sizes(kernel), windows, groups, Epilogue(body, views))
+    epilogue = Epilogue(body, views)
+    if minimal:
+        return winograd.plan_convolution(dtype, _sizes(x), _sizes(kernel), windows, epilogue)
+    return plan_convolution(dtype, _sizes(x), _sizes(kernel), windows, groups, epilogue)
 
 
 def _each_channel_alone(kernel: Tensor, groups: int) -> bool:
@@ -141,6 +148,8 @@ def _convolution_input_gradient(node: Node) -> tuple[Launch, ...] | None:
     if _each_channel_alone(kernel, attrs["groups"]):
         batch, channels = dy.shape[0], _sizes(dy)[-1]
         return plan_windows(node.op.name, dy.dtype, batch, attrs["sizes"], attrs["windows"], channels)  # type: ignore[arg-type]
+    if winograd.applies(_sizes(kernel), attrs["windows"], attrs["groups"], attrs["sizes"]):
+        return winograd.plan_input_gradient(dy.dtype, _sizes(dy), _sizes(kernel), attrs["sizes"], attrs["windows"])
     return plan_input_gradient(dy.dtype, _sizes(dy), _sizes(kernel), **attrs)
 
 
@@ -151,6 +160,8 @@ def _convolution_kernel_gradient(node: Node) -> tuple[Launch, ...] | None:
     if _each_channel_alone(node.outputs[0], attrs["groups"]):
         batch, *sizes, channels = _sizes(x)
         return plan_windows(node.op.name, x.dtype, batch, sizes, attrs["windows"], channels)
+    if winograd.applies(_sizes(node.outputs[0]), attrs["windows"], attrs["groups"], _sizes(dy)[1:-1]):
+        return winograd.plan_kernel_gradient(x.dtype, _sizes(x), _sizes(dy), attrs["windows"])
     return plan_kernel_gradient(x.dtype, _sizes(x), _sizes(dy), **attrs)
 
 
