@@ -62,6 +62,14 @@ def applies(kernel: Sequence[int], windows: Windows, groups: int, outputs: Seque
     return needed <= _SAVING * 9 * math.prod(outputs)
 
 
+def _shapes(dtype: str) -> tuple[tuple[int, int, int], ...]:
+    """This machine's tiles of whole `LANES`: of those for any convolution, or one for the purpose."""
+    lanes = host.lanes(dtype)
+    across = LANES // lanes
+    found = [(lanes, tile.rows, tile.vectors) for tile in tiles(dtype) if tile.vectors % across == 0]
+    return tuple(found) or ((lanes, max(1, 12 // across), across),)
+
+
 def _apart(size: int) -> int:
     """Bytes from one place to the next, for matrices of that size."""
     return (-(-size // _LINE) | 1) * _LINE
@@ -77,7 +85,7 @@ class _Tiles:
         row_bytes = PLACES * self.across * (image[-1] + output[-1]) * self.size
         self.unit_rows = max(1, min(_UNIT_BYTES // row_bytes, self.rows // _UNITS))
         self.units = -(-self.rows // self.unit_rows)
-        count = self.unit_rows * self.across + max(tile.rows for tile in tiles(dtype))  # the last tile may go beyond
+        count = self.unit_rows * self.across + max(rows for _, rows, _ in _shapes(dtype))  # the last tile may go beyond
         self.cells_step, self.products_step = (_apart(count * n * self.size) for n in (image[-1], output[-1]))
         self.cells = _LINE  # behind the block of an epilogue
         self.products = self.cells + PLACES * self.cells_step
@@ -155,10 +163,10 @@ def _plan_products(
     }
     own: dict[Forward, Slot] = {Forward.KERNEL: Scratch(start), Forward.KERNEL_STEP: step, Forward.EPILOGUE: called}
     slots = (*found.slots(home, threads), *(own[name] for name in Forward if name is not Forward.OPERANDS), *table)
-    widest = str(tiles(dtype)[0])
+    shapes = _shapes(dtype)
     return (
-        Launch(kernel_source(kernel_kernel, dtype, widest), tuple(transform[name] for name in Kernel), total),
-        Launch(kernel_source(forward_kernel, dtype, widest), slots, total),
+        Launch(kernel_source(kernel_kernel, dtype, shapes), tuple(transform[name] for name in Kernel), total),
+        Launch(kernel_source(forward_kernel, dtype, shapes), slots, total),
     )
 
 
@@ -170,7 +178,7 @@ def plan_kernel_gradient(
     threads = threads or thread_count()
     count = x[-1] * dy[-1]
     # Tiles of the product may go beyond the last channel.
-    step = _apart((x[-1] + max(tile.rows for tile in tiles(dtype))) * dy[-1] * found.size)
+    step = _apart((x[-1] + max(rows for _, rows, _ in _shapes(dtype))) * dy[-1] * found.size)
     parts = max(1, min(found.units, _PARTS, _PARTS_BYTES // (PLACES * step)))
     start = found.thread_bytes * threads
     total = start + parts * PLACES * step
@@ -190,6 +198,6 @@ def plan_kernel_gradient(
     }
     slots = (*found.slots(Pointer(1), threads), *(own[name] for name in Gradient))
     return (
-        Launch(kernel_source(gradient_kernel, dtype, str(tiles(dtype)[0])), slots, total),
+        Launch(kernel_source(gradient_kernel, dtype, _shapes(dtype)), slots, total),
         Launch(kernel_source(finish_kernel, dtype), tuple(finish[name] for name in Finish), total),
     )

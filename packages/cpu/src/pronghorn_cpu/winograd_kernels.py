@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 from llvmlite import ir
 
 from pronghorn_cpu import microkernel
-from pronghorn_cpu.convolution_kernels import tiles
 from pronghorn_cpu.emit import Emitter
 from pronghorn_cpu.host import ITEMSIZE
 from pronghorn_cpu.loops import LANES
@@ -157,6 +156,10 @@ def _taps_transposed(b: ir.IRBuilder, u: Vectors) -> list[ir.Value]:
     return [b.fadd(u[0], even), odd, b.fadd(even, u[3])]
 
 
+Shapes = tuple[tuple[int, int, int], ...]
+"""(lanes, rows, vectors) of the machine's tiles, the widest first."""
+
+
 class _Unit(NamedTuple):
     """Some rows of tiles, and a thread's scratch memory for them."""
 
@@ -169,10 +172,10 @@ class _Unit(NamedTuple):
 class _Writer:
     """What the convolution and the gradient of its kernel have in common."""
 
-    def __init__(self, dtype: str) -> None:
+    def __init__(self, dtype: str, shapes: Shapes) -> None:
         self.dtype, self.itemsize = dtype, ITEMSIZE[dtype]
         self.vector = self.itemsize * LANES
-        self.tiles: list[Tile] = tiles(dtype)
+        self.tiles = [Tile(dtype, lanes, rows, vectors) for lanes, rows, vectors in shapes]
 
     def scratch(self, code: Code, p: Word, t: Word) -> Word:
         """The thread's scratch memory."""
@@ -386,19 +389,19 @@ class _Gradient(_Writer):
             self.panels(code, columns, panel)
 
 
-def forward_kernel(dtype: str, tile: str) -> Any:
-    """The convolution: see `Tiling` and `Forward`. `tile` names the machine's widest tile."""
-    return intrinsic(_Forward(dtype).write)
+def forward_kernel(dtype: str, shapes: Shapes) -> Any:
+    """The convolution: see `Tiling` and `Forward`."""
+    return intrinsic(_Forward(dtype, shapes).write)
 
 
-def gradient_kernel(dtype: str, tile: str) -> Any:
+def gradient_kernel(dtype: str, shapes: Shapes) -> Any:
     """The gradient of the kernel before it is transformed back: see `Tiling` and `Gradient`."""
-    return intrinsic(_Gradient(dtype).write)
+    return intrinsic(_Gradient(dtype, shapes).write)
 
 
-def kernel_kernel(dtype: str, tile: str) -> Any:
+def kernel_kernel(dtype: str, shapes: Shapes) -> Any:
     """The transformation of a kernel, in panels as wide as the machine's tiles: see `Kernel`."""
-    writer, size = _Writer(dtype), ITEMSIZE[dtype]
+    writer, size = _Writer(dtype, shapes), ITEMSIZE[dtype]
 
     def write(code: Code, p: Word, t: Word, threads: Word) -> None:
         source, target, depth, columns, term, across, tap, step = (code.slot(p, slot) for slot in Kernel)
@@ -427,7 +430,7 @@ def kernel_kernel(dtype: str, tile: str) -> Any:
 
 def finish_kernel(dtype: str) -> Any:
     """The sum of the parts, first to last, transformed back to the gradient of a kernel: see `Finish`."""
-    writer, size = _Writer(dtype), ITEMSIZE[dtype]
+    writer, size = _Writer(dtype, ()), ITEMSIZE[dtype]
 
     def write(code: Code, p: Word, t: Word, threads: Word) -> None:
         sums, target, parts, part, step, count = (code.slot(p, slot) for slot in Finish)
