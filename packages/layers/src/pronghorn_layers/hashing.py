@@ -28,7 +28,16 @@ _cross = HostOp(
 )
 
 
-class Hashing(HostLayer):
+class _Hashed(HostLayer):
+    """A layer that takes anything that can be hashed."""
+
+    @property
+    def input_dtype(self) -> str:
+        """Integers, where nothing else is said."""
+        return "int64"
+
+
+class Hashing(_Hashed):
     """Strings or integers as the number of one of `num_bins` bins, by their FarmHash64 (of an integer's digits).
 
     Args:
@@ -93,7 +102,7 @@ class Hashing(HostLayer):
         return super().get_config() | {"salt": None if self.salt is None else list(self.salt), "sparse": False}
 
 
-class HashedCrossing(HostLayer):
+class HashedCrossing(_Hashed):
     """Combinations of several features as the number of one of `num_bins` bins, by a hash of them together.
 
     Called on a list of at least two arrays of strings or integers, all of shape (), (batch,) or (batch, 1).

@@ -386,7 +386,7 @@ class IndexLookup(AssetLayer):
         """The vocabulary as a file, where it is not in the config."""
         if self.input_vocabulary is not None or self.vocabulary is None:
             return {}
-        return {words.FILE: "\n".join(map(str, self.get_vocabulary())).encode()}
+        return {words.FILE: words.to_file(self.get_vocabulary(), self._where("vocabulary"))}
 
     def load_own_assets(self, files: Mapping[str, bytes]) -> None:
         """Sets the vocabulary from a file that `save_own_assets` made.
@@ -396,7 +396,7 @@ class IndexLookup(AssetLayer):
         """
         if self.input_vocabulary is not None or words.FILE not in files:
             return
-        given = words.lines_of(files[words.FILE], self._token)
+        given = [self._token(line) for line in words.from_file(files[words.FILE], self._declared_size)]
         tokens = words.tokens_of(given, self._specials, self._reserved, self._where("vocabulary"))
         words.refuse_repetitions(tokens, self._where("vocabulary"))
         self._replace(tokens, None)

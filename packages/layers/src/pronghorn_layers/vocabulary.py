@@ -97,12 +97,27 @@ def read_lines(path: Any, encoding: str, where: str) -> list[str]:
     return text.removesuffix("\n").split("\n") if text else []
 
 
-def lines_of(data: bytes, token: Callable[[str], Any]) -> list[Any]:
-    """The tokens in a file of a saved model."""
-    lines = data.decode().splitlines()
-    while lines and not lines[-1]:
+def to_file(tokens: list[Any], where: str) -> bytes:
+    """The file that a saved model has for tokens.
+
+    Raises:
+        ValueError: a token has more than one line.
+    """
+    lines = [str(token) for token in tokens]
+    if broken := [line for line in lines if "\n" in line or "\r" in line]:
+        raise ValueError(
+            f"{where}: {broken[0]!r} holds a line break, and the file has a line for each token; replace it in the "
+            f"data, or pass the vocabulary to the constructor as a list"
+        )
+    return "\n".join(lines).encode()
+
+
+def from_file(data: bytes, size: int | None) -> list[str]:
+    """The lines of such a file; empty ones at its end count only where there are not more than `size` in all."""
+    lines = data.decode().replace("\r\n", "\n").split("\n")
+    while lines and not lines[-1] and len(lines) > (size or 0):
         lines.pop()
-    return [token(line) for line in lines]
+    return lines
 
 
 def is_path(vocabulary: Any) -> bool:

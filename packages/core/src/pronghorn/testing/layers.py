@@ -61,7 +61,8 @@ class LayerContract:
 
     Attributes:
         input_shape: of one batch; a list of shapes for a layer that takes a list of inputs.
-        input_dtype: "float32", or an integer dtype for a layer of ids, which are drawn below `ids`.
+        input_dtype: "float32"; an integer dtype for a layer of ids, which are drawn below `ids`; or "string" for one of
+            texts, each of a few of the words "a" to "d".
         unknown: which dimensions but the batch the layer does not need to know.
         differentiable: whether gradients with respect to the inputs are checked.
         rtol: relative difference allowed between ways of computing the same.
@@ -198,6 +199,9 @@ class LayerContract:
 
         def draw(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
             sizes = (batch or shape[0], *shape[1:])
+            if self.input_dtype == "string":
+                words = rng.choice(["a", "b", "c", "d", "a b", "d c a"], sizes)
+                return words.astype(object)
             if self.input_dtype != "float32":
                 return rng.integers(0, self.ids, sizes).astype(self.input_dtype)
             return rng.normal(size=sizes).astype(dtype or "float32")
