@@ -119,11 +119,11 @@ class Model(Trainer, Layer):
 
         return json.dumps(serialize_keras_object(self), **kwargs)
 
-    def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None) -> None:
+    def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **options: Any) -> None:
         """Writes the model to a `.keras` file; see `pronghorn.saving.save_model`."""
         from pronghorn.saving import save_model
 
-        save_model(self, filepath, overwrite, zipped)
+        save_model(self, filepath, overwrite, zipped, **options)
 
     def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None) -> None:
         """Writes the weights to a `.weights.h5` file; see `pronghorn.saving.save_weights`."""
@@ -131,11 +131,11 @@ class Model(Trainer, Layer):
 
         save_weights(self, filepath, overwrite, max_shard_size)
 
-    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **options: Any) -> None:
         """Sets the weights from a file; see `pronghorn.saving.load_weights`."""
         from pronghorn.saving import load_weights
 
-        load_weights(self, filepath, skip_mismatch)
+        load_weights(self, filepath, skip_mismatch, **options)
 
     def get_state_tree(self, value_format: str = "backend_tensor") -> dict[str, Any]:
         """All variables by path; see `pronghorn_utils.state_tree`."""

@@ -51,7 +51,9 @@ KINDS = {
     "datasets": "Data set name -> a module with `load_data`.",
     "utils": "Helper name -> a function or class.",
     "ops": "Op name -> an `Op`, or a function composed of ops.",
-    "formats": "File format name -> a module with `load` and `save`.",
+    "formats": "Ending of file names -> a module with some of `recognizes(file)`, `load_model(file, compile)`, "
+    "`save_model(model, path)`, `load_weights(model, file, skip_mismatch)` and `save_weights(model, path)`.",
+    "commands": "Command of `python -m pronghorn` -> a function of its arguments, a list of strings.",
     "accelerators": 'Device name ("cpu", "gpu") -> an `Accelerator` class.',
     "kernels": '"device/op" ("cpu/swish") -> the kernel of that op on that device.',
 }

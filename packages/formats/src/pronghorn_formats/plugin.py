@@ -7,5 +7,11 @@ from pronghorn.plugins import hookimpl
 
 @hookimpl
 def pronghorn_formats() -> dict[str, str]:
+    """Ending of file names -> the module that reads and writes the format."""
+    return {"h5": "pronghorn_formats.legacy", "hdf5": "pronghorn_formats.legacy"}
+
+
+@hookimpl
+def pronghorn_activations() -> dict[str, str]:
     """Name -> "module:attribute"."""
-    return {}
+    return {"keras2_hard_sigmoid": "pronghorn_formats.activations:keras2_hard_sigmoid"}

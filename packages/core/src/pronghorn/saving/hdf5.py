@@ -57,9 +57,26 @@ def write_groups(file: BinaryIO, groups: Mapping[str, tuple[Any, Mapping[str, An
 def open_groups(file: BinaryIO) -> Iterator[dict[str, Group]]:
     """Path -> the datasets in its group `vars`, to be read with `read` inside of the block.
 
+    Raises:
+        ModelFileError: there is none, or the file holds what Keras never writes.
+    """
+    with open_tree(file) as (_, groups):
+        found = {path[:-4].rstrip("/"): group for path, group in groups.items() if f"/{path}".endswith("/vars")}
+        if not found:
+            raise ModelFileError("it has no group `vars`, so it is no .weights.h5 of Keras 3")
+        yield found
+
+
+@contextmanager
+def open_tree(file: BinaryIO, name: re.Pattern[str] = _NAME) -> Iterator[tuple[h5py.File, dict[str, Group]]]:
+    """The root of an HDF5 file, and path -> the datasets of every group.
+
     The whole tree is looked at before any data is read. Only what Keras writes is accepted: hard links to groups and
     to plain numeric arrays whose bytes are all in this file. So no other file is opened (external and soft links,
     external storage, virtual datasets), and no more is allocated than there is (declared shapes, compression).
+
+    Args:
+        name: what the names of groups and datasets must match.
 
     Raises:
         ModelFileError: anything else.
@@ -73,17 +90,14 @@ def open_groups(file: BinaryIO) -> Iterator[dict[str, Group]]:
         raise ModelFileError(f"it is no readable HDF5 file: {error}") from error
     with root:
         groups: dict[str, Any] = {}
-        _scan(root, "", groups, set())
+        _scan(root, "", groups, set(), name)
         declared = sum(_bytes(dataset) for group in groups.values() for dataset in group.values())
         if declared > size:
             raise ModelFileError(f"its arrays claim {declared} bytes, and the file has {size}")
         arrays = {dataset.name: dataset for group in groups.values() for dataset in group.values()}
         if _DIGEST in root.attrs and root.attrs[_DIGEST] != _digest(arrays):
             raise ModelFileError("it is damaged: its arrays are not those that were saved")
-        found = {path[:-4].rstrip("/"): group for path, group in groups.items() if f"/{path}".endswith("/vars")}
-        if not found:
-            raise ModelFileError("it has no group `vars`, so it is no .weights.h5 of Keras 3; older ones are not read")
-        yield found
+        yield root, groups
 
 
 def _digest(arrays: Mapping[str, Any]) -> str:
@@ -104,14 +118,14 @@ def read(dataset: h5py.Dataset) -> Array:
     return np.asarray(array, array.dtype.newbyteorder("="))
 
 
-def _scan(group: h5py.Group, path: str, groups: dict[str, Any], seen: set[int]) -> None:
+def _scan(group: h5py.Group, path: str, groups: dict[str, Any], seen: set[int], allowed: re.Pattern[str]) -> None:
     """Collects the groups and their datasets, having looked at each link before it is followed."""
     import h5py
 
     here = groups.setdefault(path, {})
     for name in group:
         where = f"{path}/{name}".lstrip("/")
-        if not _NAME.fullmatch(name) or where.count("/") > _DEEPEST:
+        if not allowed.fullmatch(name) or where.count("/") > _DEEPEST:
             raise ModelFileError(f"its entry {where[:200]!r} has a name that no model has")
         link = group.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink):
@@ -122,7 +136,7 @@ def _scan(group: h5py.Group, path: str, groups: dict[str, Any], seen: set[int]) 
             raise ModelFileError(f"its entry {where!r} is neither a group nor an array of its own")
         seen.add(address)
         if kind is h5py.Group:
-            _scan(group[name], where, groups, seen)
+            _scan(group[name], where, groups, seen, allowed)
         else:
             here[name] = _checked(group, name, where)
 

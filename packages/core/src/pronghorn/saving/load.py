@@ -31,7 +31,7 @@ KERAS_VERSION = "3.15.1"
 # ------------------------------------------------------------------------------------------------ saving
 
 
-def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None) -> None:
+def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **options: Any) -> None:
     """Writes a model with its weights, the arguments of `compile`, the optimizer's state and that of its seeds.
 
     The file replaces an old one when it is complete and on the disk, never before.
@@ -41,9 +41,10 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
         filepath: ends in `.keras`, or in the ending of a format that an installed distribution offers.
         overwrite: whether a file that is there is replaced.
         zipped: a folder instead of an archive, False, is not supported.
+        options: what the other format takes, such as `include_optimizer` in the case of `.h5`.
 
     Raises:
-        ValueError: another ending.
+        ModelFileError: another ending.
         FileExistsError: the file is there and `overwrite` is False.
         NotImplementedError, TypeError: something in the model cannot be written down, such as a lambda.
     """
@@ -52,8 +53,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
         raise NotImplementedError("save_model: zipped=False is not supported; a model is saved as one file")
     _check_overwrite(path, overwrite)
     if path.suffix != ".keras":
-        _format(path, "save_model").save(model, path)
+        _function(_format(path), "save_model", path)(model, path, **options)
         return
+    _refuse_options("save_model", options)
     if not model.built:
         warnings.warn(f"model {model.name!r} is saved before it is built, so without weights", stacklevel=3)
     date = datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
@@ -72,19 +74,25 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
         archive.write_archive(file, members)
 
 
-def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None) -> None:
+def save_weights(
+    model: Any, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None, **options: Any
+) -> None:
     """Writes the weights of a model or layer, and the optimizer's state, to a `.weights.h5` file.
 
+    Another ending names the format of an installed distribution; such a file has the weights only.
+
     Raises:
-        ValueError: another ending.
+        ModelFileError: another ending.
         FileExistsError: the file is there and `overwrite` is False.
     """
     path = Path(filepath)
     if max_shard_size is not None:
         raise NotImplementedError("save_weights: max_shard_size is not supported; the weights go to one file")
-    if not path.name.endswith(".weights.h5"):
-        raise ValueError(f"save_weights: the file's name must end in .weights.h5, got {str(filepath)!r}")
     _check_overwrite(path, overwrite)
+    if not path.name.endswith(".weights.h5"):
+        _function(_format(path), "save_weights", path)(model, path, **options)
+        return
+    _refuse_options("save_weights", options)
     with replacing(path) as file:
         write_weights(model, file)
 
@@ -100,7 +108,7 @@ def _check_overwrite(path: Path, overwrite: bool) -> None:
 def load_model(
     filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
 ) -> Any:
-    """The model in a file that `save_model` or Keras 3 wrote.
+    """The model in a file that `save_model` or Keras wrote; its bytes decide what format it is in, not its name.
 
     A file can make nothing but objects of installed and of registered classes. All of its config is checked before
     the first is made; nothing is imported, run or opened because a file names it.
@@ -115,17 +123,19 @@ def load_model(
         ModelFileError: the file is not such a file, is damaged, names an unknown class, or does not fit.
     """
     with reading(filepath) as file, CustomObjectScope(custom_objects or {}):
-        if not _is_archive(file):
-            return _format(Path(filepath), "load_model").load(Path(filepath), compile=compile)
+        if (reader := _reader(file)) is not None:
+            return _function(reader, "load_model", filepath)(file, compile=compile)
         members = archive.read_archive(file)
         metadata, config = (archive.parse_json(members, name) for name in (archive.METADATA, archive.CONFIG))
+        if _is_old(metadata):
+            return _old_formats().load_archive(members, compile=compile)
         if not compile:
             config.pop("compile_config", None)
         check_config(config)
         compile_config = config.pop("compile_config", None)
         weights = _weights_in(members)
-        with open_groups(weights) as groups, _room_for(archive.expansion(len(members[archive.WEIGHTS]))):
-            model = _make_model(config)
+        with open_groups(weights) as groups, room_for(archive.expansion(len(members[archive.WEIGHTS]))):
+            model = make_model(config)
             if compile_config:
                 model.compile_from_config(compile_config)
             read_weights(model, groups)
@@ -136,21 +146,32 @@ def load_model(
         return model
 
 
-def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None:
+def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **options: Any) -> None:
     """Sets the weights of a built model or layer, and the optimizer's state, from a `.weights.h5` or `.keras` file.
 
     Nothing is changed where the file does not fit.
 
     Args:
         model: a model or layer of the same structure as the one that was saved; names do not matter.
-        filepath: path of the file.
+        filepath: path of such a file, or of one in a format that an installed distribution offers.
         skip_mismatch: whether objects that do not fit are left as they are, with a warning.
+        options: what the other format takes, such as `by_name` in the case of `.h5`.
 
     Raises:
         ModelFileError: the file is no such file or damaged, or (with a table) does not fit.
     """
     with reading(filepath) as file:
-        weights = _weights_in(archive.read_archive(file)) if _is_archive(file) else file
+        if (reader := _reader(file)) is not None:
+            _function(reader, "load_weights", filepath)(model, file, skip_mismatch=skip_mismatch, **options)
+            return
+        _refuse_options("load_weights", options)
+        weights = file
+        if _is_archive(file):
+            members = archive.read_archive(file)
+            if _is_old(archive.parse_json(members, archive.METADATA)):
+                _old_formats().load_archive_weights(model, members, skip_mismatch=skip_mismatch)
+                return
+            weights = _weights_in(members)
         with open_groups(weights) as groups:
             read_weights(model, groups, skip_mismatch)
 
@@ -163,11 +184,14 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     """
     config = archive.parse_json({"json_string": json_string.encode()}, "json_string")
     with CustomObjectScope(custom_objects or {}):
+        if _is_old(config):
+            config = _old_formats().modern_config(config)
         check_config(config)
-        return _make_model(config)
+        return make_model(config)
 
 
-def _make_model(config: dict[str, Any]) -> Any:
+def make_model(config: dict[str, Any]) -> Any:
+    """The model that a checked config describes."""
     cls = find_class(config) if isinstance(config.get("class_name"), str) else None
     if not (isclass(cls) and issubclass(cls, Model)):
         raise ModelFileError(f"it describes no model, but {config.get('class_name')!r}")
@@ -195,7 +219,7 @@ def _is_archive(file: BinaryIO) -> bool:
 
 
 @contextmanager
-def _room_for(size: int) -> Iterator[None]:
+def room_for(size: int) -> Iterator[None]:
     """Inside, variables may not take more bytes than this: a config can ask for any number of units."""
     token = ROOM.set([size])
     try:
@@ -214,12 +238,57 @@ def reading(filepath: Any) -> Iterator[BinaryIO]:
             raise ModelFileError(f"{os.fspath(filepath)!r} cannot be read: {error}") from error
 
 
-def _format(path: Path, function: str) -> Any:
-    """The module of a plugin that reads and writes files of an ending."""
+# ------------------------------------------------------------------------------------------------ other formats
+
+
+def _reader(file: BinaryIO) -> Any:
+    """The module of a plugin that says the bytes are its format's; None for archives, and where none does."""
+    if _is_archive(file):
+        return None
+    for reference in plugins.references("formats").values():
+        module = reference.load()
+        if hasattr(module, "recognizes") and module.recognizes(file):
+            return module
+    return None
+
+
+def _is_old(metadata: Mapping[str, Any]) -> bool:
+    """Whether it is Keras 1's or 2's: their JSON says so, or has no module where Keras 3 always names one."""
+    version = metadata.get("keras_version")
+    if version is None:
+        return "class_name" in metadata and "module" not in metadata
+    return str(version).startswith(("1.", "2."))
+
+
+def _old_formats() -> Any:
+    try:
+        return plugins.load("formats", "h5")
+    except plugins.UnknownName:
+        raise ModelFileError("Keras 1 or 2 wrote it, whose files pronghorn-formats reads; install that") from None
+
+
+def _format(path: Path) -> Any:
+    """The module of a plugin that writes files of an ending."""
     ending = path.suffix.removeprefix(".")
     try:
         return plugins.load("formats", ending)
     except plugins.UnknownName:
+        known = ", ".join(sorted(f".{name}" for name in plugins.references("formats"))) or "no other"
         raise ModelFileError(
-            f"{function}: {str(path)!r} is no .keras file, and no installed distribution offers the format {ending!r}"
+            f"{str(path)!r}: no installed distribution offers the format {ending!r}; names of models end in .keras, of "
+            f"weights in .weights.h5, of what is installed beside in {known} (pronghorn-formats has .h5 and others)"
         ) from None
+
+
+def _function(module: Any, name: str, path: Any) -> Any:
+    """What a format's module does about `name`, which not all can."""
+    found = getattr(module, name, None)
+    if found is None:
+        can = [f for f in ("load_model", "save_model", "load_weights", "save_weights") if hasattr(module, f)]
+        raise ModelFileError(f"{os.fspath(path)!r} is in a format that has no {name}, only {', '.join(can)}")
+    return found
+
+
+def _refuse_options(function: str, options: Mapping[str, Any]) -> None:
+    if options:
+        raise TypeError(f"{function}: unknown arguments {sorted(options)}; only files of older formats take some")

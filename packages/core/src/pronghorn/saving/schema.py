@@ -49,7 +49,7 @@ def _check_object(config: dict[str, Any]) -> None:
     if class_name == "function":
         locate_function(inner)
         return
-    if class_name == "__lambda__" or (class_name == "Lambda" and get_registered_object("Lambda") is None):
+    if class_name == "__lambda__" or (class_name == "Lambda" and not _is_known_lambda(inner)):
         raise ValueError(
             "a lambda is saved as code, which is never run; write a function or layer with a name, register it with "
             "@pronghorn.saving.register_keras_serializable(), and pass a layer of yours as custom_objects={'Lambda': …}"
@@ -64,6 +64,13 @@ def _check_object(config: dict[str, Any]) -> None:
         locate(config)
     if "output_layers" in inner:
         _check_graph(inner)
+
+
+def _is_known_lambda(inner: Any) -> bool:
+    """Whether a Lambda layer is one of the reader's own, or calls a function by name, which is checked in its turn."""
+    function = inner.get("function") if isinstance(inner, dict) else None
+    named = isinstance(function, dict) and function.get("class_name") == "function"
+    return named or get_registered_object("Lambda") is not None
 
 
 def _check_history(history: Any) -> None:
