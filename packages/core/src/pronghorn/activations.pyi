@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from pronghorn_formats.activations import keras2_hard_sigmoid as keras2_hard_sigmoid
 from pronghorn_layers.activations import celu as celu
 from pronghorn_layers.activations import elu as elu
 from pronghorn_layers.activations import exponential as exponential
