@@ -13,12 +13,24 @@ MODULES = {
     "arrays": """
         append arange array array_split bincount convert_to_numpy copy count_nonzero diag diagonal
         diff digitize dstack dtype empty empty_like eye fliplr flipud full_like hstack identity
-        in_top_k isin linspace logspace meshgrid ndim repeat roll rot90 scatter searchsorted
-        segment_max segment_sum size tile trace tri tril triu unique vstack
+        in_top_k isin linspace logspace meshgrid ndim repeat roll rot90 searchsorted
+        size tile trace tri tril triu unique vstack
+    """,
+    "attention": """
+        dot_product_attention
     """,
     "bits": """
         bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift
         bitwise_xor left_shift right_shift
+    """,
+    "blocks": """
+        depth_to_space fold space_to_depth unfold
+    """,
+    "comparisons": """
+        cdist corrcoef correlate histogram psnr
+    """,
+    "complex_numbers": """
+        angle conj conjugate imag isreal polar real view_as_complex view_as_real
     """,
     "control": """
         fori_loop map switch vectorized_map
@@ -36,6 +48,12 @@ MODULES = {
         allclose cbrt deg2rad divide_no_nan erfc fabs fmax fmin fmod heaviside hypot isclose
         isneginf isposinf logaddexp2 nan_to_num rad2deg saturate_cast sinc
     """,
+    "fourier": """
+        extract_sequences fft fft2 ifft2 irfft istft rfft stft
+    """,
+    "functional": """
+        associative_scan custom_gradient jvp vectorize
+    """,
     "functions": """
         arccos arccosh arcsin arcsinh arctan arctan2 arctanh cosh erf erfinv exp2 isinf
         isnan log10 log2 logaddexp rint round sinh tan trunc
@@ -46,23 +64,42 @@ MODULES = {
     "matrices": """
         cholesky_inverse det inv logdet lstsq matrix_rank norm pinv slogdet solve solve_triangular
     """,
+    "nans": """
+        nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile
+        nanprod nanquantile nanstd nansum nanvar
+    """,
     "nn": """
         log_softmax multi_hot one_hot
     """,
     "normalization": """
         batch_normalization layer_normalization rms_normalization
     """,
+    "numbers": """
+        gcd lcm ldexp nextafter signbit
+    """,
     "places": """
         pad slice slice_update split swapaxes take unstack
     """,
+    "rearranging": """
+        argpartition diagflat dsplit geomspace hsplit rearrange select unravel_index vander view vsplit
+    """,
     "running": """
         cumprod cumsum prod
+    """,
+    "scattering": """
+        scatter scatter_update segment_max segment_min segment_prod segment_sum
     """,
     "sorting": """
         argmax argmin argsort sort take_along_axis top_k
     """,
     "statistics": """
         amax amin average logsumexp median moments percentile ptp quantile std trapezoid var
+    """,
+    "temporal": """
+        ctc_decode ctc_loss
+    """,
+    "windows": """
+        bartlett blackman hamming hanning i0 kaiser
     """,
 }
 """The functions of each module, under their names in keras.ops."""
