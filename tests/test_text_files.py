@@ -6,34 +6,45 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
+from collections.abc import Iterator
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+
+import pronghorn as keras
+from pronghorn.testing.kernels import using_accelerator
 
 FIXTURES = Path(__file__).parent / "fixtures" / "keras_texts"
 SCRIPT = Path(__file__).parent / "interchange" / "texts.py"
 PEER = find_spec("keras") is not None and find_spec("tensorflow") is not None
 
+SPEC = spec_from_file_location("texts", SCRIPT)
+texts = module_from_spec(SPEC)
+SPEC.loader.exec_module(texts)
 
-def run_script(*arguments: object) -> None:
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
+
+@pytest.fixture(autouse=True)
+def numpy() -> Iterator[None]:
+    """What is compared needs no kernels."""
+    with using_accelerator("numpy"):
+        yield
 
 
 def test_models_of_keras_open() -> None:
-    run_script("pronghorn", "open", FIXTURES)
+    texts.open_models(keras, FIXTURES)
 
 
 def test_our_models_open_again(tmp_path: Path) -> None:
-    run_script("pronghorn", "save", tmp_path)
-    run_script("pronghorn", "open", tmp_path)
+    texts.save_models(keras, tmp_path)
+    texts.open_models(keras, tmp_path)
 
 
 @pytest.mark.deep
 @pytest.mark.skipif(not PEER, reason="needs real Keras and TensorFlow")
 def test_our_models_open_in_keras(tmp_path: Path) -> None:
-    run_script("pronghorn", "save", tmp_path)
-    run_script("keras", "open", tmp_path)
+    texts.save_models(keras, tmp_path)
+    command = [sys.executable, str(SCRIPT), "keras", "open", str(tmp_path)]
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
