@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pronghorn as keras
@@ -25,7 +26,7 @@ SPEC.loader.exec_module(texts)
 
 
 @pytest.fixture(autouse=True)
-def numpy() -> Iterator[None]:
+def without_kernels() -> Iterator[None]:
     """What is compared needs no kernels."""
     with using_accelerator("numpy"):
         yield
@@ -33,6 +34,12 @@ def numpy() -> Iterator[None]:
 
 def test_models_of_keras_open() -> None:
     texts.open_models(keras, FIXTURES)
+
+
+@pytest.mark.parametrize(("name", "output"), [("features", "output 1"), ("space", "output")])
+def test_what_layers_learn_from_data_is_what_they_learn_in_keras(name: str, output: str) -> None:
+    found = texts.outputs(keras, texts.builders(keras)[name]())
+    np.testing.assert_allclose(found[output], np.load(FIXTURES / f"{name}.npz")[output], rtol=1e-5, atol=1e-6)
 
 
 def test_our_models_open_again(tmp_path: Path) -> None:

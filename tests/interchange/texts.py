@@ -19,6 +19,7 @@ import numpy as np
 TEXTS = ["The cat sat on the mat.", "A dog? A dog!", "the dog's mat", "no cat", "Élan vital, vital", "cat and dog"]
 CITIES = ["rome", "oslo", "rome", "bern", "-", "oslo"]
 CODES = [3, 500, 3, 77, -1, 500]
+NUMBERS = ("size", "price", "depth", "age")
 
 
 def builders(keras: Any) -> dict[str, Callable[[], Any]]:
@@ -49,11 +50,35 @@ def builders(keras: Any) -> dict[str, Callable[[], Any]]:
         joined = layers.Concatenate()([layers.Rescaling(1.0)(vector) for vector in vectors])
         return keras.Model([text, city, code], [layers.Dense(2)(joined), joined])
 
-    return {"sequence": sequence, "features": features}
+    def space() -> Any:
+        feature_space = keras.utils.FeatureSpace
+        columns = {
+            "size": "float",
+            "price": "float_normalized",
+            "depth": feature_space.float_rescaled(2.0, 1.0),
+            "age": feature_space.float_discretized(3),
+            "city": "string_categorical",
+            "code": feature_space.integer_categorical(max_tokens=4, num_oov_indices=2),
+            "shop": feature_space.string_hashed(5),
+            "item": feature_space.integer_hashed(4),
+        }
+        space = feature_space(columns, crosses=[("city", "code")], crossing_dim=6)
+        space.adapt(table())
+        return space
+
+    return {"sequence": sequence, "features": features, "space": space}
+
+
+def table() -> dict[str, Any]:
+    """Columns for the FeatureSpace."""
+    numbers = {name: np.linspace(0.0, 1.0 + i, 6, dtype="float32") for i, name in enumerate(NUMBERS)}
+    return {**numbers, "city": np.array(CITIES), "code": np.array(CODES), "shop": np.array(TEXTS), "item": np.arange(6)}
 
 
 def outputs(keras: Any, model: Any) -> dict[str, Any]:
     """What a model makes of the data, and of words it never saw."""
+    if not hasattr(model, "predict"):
+        return {"output": np.asarray(model(table()))}
     texts, cities = [*TEXTS, "unknown cat"], [*CITIES, "nowhere"]
     data = [np.array(texts), np.array(cities)[:, None], np.array([*CODES, 12345])[:, None]]
     if keras.__name__ == "keras":

@@ -50,6 +50,7 @@ KINDS = {
     "callbacks": "Callback name -> a `Callback` class.",
     "datasets": "Data set name -> a module with `load_data`.",
     "utils": "Helper name -> a function or class.",
+    "serializables": '"module>name" ("keras.utils>FeatureSpace") -> a class that files name so, of none of the kinds.',
     "ops": "Op name -> an `Op`, or a function composed of ops.",
     "formats": "Ending of file names -> a module with some of `recognizes(file)`, `load_model(file, compile)`, "
     "`save_model(model, path)`, `load_weights(model, file, skip_mismatch)` and `save_weights(model, path)`.",

@@ -102,6 +102,11 @@ class IndexLookup(AssetLayer):
         raise NotImplementedError
 
     @property
+    def has_input_vocabulary(self) -> bool:
+        """Whether the vocabulary was given to the constructor, so that there is nothing to find in data."""
+        return self._fixed
+
+    @property
     def input_vocabulary(self) -> list[Any] | None:
         """The vocabulary given to the constructor, unless it was a file."""
         return self._given.vocabulary

@@ -73,6 +73,20 @@ def pronghorn_layers() -> dict[str, str]:
 
 
 @hookimpl
+def pronghorn_utils() -> dict[str, str]:
+    """Name -> "module:attribute"."""
+    return _in("feature_space", "FeatureSpace")
+
+
+@hookimpl
+def pronghorn_serializables() -> dict[str, str]:
+    """The name in files -> "module:attribute"."""
+    names = _in("feature_space", "Cross Feature TFDIdentity=Unchanged")
+    private = {f"keras.src.layers.preprocessing.feature_space>{name}": target for name, target in names.items()}
+    return {"keras.utils>FeatureSpace": _in("feature_space", "FeatureSpace")["FeatureSpace"], **private}
+
+
+@hookimpl
 def pronghorn_activations() -> dict[str, str]:
     """Name -> "module:attribute"."""
     return _in(

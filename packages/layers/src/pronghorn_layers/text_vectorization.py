@@ -120,6 +120,11 @@ class TextVectorization(AssetLayer):
 
     # -------------------------------------------------------------------------------------------- the vocabulary
 
+    @property
+    def has_input_vocabulary(self) -> bool:
+        """Whether the vocabulary was given to the constructor, so that there is nothing to find in data."""
+        return self._lookup_layer.has_input_vocabulary
+
     def get_vocabulary(self, include_special_tokens: bool = True) -> list[str]:
         """The words in the order of their numbers.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pronghorn import __version__, plugins
-from pronghorn.model import Model
+from pronghorn.layer import Layer
 from pronghorn.saving import archive
 from pronghorn.saving.assets import load_assets, save_assets
 from pronghorn.saving.files import ModelFileError, replacing
@@ -193,7 +193,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
 def make_model(config: dict[str, Any]) -> Any:
     """The model that a checked config describes."""
     cls = find_class(config) if isinstance(config.get("class_name"), str) else None
-    if not (isclass(cls) and issubclass(cls, Model)):
+    if not (isclass(cls) and issubclass(cls, Layer) and hasattr(cls, "save")):
         raise ModelFileError(f"it describes no model, but {config.get('class_name')!r}")
     return deserialize_keras_object(config)
 

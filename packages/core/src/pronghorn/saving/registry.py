@@ -183,6 +183,9 @@ def identity(cls: type) -> tuple[str | None, str, str | None]:
             if (name := _registered_as(kind, cls)) is not None:
                 dist, name = plugins.references(kind)[name].dist, name.rpartition(":")[2]
                 return module, name, None if dist in plugins.OWN_DISTRIBUTIONS else f"{dist}>{name}"
+        if (name := _registered_as("serializables", cls)) is not None:
+            module, _, name = name.partition(">")
+            return module, name, name if ".src." in module else None
     return None if cls.__module__ == "__main__" else cls.__module__, cls.__name__, get_registered_name(cls)
 
 
@@ -287,6 +290,8 @@ def locate(config: Mapping[str, Any], kind: str | None = None) -> Any:
         for classes in _CORE.values() if dist is None else ():
             if class_name in classes:
                 return Reference("pronghorn-core", f"{classes[class_name]}:{class_name}")
+        if (known := plugins.references("serializables").get(f"{module}>{class_name}")) is not None:
+            return known
         named = [part for part in reversed(parts) if part in KERAS_MODULES]
         for candidate in named[:1] or ([kind] if kind else KERAS_MODULES):
             try:
