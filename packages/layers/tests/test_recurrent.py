@@ -431,3 +431,21 @@ def test_a_train_step_has_no_host_instruction() -> None:
             )
             model.compile(Descent(0.01), squared_error)
             model.fit(ids, ids[:, :1].astype("float32"), batch_size=4, verbose=0)
+
+
+def test_the_layers_inside_of_a_cell_without_build_are_built() -> None:
+    class Mixing(Layer):
+        state_size = [3, 2]
+        output_size = 3
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.read = layers.Dense(3), layers.Dense(2)
+
+        def call(self, inputs: Any, states: Any) -> Any:
+            whole = self.inner(ops.concatenate([inputs, *states], axis=-1))
+            return whole, [whole, self.read(whole)]
+
+    layer = layers.RNN(Mixing(), return_sequences=True)
+    assert layer(keras.Input((None, 4))).shape == (None, None, 3)
+    assert [weight.shape for weight in layer.weights] == [(9, 3), (3,), (3, 2), (2,)]

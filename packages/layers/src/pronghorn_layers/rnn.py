@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pronghorn import dtypes, ops, tree
+from pronghorn.arguments import map_shapes
 from pronghorn.layer import Layer
-from pronghorn.tensor import Tensor, Variable
+from pronghorn.tensor import MODEL, Tensor, Variable
 from pronghorn_layers.cells import (
     Noise,
     RecurrentCell,
@@ -71,7 +72,7 @@ class RNN(Layer):
                 f"{sequences_shape}; add the missing axis, for example with ops.expand_dims"
             )
         if isinstance(self.cell, Layer) and not self.cell.built:
-            self.cell.build((sequences_shape[0], *sequences_shape[2:]))
+            self._build_cell(self.cell, (sequences_shape[0], *sequences_shape[2:]))
         if self.stateful:
             if sequences_shape[0] is None:
                 raise ValueError(
@@ -85,6 +86,21 @@ class RNN(Layer):
 
             # States belong to the data, not to the weights: they are in no file, and not tracked.
             object.__setattr__(self, "states", tree.map_structure(memory, zeros))
+
+    def _build_cell(self, cell: Layer, step_shape: Any) -> None:
+        """By the cell's own `build`; the layers inside of a cell that has none are built by tracing a step."""
+        if type(cell).build is not Layer.build:
+            return cell.build(step_shape)
+
+        def symbol(shape: Any) -> Tensor:
+            return Tensor(shape, cell.compute_dtype, scope=MODEL)
+
+        states = [map_shapes(symbol, shape) for shape in self._state_shapes(step_shape[0])]
+        cell.compute_output_spec(symbol(step_shape), states)
+
+    def _state_shapes(self, batch: int | None) -> list[Any]:
+        size = self.cell.state_size
+        return [_state_shape(batch, each) for each in (size if isinstance(size, (list, tuple)) else [size])]
 
     def get_initial_state(self, batch_size: int | None) -> list[Any]:
         """The states before the first step: the cell's, or zeros."""
@@ -106,8 +122,7 @@ class RNN(Layer):
         shape = (batch, steps, size) if self.return_sequences else (batch, size)
         if not self.return_state:
             return shape
-        sizes = self.cell.state_size if isinstance(self.cell.state_size, (list, tuple)) else [self.cell.state_size]
-        return (shape, *(_state_shape(batch, size) for size in sizes))
+        return (shape, *self._state_shapes(batch))
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         mask = tree.flatten(previous_mask)[0] if self.return_sequences else None
