@@ -96,8 +96,8 @@ class Accelerator:
         return np.asarray(buffer)
 
     def write(self, buffer: Any, array: Any) -> None:
-        """Overwrites a buffer in place."""
-        np.copyto(buffer, array, casting="no")
+        """Overwrites a buffer in place; another accelerator may have made it."""
+        buffer[...] = array
 
     def between_programs(self) -> AbstractContextManager[Any]:
         """Inside, no other thread runs a program, so that variables can be read and written whole."""
@@ -119,6 +119,10 @@ class Accelerator:
         from pronghorn.passes.simplify import simplify
 
         return ReferenceExecutable(simplify(graph), check=config.trace_nans())
+
+    def describe(self) -> str:
+        """Whether it works here, and what it found or misses, in one line."""
+        return "available" if self.available() else "not available on this machine"
 
     def peak_flops(self) -> float:
         """The measured peak of float32 operations per second, for profiles."""

@@ -38,7 +38,7 @@ class Rows:
     __slots__ = ("array", "signature")
 
     def __init__(self, array: Array) -> None:
-        self.array = array
+        self.array = array.view()  # an object of its own: a copy on a device is good for these `Rows` alone
         self.signature = ("rows", array.shape[1:], array.dtype.str, array.strides[1:])
 
 

@@ -17,7 +17,7 @@ from pronghorn.passes.simplify import simplify
 from pronghorn.tensor import Tensor
 from pronghorn_cpu import cache
 from pronghorn_cpu.arena import arena
-from pronghorn_cpu.lowered import Argument, Frame, LoweredGraph
+from pronghorn_cpu.lowered import Argument, Frame, LoweredGraph, home
 from pronghorn_cpu.runner import REPLAY_SOURCE, default_pool
 from pronghorn_cpu.writing import Writer
 
@@ -39,7 +39,7 @@ class CpuExecutable(Executable):
         frame = Frame(self.lowered, 0, [Argument(k, 0) for k in range(len(self.graph.inputs))])
         self._writer.graph(frame, self._starts)
         for t, variable in self.lowered.plan.copies:
-            self._writer.copy(t.dtype, nbytes(t), frame.address(t), int(variable.buffer.__array_interface__["data"][0]))
+            self._writer.copy(t.dtype, nbytes(t), frame.address(t), int(home(variable).__array_interface__["data"][0]))
         self.tape = self._writer.tape.finish()
         self._variables = list(self.graph.writes)
         self._specs = [(t.shape, dtypes.numpy_dtype(t.dtype)) for t in self.graph.inputs]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from pronghorn import dtypes
 from pronghorn.accelerator import to_numpy
@@ -11,7 +13,7 @@ from pronghorn.body import Body
 from pronghorn.graph import Graph, Node
 from pronghorn.passes import memory
 from pronghorn.passes.memory import MemoryPlan, nbytes
-from pronghorn.tensor import Tensor
+from pronghorn.tensor import Tensor, Variable
 from pronghorn_cpu.arena import arena
 from pronghorn_cpu.elementwise import plan_map
 from pronghorn_cpu.launch import Launch
@@ -88,6 +90,14 @@ def copy_launch(dtype: str, size: int) -> Launch:
     return plan_map(Body((dtype,), (), (0,)), [Space((count,), ((1,),))])
 
 
+def home(variable: Variable) -> np.ndarray[Any, Any]:
+    """A variable's buffer, made one of the host where another accelerator made it."""
+    if not isinstance(variable.buffer, np.ndarray):
+        variable.buffer = np.array(variable.buffer)
+    array: np.ndarray[Any, Any] = variable.buffer
+    return array
+
+
 class Frame:
     """Where the tensors of one graph are: its part of the arena, and the addresses of its inputs."""
 
@@ -103,7 +113,7 @@ class Frame:
             return arena().address + self.base + place.offset
         if place.kind == "argument":
             return self.inputs[place.root]
-        buffer = place.variable.buffer if place.variable is not None else to_numpy(place.root.buffer)
+        buffer = home(place.variable) if place.variable is not None else to_numpy(place.root.buffer)
         return int(buffer.__array_interface__["data"][0])
 
     def workspace(self, node: Node) -> int:

@@ -8,4 +8,4 @@ from pronghorn.plugins import hookimpl
 @hookimpl
 def pronghorn_accelerators() -> dict[str, str]:
     """Name -> "module:attribute"."""
-    return {}
+    return {"gpu": "pronghorn_gpu.accelerator:GpuAccelerator"}

@@ -1,0 +1,69 @@
+"""NVIDIA GPUs as an accelerator."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+
+from pronghorn.accelerator import Accelerator, Executable, ReferenceExecutable
+from pronghorn.graph import Graph
+
+Array = np.ndarray[Any, Any]
+
+
+class GpuAccelerator(Accelerator):
+    """Programs of CUDA kernels, captured as graphs and replayed. Eager code runs NumPy on the host."""
+
+    name = "gpu"
+
+    @property
+    def priority(self) -> int:  # type: ignore[override]
+        """Above the CPU where there is a card; the simulator is taken only by name."""
+        from pronghorn_gpu.found import simulated
+
+        return -1 if simulated() else 20
+
+    def available(self) -> bool:
+        from pronghorn_gpu.found import missing
+
+        return missing() is None
+
+    def describe(self) -> str:
+        """What was found here, or what is missing, in one line."""
+        from pronghorn_gpu.found import describe
+
+        return describe()
+
+    def from_numpy(self, array: Array) -> Any:
+        from pronghorn_gpu.buffer import DeviceBuffer
+        from pronghorn_gpu.launch import DTYPES
+
+        if array.dtype.name not in DTYPES:
+            return array
+        host = np.array(array, order="C")
+        host.flags.writeable = False
+        return DeviceBuffer(array.shape, array.dtype, host)
+
+    def run(self, op: Any, buffers: Any, attrs: dict[str, Any]) -> tuple[Any, ...]:
+        return super().run(op, [np.asarray(b) for b in buffers], attrs)
+
+    def compile(self, graph: Graph) -> Executable:
+        from pronghorn import config
+        from pronghorn.passes.simplify import simplify
+        from pronghorn_gpu.executable import GpuExecutable
+
+        if config.trace_nans():
+            return ReferenceExecutable(simplify(graph), check=True)
+        return GpuExecutable(graph)
+
+    def between_programs(self) -> AbstractContextManager[Any]:
+        from pronghorn_gpu.device import device
+
+        return device().lock
+
+    def synchronize(self) -> None:
+        from pronghorn_gpu.device import device
+
+        device().synchronize()

@@ -1,0 +1,57 @@
+"""What this machine has for the GPU accelerator; asking never raises, and imports Numba only where a card may be."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from functools import cache
+from importlib.util import find_spec
+
+
+def simulated() -> bool:
+    """Whether Numba's simulator was asked for."""
+    return os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
+
+
+@cache
+def missing() -> str | None:
+    """Why the accelerator does not work here, None where it does."""
+    if find_spec("numba") is None:
+        return "Numba is not installed (pip install 'pronghorn[gpu]')"
+    if simulated():
+        return None
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return "no NVIDIA driver was found (libcuda)"
+    count = ctypes.c_int(0)
+    status = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+    if status or not count.value:
+        return f"the NVIDIA driver finds no card (status {status})"
+    try:
+        from pronghorn_gpu.target import cuda
+
+        return None if cuda.is_available() else "numba.cuda cannot use the card; install numba-cuda for its driver"
+    except Exception as error:
+        return f"numba.cuda does not work here: {error}"
+
+
+def describe() -> str:
+    """What was found, or what is missing, in one line."""
+    reason = missing()
+    if reason is not None:
+        return f"not available: {reason}"
+    if simulated():
+        return "available: Numba's CUDA simulator, for tests (set_accelerator('gpu') to use it)"
+    try:
+        from pronghorn_gpu.library import library
+        from pronghorn_gpu.target import cuda
+
+        card = cuda.get_current_device()
+        name = card.name.decode() if isinstance(card.name, bytes) else card.name
+        kind = "numba-cuda" if find_spec("numba_cuda") else "numba.cuda"
+        blas = library()
+        return f"available: {name}, {kind}, " + (f"{blas.name} for products" if blas else "no cuBLAS: own kernels")
+    except Exception as error:
+        return f"available, but: {error}"

@@ -1,0 +1,111 @@
+"""The CUDA target: the only module that imports it, and what a kernel's source may name.
+
+`numba.cuda` is NVIDIA's `numba-cuda` where that is installed, else Numba's built-in target, and Numba's simulator with
+NUMBA_ENABLE_CUDASIM=1. A successor with the same interface takes the place of the one import below.
+
+A kernel is text, so that shapes and numbers cannot slip into it; it sees `cuda`, the scalar types and the functions in
+`NAMES`. Its arguments are the index in `int64s` of its block of parameters, and the memory of the device as arrays of
+the dtypes that it reads and writes.
+"""
+
+from __future__ import annotations
+
+import linecache
+import math
+from collections.abc import Callable
+from functools import cache, partial
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from numba import config, types
+from numba import cuda as numba_cuda
+
+cuda: Any = numba_cuda
+SIMULATED = bool(getattr(config, "ENABLE_CUDASIM", 0))
+
+_MATH = (
+    "exp", "log", "log1p", "expm1", "sqrt", "tanh", "sinh", "cosh", "sin", "cos", "tan", "fmod", "copysign", "fabs",
+    "isnan", "isinf",
+)  # fmt: skip
+_INVERSE = ("asin", "acos", "atan", "atan2", "asinh", "acosh", "atanh")
+_TYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64")
+
+
+def _for_the_device() -> dict[str, Any]:
+    """A multiplication with `_rn` is never contracted with an addition into one rounding."""
+    from numba.cuda import libdevice
+
+    return {
+        **{name: getattr(math, name) for name in (*_MATH, *_INVERSE, "erf", "pow")},
+        **{name: getattr(types, name) for name in _TYPES},
+        **{f"to_{name}": getattr(types, name) for name in _TYPES},
+        "boolean": types.boolean,
+        "float_bits": libdevice.float_as_int,
+        "bits_float": libdevice.int_as_float,
+        "mul32": libdevice.fmul_rn,
+        "mul64": libdevice.dmul_rn,
+        "fma32": libdevice.fmaf,
+        "fma64": libdevice.fma,
+        **{f"{name}32": getattr(libdevice, f"{name}f") for name in ("floor", "ceil", "trunc", "rint")},
+        **{f"{name}64": getattr(libdevice, name) for name in ("floor", "ceil", "trunc", "rint")},
+        "device": cuda.jit(device=True),
+    }
+
+
+def _converted(dtype: np.dtype[Any], x: Any) -> Any:
+    """A float as an integer, whatever its value."""
+    return np.asarray(x).astype(dtype)[()]
+
+
+def _for_the_simulator() -> dict[str, Any]:
+    renamed = {name: getattr(np, name.replace("a", "arc", 1)) for name in _INVERSE}
+    return {
+        **{name: getattr(np, name) for name in _MATH},
+        **renamed,
+        "erf": lambda x: type(x)(math.erf(x)),
+        "pow": lambda x, y: np.power(np.reshape(x, 1), np.reshape(y, 1))[0],  # of a scalar 0.5 NumPy makes sqrt
+        **{name: getattr(np, name) for name in _TYPES},
+        **{f"to_{name}": partial(_converted, np.dtype(name)) for name in _TYPES},
+        "boolean": np.bool_,
+        "float_bits": lambda x: np.float32(x).view(np.int32),
+        "bits_float": lambda x: np.int32(x).view(np.float32),
+        "mul32": np.multiply,
+        "mul64": np.multiply,
+        "fma32": lambda x, y, z: np.float32(np.float64(x) * np.float64(y) + np.float64(z)),
+        "fma64": lambda x, y, z: x * y + z,
+        **{f"{name}{bits}": getattr(np, name) for name in ("floor", "ceil", "trunc", "rint") for bits in (32, 64)},
+        "device": lambda function: function,
+        "quiet": np.errstate,
+    }
+
+
+NAMES: dict[str, Any] = {
+    "cuda": cuda,
+    "INFINITY": math.inf,
+    **(_for_the_simulator() if SIMULATED else _for_the_device()),
+}
+
+# Simulated threads are Python threads, and each begins with NumPy's warnings on.
+_QUIET = """
+def simulated(*arguments):
+    with quiet(all="ignore"):
+        kernel(*arguments)
+"""
+
+
+def function_of(source: str) -> Callable[..., Any]:
+    """The plain function `kernel` that the module `source` defines."""
+    filename = f"<kernel {sha256(source.encode()).hexdigest()[:12]}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    namespace = dict(NAMES)
+    text = source + _QUIET if SIMULATED else source
+    exec(compile(text, filename, "exec"), namespace)
+    function: Callable[..., Any] = namespace["simulated" if SIMULATED else "kernel"]
+    return function
+
+
+@cache
+def build(source: str) -> Any:
+    """The kernel of a source, compiled for the device when it is first launched."""
+    return cuda.jit(function_of(source))

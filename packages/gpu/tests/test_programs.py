@@ -1,0 +1,272 @@
+"""Whole programs: control flow, captured steps, memory, data sets, host calls, training."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pronghorn as keras
+from pronghorn import accelerator, ops, plugins
+from pronghorn.accelerator import ReferenceExecutable
+from pronghorn.op import primitive
+from pronghorn.passes.simplify import simplify
+from pronghorn.program import Program, Rows, batch_rows
+from pronghorn.tensor import Variable
+from pronghorn.testing.kernels import using_accelerator
+
+pytestmark = pytest.mark.gpu
+
+
+def device() -> Any:
+    from pronghorn_gpu.device import device
+
+    return device()
+
+
+def agrees(function: Any, *arrays: Any, rtol: float = 1e-5) -> Program:
+    """The program three times, against the reference accelerator."""
+    program = Program(function)
+    results = [program(*arrays) for _ in range(3)]
+    graph, _, _ = program.trace(arrays, {})
+    wanted = ReferenceExecutable(simplify(graph))(list(arrays))
+    for result in results:
+        found = result if isinstance(result, (list, tuple)) else [result]
+        for got, want in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(got.numpy(), want, rtol=rtol, atol=rtol)
+    return program
+
+
+X = np.arange(12, dtype=np.float32).reshape(4, 3) / 5
+
+
+def test_cond() -> None:
+    def f(p: Any, x: Any) -> Any:
+        return ops.cond(p, lambda: ops.exp(x), lambda: x * 2)
+
+    for p in (True, False):
+        agrees(f, np.array(p), X)
+
+
+def test_while_loop_with_swapped_carries() -> None:
+    def f(x: Any, n: Any) -> Any:
+        return ops.while_loop(lambda i, a, b: i < n, lambda i, a, b: (i + 1, b, a + b), (0, x, x + 1))
+
+    for n in (0, 1, 4):
+        agrees(f, X, np.array(n, np.int32))
+
+
+def test_scan_both_ways_with_its_gradient() -> None:
+    def f(x: Any) -> Any:
+        def step(carry: Any, item: Any) -> Any:
+            a, b = carry
+            return (b, ops.tanh(a + item)), a * item
+
+        with keras.GradientTape() as tape:
+            tape.watch(x)
+            (a, b), ys = ops.scan(step, (x[0], x[1]), x)
+            _, zs = ops.scan(lambda c, item: (c + item, c), x[0] * 0, x, reverse=True)
+            loss = ops.sum(a * b) + ops.sum(ys) + ops.sum(zs * zs)
+        return loss, ys, zs, tape.gradient(loss, x)
+
+    agrees(f, X)
+
+
+def test_loops_within_loops() -> None:
+    def f(x: Any) -> Any:
+        def step(carry: Any, item: Any) -> Any:
+            n = ops.while_loop(lambda n: ops.sum(n) < 9, lambda n: n * 2 + 1, item)
+            return ops.cond(ops.sum(carry) > 3, lambda: carry + n, lambda: carry - n), n
+
+        return ops.scan(step, x[0], x)
+
+    agrees(f, X)
+
+
+def test_variables_change_in_place_and_keep_what_was_read() -> None:
+    v = Variable(np.zeros(3, np.float32))
+    program = Program(lambda x: v.assign_add(x).value)
+    before = v.value
+    for k in range(1, 4):
+        assert np.array_equal(program(np.ones(3, np.float32)).numpy(), np.full(3, k))
+    assert np.array_equal(before.numpy(), np.zeros(3))
+    v.assign(np.full(3, 10, np.float32))
+    assert np.array_equal(program(np.ones(3, np.float32)).numpy(), np.full(3, 11))
+    assert np.array_equal(v.numpy(), np.full(3, 11))
+
+
+def test_variables_move_between_accelerators() -> None:
+    v = Variable(np.zeros(3, np.float32))
+    program = Program(lambda x: v.assign_add(x).value)
+    for name in ("gpu", "numpy", "gpu", "numpy"):
+        with using_accelerator(name):
+            program(np.ones(3, np.float32))
+    assert np.array_equal(v.numpy(), np.full(3, 4))
+
+
+def test_swapped_variables() -> None:
+    v, w = Variable(np.zeros(3, np.float32)), Variable(np.ones(3, np.float32))
+
+    def swap() -> Any:
+        a, b = v.value, w.value
+        v.assign(b)
+        w.assign(a)
+        return a
+
+    Program(swap)()
+    assert v.numpy()[0] == 1 and w.numpy()[0] == 0
+
+
+def test_a_step_is_captured_once_and_replayed() -> None:
+    launched: list[Any] = []
+    original = device().launch
+
+    def launch(*arguments: Any) -> None:
+        launched.append(device().capturing)
+        original(*arguments)
+
+    program = Program(lambda x: ops.sum(ops.matmul(x, ops.transpose(x)), axis=0))
+    device().launch = launch
+    try:
+        for _ in range(4):
+            program(X)
+    finally:
+        del device().launch
+    # plain, captured, and never again: what a captured graph does is not ours
+    assert launched[0] is False and launched[-1] is True
+    assert launched.count(True) == launched.count(False) > 1
+
+
+def test_capture_forbids_what_cannot_be_replayed() -> None:
+    for work, what in (
+        (lambda: device().allocate(8, "a test"), "allocates"),
+        (lambda: device().synchronize(), "waits"),
+        (lambda: device().copy_in(0, np.zeros(1)), "copies from the host"),
+        (lambda: device().copy_out(np.zeros(1), 0), "copies to the host"),
+    ):
+        with pytest.raises(RuntimeError, match=what):
+            device().capture(work)
+    assert not device().capturing
+
+
+def test_new_sizes_compile_no_kernel() -> None:
+    from pronghorn_gpu.target import build
+
+    program = Program(lambda x, w, b: ops.softmax(ops.relu(ops.matmul(x, w) + b)))
+    w, b = np.ones((3, 5), np.float32), np.ones(5, np.float32)
+    program(X, w, b)
+    kernels = build.cache_info().currsize
+    for rows in (1, 2, 7):
+        program(np.ones((rows, 3), np.float32), w, b)
+    assert build.cache_info().currsize == kernels
+
+
+def test_results_stay_until_nobody_has_them() -> None:
+    program = Program(lambda x: x + 1)
+    program(X), program(X)
+    gc.collect()
+    free = device().heap.available
+    kept = [program(X * k) for k in range(5)]
+    for k, t in enumerate(kept):
+        np.testing.assert_allclose(t.numpy(), X * k + 1)
+    assert device().heap.available < free
+    del kept, t
+    gc.collect()
+    assert device().heap.available == free
+
+
+def test_out_of_memory_names_the_tensor_and_the_batch_that_fits() -> None:
+    program = Program(lambda x: ops.sum(ops.exp(ops.matmul(x, ops.transpose(x)))))
+    with pytest.raises(MemoryError) as caught:
+        program(np.zeros((20000, 1), np.float32))
+    text = str(caught.value)
+    assert "float32[20000, 20000] (1.5 GiB)" in text and "matmul" in text
+    assert "fits instead of 20000" in text
+
+
+@pytest.mark.parametrize("share", (0.25, 0.0))
+def test_data_sets_on_the_device_and_from_the_host(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pronghorn_gpu.feeding.SHARE", share)
+    program = Program(lambda data, indices: batch_rows(data, indices, dtype="float32") * 2)
+    data = np.arange(60, dtype=">i2").reshape(10, 2, 3)[::-1]
+    rows = Rows(data)
+    for indices in ([0, 9, 3], [4, 4, -1]):
+        got = program(rows, np.array(indices, np.int64))
+        np.testing.assert_array_equal(got.numpy(), data[indices] * 2.0)
+    changed = data.copy()
+    changed += 1
+    np.testing.assert_array_equal(program(Rows(changed), np.array([0, 1, 2])).numpy(), changed[:3] * 2.0)
+
+
+def test_an_op_without_a_kernel_runs_on_the_host_and_says_so() -> None:
+    @primitive(lambda x: [(x.shape, x.dtype)][0] and __import__("pronghorn").graph.Spec(x.shape, x.dtype))
+    def reversed_rows(x: Any) -> Any:
+        return np.ascontiguousarray(x[::-1])
+
+    program = Program(lambda x: reversed_rows(x * 2) + 1)
+    with pytest.warns(RuntimeWarning, match="'reversed_rows' has no GPU kernel for float32 .* copies 96 bytes"):
+        got = program(X)
+    np.testing.assert_allclose(got.numpy(), X[::-1] * 2 + 1)
+    assert [i.kind for i in program.instructions()] == ["kernel", "host", "kernel"]
+
+
+def test_profiles_and_listings() -> None:
+    program = Program(lambda x: ops.sum(ops.exp(ops.matmul(x, ops.transpose(x)))))
+    program(X)
+    assert len(program.executable.profile([X], repeats=1)) == len(program.instructions())
+    assert "matmul" in str(program)
+
+
+def train(name: str, steps: int = 2) -> tuple[list[Any], Any, Any]:
+    """A tiny network like the tutorial's; weights, history and predictions."""
+    with using_accelerator(name):
+        keras.utils.set_random_seed(1)
+        layers = keras.layers
+        model = keras.Sequential(
+            [
+                keras.Input((6,)),
+                layers.Dense(5, activation="relu"),
+                layers.Dropout(0.4),
+                layers.Dense(4, activation="relu"),
+                layers.Dropout(0.3),
+                layers.Dense(3, activation="softmax"),
+            ]
+        )
+        model.compile(optimizer="rmsprop", loss="categorical_crossentropy", metrics=["accuracy"])
+        rng = np.random.default_rng(0)
+        x = rng.random((12, 6), dtype=np.float32)
+        y = np.eye(3, dtype=np.float32)[rng.integers(0, 3, 12)]
+        history = model.fit(x, y, batch_size=5, epochs=steps, verbose=0)
+        return model.get_weights(), history.history, model.predict(x, verbose=0)
+
+
+def test_training_equals_the_reference_and_itself() -> None:
+    weights, history, predictions = train("gpu")
+    again, _, _ = train("gpu")
+    other, other_history, other_predictions = train("numpy")
+    for a, b, c in zip(weights, again, other, strict=True):
+        assert a.tobytes() == b.tobytes()
+        np.testing.assert_allclose(a, c, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(history["loss"], other_history["loss"], rtol=1e-5)
+    np.testing.assert_allclose(predictions, other_predictions, rtol=1e-5, atol=1e-6)
+
+
+def test_mixed_precision_with_a_scaled_loss() -> None:
+    keras.utils.set_random_seed(1)
+    dense = keras.layers.Dense(3, dtype="mixed_float16")
+    model = keras.Sequential([keras.Input((4,)), dense])
+    optimizer = plugins.load("optimizers", "LossScaleOptimizer")(plugins.load("optimizers", "SGD")(0.1))
+    model.compile(optimizer=optimizer, loss="mse")
+    rng = np.random.default_rng(0)
+    losses = [model.train_on_batch(rng.random((4, 4)), np.zeros((4, 3))) for _ in range(3)]
+    assert losses[-1] < losses[0]
+    assert dense.kernel.dtype == "float32" and dense(X[:, :1] * np.ones((1, 4))).dtype == "float16"
+
+
+def test_the_simulator_is_taken_only_by_name() -> None:
+    from pronghorn_gpu.target import SIMULATED
+
+    found = accelerator.installed()
+    assert (max(found.values(), key=lambda a: a.priority).name == "gpu") != SIMULATED
