@@ -1,4 +1,4 @@
-"""`python -m pronghorn`: run a Keras script; show plugins, the machine, a model file, the kernel cache."""
+"""`python -m pronghorn`: run a Keras script; show plugins, the machine, the kernel cache."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from pronghorn import accelerator, plugins
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m pronghorn", description=__doc__)
+    offered = ", ".join(plugins.references("commands")) or "none"
+    epilog = f"Commands of installed distributions: {offered}."
+    parser = argparse.ArgumentParser(prog="python -m pronghorn", description=__doc__, epilog=epilog)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("run", help="run a script that imports keras or tensorflow.keras")
@@ -32,16 +34,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     commands.add_parser("info", help="show versions, devices and directories").set_defaults(do=info)
 
-    command = commands.add_parser("summary", help="print the layers of a model file")
-    command.add_argument("model", help="path of a .keras file")
-    command.set_defaults(do=summary)
-
     command = commands.add_parser("cache", help="show where compiled kernels are kept, and how much")
     command.add_argument("--clear", action="store_true", help="remove them")
     command.set_defaults(do=cache)
 
-    options = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given and not given[0].startswith("-") and given[0] not in commands.choices:
+        _run_plugin(given[0], given[1:], parser)
+        return
+    options = parser.parse_args(given)
     options.do(options)
+
+
+def _run_plugin(name: str, arguments: Sequence[str], parser: argparse.ArgumentParser) -> None:
+    """Runs a command that an installed distribution offers."""
+    try:
+        command = plugins.load("commands", name)
+    except (plugins.UnknownName, plugins.UnavailableName) as error:
+        parser.error(str(error))
+    command(arguments)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -84,12 +95,6 @@ def _state_of(name: str) -> str:
         return (accelerator.Accelerator if name == "numpy" else plugins.load("accelerators", name))().describe()
     except Exception as error:
         return f"broken: {error}"
-
-
-def summary(options: argparse.Namespace) -> None:
-    from pronghorn.models import load_model
-
-    load_model(options.model).summary()
 
 
 def cache(options: argparse.Namespace) -> None:

@@ -8,7 +8,17 @@ from pronghorn.plugins import hookimpl
 @hookimpl
 def pronghorn_formats() -> dict[str, str]:
     """Ending of file names -> the module that reads and writes the format."""
-    return {"h5": "pronghorn_formats.legacy", "hdf5": "pronghorn_formats.legacy"}
+    return {
+        "h5": "pronghorn_formats.legacy",
+        "hdf5": "pronghorn_formats.legacy",
+        "safetensors": "pronghorn_formats.safetensors",
+    }
+
+
+@hookimpl
+def pronghorn_commands() -> dict[str, str]:
+    """Command of `python -m pronghorn` -> a function of its arguments."""
+    return {name: f"pronghorn_formats.commands:{name}" for name in ("convert", "summary", "verify")}
 
 
 @hookimpl
