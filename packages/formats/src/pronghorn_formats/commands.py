@@ -90,7 +90,7 @@ def _errors(command: str) -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        warnings.showwarning = tell
+        warnings.showwarning = tell  # type: ignore[assignment]
         try:
             yield
         except (ModelFileError, OSError, ImportError, NotImplementedError, TypeError) as error:

@@ -11,6 +11,7 @@ def pronghorn_formats() -> dict[str, str]:
     return {
         "h5": "pronghorn_formats.legacy",
         "hdf5": "pronghorn_formats.legacy",
+        "onnx": "pronghorn_formats.onnx",
         "safetensors": "pronghorn_formats.safetensors",
     }
 
