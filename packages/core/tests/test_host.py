@@ -201,3 +201,11 @@ def test_a_thread_reads_ahead_of_training() -> None:
     m.fit(np.array(["word"] * 10, object)[:, None], np.zeros((10, 1)), batch_size=2, epochs=2, verbose=0)
     ahead = [name.startswith("pronghorn-data") for name in threads]
     assert ahead.count(True) == 2 * 4  # all but the first step of each epoch
+
+
+def test_what_is_wrong_with_a_string_names_the_layer() -> None:
+    m = model(Length(name="length"))
+    m.predict(np.array([["a"], ["b"]], object), verbose=0)
+    with pytest.raises(TypeError, match="NoneType") as caught:
+        m.predict_on_batch(np.array([["a"], [None]], object))
+    assert caught.value.__notes__[0].startswith("in layer ") and "length" in caught.value.__notes__[0]

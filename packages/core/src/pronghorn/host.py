@@ -52,7 +52,12 @@ def _run(nodes: Iterable[Node], values: Values) -> Iterator[float]:
     """Computes nodes one by one, and yields the seconds that each took."""
     for node in nodes:
         start = perf_counter()
-        values.update(zip(node.outputs, results(node, values), strict=True))
+        try:
+            values.update(zip(node.outputs, results(node, values), strict=True))
+        except Exception as error:
+            if node.layer:
+                error.add_note(f"in layer {node.layer!r}")
+            raise
         yield perf_counter() - start
 
 
@@ -111,9 +116,9 @@ class Staged(Executable):
 
     def start(self, arguments: Sequence[Array]) -> list[Array]:
         """The values that the host computes first, in the order of `early`."""
-        values = dict(zip(self.graph.inputs, arguments, strict=True))
+        values = dict(zip(self.graph.inputs, map(accelerator.to_numpy, arguments), strict=True))
         list(_run(self._head, values))
-        return [values[t] for t in self.early]
+        return [np.array(values[t], order="C") for t in self.early]
 
     def finish(self, arguments: Sequence[Array], early: Sequence[Array]) -> list[Array]:
         """Runs what comes after the head."""
@@ -121,12 +126,17 @@ class Staged(Executable):
         for variable, t in self._kept.items():
             values[t] = np.array(accelerator.to_numpy(variable.buffer))
         if self._compiled is not None:
-            inputs = [np.ascontiguousarray(values[t]).reshape(values[t].shape) for t in self._inputs]
-            values.update(zip(self._needed, self._compiled(inputs), strict=True))
-        list(_run(self._tail, values))
+            values.update(zip(self._needed, self._compiled([values[t] for t in self._inputs]), strict=True))
+        if self._tail:
+            values = {t: accelerator.to_numpy(a) for t, a in values.items()}
+            list(_run(self._tail, values))
         for variable, t in self._late.items():
             variable.store(np.array(values[t], order="C"))
-        return [np.array(values[t]) if t.scope is not None else t.numpy() for t in self.graph.outputs]
+        owned = set(self._needed)
+        return [
+            values[t] if t in owned else np.array(values[t] if t.scope else accelerator.to_numpy(t.buffer))
+            for t in self.graph.outputs
+        ]
 
     def __call__(self, arguments: Sequence[Array]) -> list[Array]:
         return self.finish(arguments, self.start(arguments))

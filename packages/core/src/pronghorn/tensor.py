@@ -490,9 +490,11 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
             if array.dtype.kind == "i" and array.size and (array.max() >= 2**31 or array.min() < -(2**31)):
                 name = "int64"
         else:
-            if array.dtype == object and not all(isinstance(item, (str, bytes)) for item in array.flat):
+            if array.dtype == object and (
+                strange := [item for item in array.flat if not isinstance(item, (str, bytes))]
+            ):
                 raise ValueError(
-                    f"cannot make a tensor of {type(x).__name__} holding {type(array.flat[0]).__name__} objects"
+                    f"cannot make a tensor of {type(x).__name__} holding {type(strange[0]).__name__} objects"
                 )
             name = dtypes.standardize(array.dtype)
     return Tensor(array.shape, name, np.ascontiguousarray(array, dtypes.numpy_dtype(name)).reshape(array.shape))

@@ -70,10 +70,19 @@ def as_tensor(x: Any) -> Any:
 
 
 def as_bytes(texts: Array, encoding: str) -> list[bytes]:
-    """The strings of an array as UTF-8; `encoding` is that of its bytes."""
+    """The strings of an array as UTF-8; `encoding` is that of its bytes.
+
+    Raises:
+        ValueError: there is something else among them, such as None.
+    """
+    strings = texts.ravel().tolist()
+    if strange := [s for s in strings if not isinstance(s, (str, bytes))]:
+        raise ValueError(
+            f"expected strings, got {strange[0]!r} among them; fill in what is missing, with '' for example"
+        )
     if encoding.lower() in ("utf-8", "utf8"):
-        return [s.encode() if isinstance(s, str) else s for s in texts.ravel().tolist()]
-    return [(s if isinstance(s, str) else s.decode(encoding)).encode() for s in texts.ravel().tolist()]
+        return [s.encode() if isinstance(s, str) else s for s in strings]
+    return [(s if isinstance(s, str) else s.decode(encoding)).encode() for s in strings]
 
 
 def as_strings(texts: Any) -> Array:

@@ -170,6 +170,8 @@ class ArraySource(Source):
         if self.in_memory:
             sources = tree.map_structure(Rows, self.data, none_is_leaf=False)
             return ((sources, rows) for rows in indices)
+        if self.batches == 1:
+            return ((self._read(rows), None) for rows in indices)
         return ((batch, None) for batch in ahead(self._read, indices, 1, READ_AHEAD))
 
     def _indices(self, first: int) -> Iterator[Array]:

@@ -303,7 +303,7 @@ class Trainer(Steps):
             ValueError: the data do not fit the model.
         """
         if verbose == 0 and callbacks is None and steps is None and self.built and type(x) is np.ndarray:
-            if x.ndim and 0 < len(x) <= (32 if batch_size is None else batch_size) and x.dtype.kind in "fiub":
+            if x.ndim and 0 < len(x) <= (32 if batch_size is None else batch_size) and x.dtype.kind in "fiubU":
                 outputs = self._step("predict")(x, None)
                 return outputs.numpy() if type(outputs) is Tensor else to_numpy(outputs)
         steps = _optional(steps, "steps")
