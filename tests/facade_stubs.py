@@ -41,7 +41,7 @@ def stub(module: str) -> str:
     registered = {
         name: reference.target if ":" in reference.target else ":".join(reference.target.rsplit(".", 1))
         for name, reference in plugins.references(FACADES[module]).items()
-        if reference.dist in plugins.OWN_DISTRIBUTIONS
+        if reference.dist in plugins.OWN_DISTRIBUTIONS and name.isidentifier()
     }
     functions = [name for name in FUNCTIONS if name in vars(facade)]
     third = {name for name, found in plugins.references(FACADES[module]).items() if name not in registered}
@@ -50,6 +50,7 @@ def stub(module: str) -> str:
         for name in set(dir(facade)) - registered.keys() - third - set(functions)
     }
     inner = {name: f"{module}:{name}" for name, value in vars(facade).items() if isinstance(value, ModuleType)}
+    inner = {name: target for name, target in inner.items() if name not in registered}
     imports = sorted(
         f"from {source} import {attribute} as {name}"
         for name, target in {**of_core, **registered, **({} if FACADES[module] == "datasets" else inner)}.items()

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from pronghorn.metric import Metric as Metric
     from pronghorn.model import Model as Model
     from pronghorn.naming import name_scope as name_scope
+    from pronghorn.op import Operation as Operation
     from pronghorn.optimizer import Optimizer as Optimizer
     from pronghorn.plugins import hookimpl as hookimpl
     from pronghorn.policy import DTypePolicy as DTypePolicy
     from pronghorn.program import jit as jit
     from pronghorn.sequential import Sequential as Sequential
     from pronghorn.stateless import StatelessScope as StatelessScope
-    from pronghorn.tensor import Tensor as KerasTensor
     from pronghorn.tensor import Tensor as Tensor
     from pronghorn.tensor import Variable as Variable
     from pronghorn.training.callback import Callback as Callback
@@ -36,6 +36,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Callback": "pronghorn.training.callback",
     "DTypePolicy": "pronghorn.policy",
+    "FloatDTypePolicy": "pronghorn.policy",
     "GradientTape": "pronghorn.autodiff",
     "Initializer": "pronghorn.initializer",
     "Input": "pronghorn.functional",
@@ -44,7 +45,9 @@ _HOMES = {
     "Loss": "pronghorn.loss",
     "Metric": "pronghorn.metric",
     "Model": "pronghorn.model",
+    "Operation": "pronghorn.op",
     "Optimizer": "pronghorn.optimizer",
+    "Regularizer": "pronghorn.regularizers",
     "Sequential": "pronghorn.sequential",
     "Spec": "pronghorn.graph",
     "StatelessScope": "pronghorn.stateless",
@@ -56,6 +59,7 @@ _HOMES = {
     "name_scope": "pronghorn.naming",
     "plot": "pronghorn.training.plotting",
 }
+_TOP_LEVEL = ("Function", "KerasTensor", "device")
 _MODULES = (
     "activations",
     "backend",
@@ -83,8 +87,10 @@ _MODULES = (
 
 
 def __getattr__(name: str) -> Any:
-    if name == "KerasTensor":
-        value = importlib.import_module("pronghorn.tensor").Tensor
+    if name in _TOP_LEVEL:
+        from pronghorn import plugins
+
+        value = plugins.load("utils", f"keras.{name}")
     elif name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
     elif name in _MODULES:
@@ -95,5 +101,10 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+def version() -> str:
+    """The version of Pronghorn."""
+    return __version__
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_MODULES, "KerasTensor"})
+    return sorted({*globals(), *_HOMES, *_MODULES, *_TOP_LEVEL})

@@ -136,3 +136,9 @@ def set_accelerator(name: str) -> None:
     from pronghorn import accelerator as accelerators
 
     accelerators.select(name)
+
+
+def __getattr__(name: str) -> Any:
+    from pronghorn import plugins
+
+    return plugins.attribute("utils", "config", name)

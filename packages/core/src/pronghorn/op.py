@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-from pronghorn import dtypes, graph, interpreter
+from pronghorn import dtypes, graph, interpreter, naming
 from pronghorn.graph import Spec
 from pronghorn.tensor import Tensor, Variable, constant, convert_to_tensor
 
@@ -31,8 +31,8 @@ class Operation:
 
     name: str
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name or naming.auto_name(type(self).__name__)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Computes the outputs."""

@@ -177,6 +177,14 @@ def load(kind: str, name: str) -> Any:
     return find(kind, name).load()
 
 
+def attribute(kind: str, module: str, name: str) -> Any:
+    """What is offered as "module.name", for the `__getattr__` of a module that the engine has itself."""
+    try:
+        return load(kind, f"{module}.{name}")
+    except UnknownName:
+        raise AttributeError(f"module 'pronghorn.{module}' has no attribute {name!r}") from None
+
+
 def facade(
     module: str, kind: str, core: Mapping[str, str] | None = None
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:

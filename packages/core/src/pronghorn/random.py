@@ -205,7 +205,4 @@ def normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, se
 def __getattr__(name: str) -> Any:
     from pronghorn import plugins
 
-    try:
-        return plugins.load("ops", f"random.{name}")
-    except plugins.UnknownName:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    return plugins.attribute("ops", "random", name)

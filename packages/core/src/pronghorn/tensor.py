@@ -255,6 +255,7 @@ class Variable(_Operators):
         autocast: whether layers of a mixed dtype policy read it in their compute dtype.
         aggregation: kept for Keras's signature; only "none", "mean", "sum" and "only_first_replica" are accepted.
         name: a name without "/".
+        layout: not supported.
     """
 
     __array_priority__ = 100
@@ -267,9 +268,10 @@ class Variable(_Operators):
         dtype: Any = None,
         trainable: bool = True,
         autocast: bool = True,
-        aggregation: str | None = None,
+        aggregation: str | None = "none",
         synchronization: str = "auto",
         name: str | None = None,
+        layout: Any = None,
     ) -> None:
         from pronghorn import accelerator
         from pronghorn.interpreter import eagerly
@@ -282,6 +284,8 @@ class Variable(_Operators):
             raise ValueError(
                 f"Variable: unknown aggregation {aggregation!r}; expected none, mean, sum or only_first_replica"
             )
+        if layout is not None:
+            raise NotImplementedError("Variable: argument `layout` is for several devices, which are not supported")
         if synchronization not in ("auto", "on_read", "on_write", "none"):
             raise ValueError(
                 f"Variable: unknown synchronization {synchronization!r}; expected auto, on_read, on_write or none"

@@ -6,7 +6,7 @@ __getattr__, __dir__ = facade(
     __name__,
     "utils",
     {
-        "pronghorn.backend": "clear_session",
+        "pronghorn.backend": "clear_session is_keras_tensor",
         "pronghorn.config": ("disable_interactive_logging enable_interactive_logging is_interactive_logging_enabled"),
         "pronghorn.saving.registry": (
             "CustomObjectScope custom_object_scope deserialize_keras_object get_custom_objects "

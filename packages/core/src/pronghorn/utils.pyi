@@ -1,4 +1,5 @@
 from pronghorn.backend import clear_session as clear_session
+from pronghorn.backend import is_keras_tensor as is_keras_tensor
 from pronghorn.config import disable_interactive_logging as disable_interactive_logging
 from pronghorn.config import enable_interactive_logging as enable_interactive_logging
 from pronghorn.config import is_interactive_logging_enabled as is_interactive_logging_enabled
@@ -16,6 +17,7 @@ from pronghorn.training.data import pack_x_y_sample_weight as pack_x_y_sample_we
 from pronghorn.training.data import unpack_x_y_sample_weight as unpack_x_y_sample_weight
 from pronghorn.training.progress import Progbar as Progbar
 from pronghorn_layers.feature_space import FeatureSpace as FeatureSpace
+from pronghorn_utils import bounding_boxes as bounding_boxes
 from pronghorn_utils.arrays import normalize as normalize
 from pronghorn_utils.arrays import to_categorical as to_categorical
 from pronghorn_utils.cloning import clone_model as clone_model
@@ -27,7 +29,6 @@ from pronghorn_utils.images import load_img as load_img
 from pronghorn_utils.images import save_img as save_img
 from pronghorn_utils.images import smart_resize as smart_resize
 from pronghorn_utils.inspection import get_source_inputs as get_source_inputs
-from pronghorn_utils.inspection import is_keras_tensor as is_keras_tensor
 from pronghorn_utils.inspection import standardize_dtype as standardize_dtype
 from pronghorn_utils.plotting import model_to_dot as model_to_dot
 from pronghorn_utils.plotting import plot_model as plot_model

@@ -5,14 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from pronghorn import dtypes, tree
+from pronghorn.backend import is_keras_tensor
 from pronghorn.functional import InputLayer
 from pronghorn.graph import topological
-from pronghorn.tensor import MODEL, Tensor
-
-
-def is_keras_tensor(x: Any) -> bool:
-    """Whether `x` is a symbol of a model graph: what `Input` returns and layers make of it."""
-    return isinstance(x, Tensor) and x.scope is MODEL
+from pronghorn.tensor import Tensor
 
 
 def standardize_dtype(dtype: Any) -> str:

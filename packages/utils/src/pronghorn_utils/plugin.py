@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from pronghorn.plugins import hookimpl
 
+SETTINGS = """
+    disable_flash_attention disable_traceback_filtering enable_flash_attention enable_traceback_filtering
+    enable_unsafe_deserialization is_flash_attention_enabled is_nnx_enabled is_traceback_filtering_enabled max_epochs
+    max_steps_per_epoch set_backend set_max_epochs set_max_steps_per_epoch
+"""
+TREES = """
+    MAP_TO_NONE assert_same_paths flatten_with_path lists_to_tuples map_shape_structure map_structure_up_to traverse
+"""
+
 
 @hookimpl
 def pronghorn_utils() -> dict[str, str]:
@@ -11,13 +20,13 @@ def pronghorn_utils() -> dict[str, str]:
     return {
         "Tokenizer": "pronghorn_utils.tokenizing:Tokenizer",
         "array_to_img": "pronghorn_utils.images:array_to_img",
+        "bounding_boxes": "pronghorn_utils.bounding_boxes",
         "clone_model": "pronghorn_utils.cloning:clone_model",
         "get_file": "pronghorn_utils.files:get_file",
         "get_state_tree": "pronghorn_utils.state_tree:get_state_tree",
         "get_source_inputs": "pronghorn_utils.inspection:get_source_inputs",
         "image_dataset_from_directory": "pronghorn_utils.image_files:image_dataset_from_directory",
         "img_to_array": "pronghorn_utils.images:img_to_array",
-        "is_keras_tensor": "pronghorn_utils.inspection:is_keras_tensor",
         "load_img": "pronghorn_utils.images:load_img",
         "model_to_dot": "pronghorn_utils.plotting:model_to_dot",
         "normalize": "pronghorn_utils.arrays:normalize",
@@ -33,4 +42,7 @@ def pronghorn_utils() -> dict[str, str]:
         "text_to_word_sequence": "pronghorn_utils.tokenizing:text_to_word_sequence",
         "timeseries_dataset_from_array": "pronghorn_utils.timeseries:timeseries_dataset_from_array",
         "to_categorical": "pronghorn_utils.arrays:to_categorical",
+        **{f"config.{name}": f"pronghorn_utils.settings:{name}" for name in SETTINGS.split()},
+        **{f"tree.{name}": f"pronghorn_utils.trees:{name}" for name in TREES.split()},
+        **{f"keras.{name}": f"pronghorn_utils.symbols:{name}" for name in ("Function", "KerasTensor", "device")},
     }
