@@ -28,7 +28,8 @@ def _package() -> ModuleType:
         import safetensors.numpy
     except ImportError:
         raise ImportError(".safetensors files need the safetensors package: pip install safetensors") from None
-    return safetensors.numpy
+    module: ModuleType = safetensors.numpy
+    return module
 
 
 def recognizes(file: BinaryIO) -> bool:
