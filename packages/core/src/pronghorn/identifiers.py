@@ -29,7 +29,11 @@ ALIASES = {
 }
 """Short names that are no spelling of the registered name; any case."""
 
-_ARGUMENTS = {"losses": ("loss", "name"), "schedules": ("learning_rate_schedule", "config")}
+_ARGUMENTS = {
+    "dtype_policies": ("dtype_policy", "config"),
+    "losses": ("loss", "name"),
+    "schedules": ("learning_rate_schedule", "config"),
+}
 """What Keras calls the argument of `serialize` and that of `deserialize`, where it is not (singular, "config")."""
 
 
@@ -56,20 +60,14 @@ def lookup(kind: str) -> tuple[Callable[..., Any], Callable[..., Any], Callable[
             f"{kind}.get: {identifier!r} is no name, config, class or object of the {kind}; pass one of these"
         )
 
-    one = {"dtype_policies": "dtype_policy", "losses": "loss"}.get(kind, kind[:-1])
-    signature = inspect.Signature([inspect.Parameter(one, inspect.Parameter.POSITIONAL_OR_KEYWORD)])
-
-    def serialize(*args: Any, **kwargs: Any) -> Any:
+    def serialize(value: Any) -> Any:
         """The config of an object of this kind, or the name of a registered function."""
         from pronghorn.saving.registry import serialize_keras_object
 
-        (value,) = signature.bind(*args, **kwargs).args
         name = getattr(value, "__name__", None)
         if inspect.isfunction(value) and name in plugins.references(kind) and plugins.load(kind, name) is value:
             return name
         return serialize_keras_object(value)
-
-    serialize.__signature__ = signature  # type: ignore[attr-defined]
 
     def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
         """The object described by a config that `serialize` returned."""

@@ -6,7 +6,9 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pronghorn import regularizers
+from pronghorn import regularizers, tree
+from pronghorn.arguments import as_shape
+from pronghorn.graph import Spec
 from pronghorn.layer import Layer
 from pronghorn.tensor import Tensor
 
@@ -48,7 +50,8 @@ class Lambda(Layer):
 
     Args:
         function: of the inputs; it may take `mask` and `training`.
-        output_shape: not needed, the shape is found by tracing; checked against it.
+        output_shape: not needed, since the shape is found by tracing, but checked where it is given: without the batch,
+            or a function of the input's shape.
         mask: the outputs' mask, or a function of the inputs and their mask.
         arguments: keyword arguments.
     """
@@ -75,6 +78,20 @@ class Lambda(Layer):
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
         given = {"mask": mask, "training": training}
         return self.function(inputs, **self.arguments, **{name: given[name] for name in self._takes})
+
+    def compute_output_spec(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        found = super().compute_output_spec(inputs, mask=mask, training=training)
+        if self.output_shape is not None and isinstance(found, Spec):
+            shape = inputs.shape if isinstance(inputs, Tensor) else [x.shape for x in tree.flatten(inputs)]
+            declared = self.output_shape(shape) if callable(self.output_shape) else (None, *as_shape(self.output_shape))
+            if len(declared) != len(found.shape) or any(
+                n is not None and m is not None and n != m for n, m in zip(declared[1:], found.shape[1:], strict=True)
+            ):
+                raise ValueError(
+                    f"layer {self.name!r} (Lambda): argument `output_shape` says {tuple(declared)}, but the function's "
+                    f"outputs have the shape {found.shape}; correct it or leave it out"
+                )
+        return found
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask

@@ -35,6 +35,19 @@ def pronghorn_layers() -> dict[str, str]:
         ),
         **_in("einsum_dense", "EinsumDense"),
         **_in("embedding", "Embedding ReversibleEmbedding"),
+        **_in("images.chains", "AugMix Pipeline RandAugment"),
+        **_in(
+            "images.colors",
+            "AutoContrast Equalization RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast "
+            "RandomGrayscale RandomHue RandomInvert RandomPosterization RandomSaturation RandomSharpness Solarization",
+        ),
+        **_in("images.mixing", "CutMix MixUp RandomErasing RandomGaussianBlur"),
+        **_in("images.sizes", "CenterCrop RandomCrop Resizing"),
+        **_in(
+            "images.warps",
+            "RandomElasticTransform RandomFlip RandomPerspective RandomRotation RandomShear RandomTranslation "
+            "RandomZoom",
+        ),
         **_in("masking", "Masking"),
         **_in("merging", "Add Average Concatenate Dot Maximum Minimum Multiply Subtract"),
         **_in("merging", "add average concatenate dot maximum minimum multiply subtract"),

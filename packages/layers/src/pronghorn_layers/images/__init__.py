@@ -1,0 +1,1 @@
+"""Layers of images: sizes, warps, colors, mixtures, and chains of these."""
