@@ -25,6 +25,14 @@ from pronghorn_cpu.staging import Code, Condition, Word
 ROW_BLOCK = 192
 """Rows of A that are worked on together: with a block of the depth they stay in the second-level cache."""
 
+_GATHERED_ROW = ROW_BLOCK + 16
+"""Elements from one term to the next of a block of A that is read transposed: an odd number of cache lines, at a power
+of two they would displace one another from the cache."""
+
+PACKED_ROWS = 32
+"""Rows of A from which a panel of B is worth packing though tiles could read it where it lies: there its rows are far
+apart, and if by a power of two they displace one another from the cache."""
+
 DEPTH_BLOCK = 320
 """The longest sum that is accumulated in registers (part of the bits, and so the same on every machine)."""
 
@@ -243,16 +251,36 @@ class _MatmulWriter:
         turns = code.maximum(depth, 1)  # even a sum of no terms is written once
         with code.loop(0, turns, depth_block) as block:
             k = block.index
-            part = product._replace(depth=code.minimum(depth_block, depth - k), accumulate=k)
+            part = product.at(depth=k)._replace(depth=code.minimum(depth_block, depth - k), accumulate=k)
+            part = self.gathered(code, part)
 
             def panels(write: Callable[..., None], width: int, start: Word | int, stop: Word) -> None:
                 with code.loop(start, stop, width) as panel:
                     j = panel.index
                     panel_columns = code.minimum(columns - j, width)
-                    code.call(write.__name__, write, *part.at(0, j, k)._replace(columns=panel_columns))
+                    code.call(write.__name__, write, *part.at(0, j)._replace(columns=panel_columns))
 
             panels(self.wide_panel, self.tall.columns, 0, wide)
             panels(self.narrow_panel, self.narrow.columns, wide, columns)
+
+    def gathered(self, code: Code, product: _Product) -> _Product:
+        """The product with A copied to where its terms are near, if A is read transposed and often."""
+        target = product.scratch + panel_bytes(self.dtype, self.lanes, self.tall.vectors)
+        term = code.word(_GATHERED_ROW * self.itemsize)
+
+        def copy(code: Code, a: Word, a_depth: Word, target: Word, depth: Word, rows: Word) -> None:
+            with code.loop(0, depth) as k:
+                here = target + k.index * (_GATHERED_ROW * self.itemsize)
+                microkernel.move(code, self.dtype, self.lanes, a + k.index * a_depth, here, rows, code.word(0))
+
+        near = product.a_depth <= term
+        often = code.all(product.columns >= self.tall.columns, product.rows >= self.narrow.rows)
+        needed = code.all(product.a_row == self.itemsize, code.builder.not_(near), often)
+        with code.when(needed):
+            code.call("copy", copy, product.a, product.a_depth, target, product.depth, product.rows)
+        return product._replace(
+            a=code.select(needed, target, product.a), a_depth=code.select(needed, term, product.a_depth)
+        )
 
     def wide_panel(self, code: Code, *arguments: Word) -> None:
         """All rows of a panel as wide as the wide tiles."""
@@ -281,7 +309,9 @@ class _MatmulWriter:
 
     def packed(self, code: Code, product: _Product, tile: Tile) -> _Product:
         """The product with its panel of B packed, unless the tile can read it where it lies."""
-        needed = code.builder.or_(product.b_column != self.itemsize, product.columns < tile.columns)
+        either = code.builder.or_
+        needed = either(product.b_column != self.itemsize, product.columns < tile.columns)
+        needed = either(needed, product.rows >= PACKED_ROWS)
         panel = product.scratch + spare_bytes(self.dtype, self.lanes, self.tall.vectors)
 
         def pack(code: Code, *arguments: Word) -> None:
@@ -328,9 +358,14 @@ def spare_bytes(dtype: str, lanes: int, vectors: int) -> int:
     return max(Tile(dtype, lanes, 6, vectors).bytes, Tile(dtype, lanes, 8, 1).bytes)
 
 
-def scratch_bytes(dtype: str, lanes: int, vectors: int) -> int:
-    """Scratch memory that a thread needs: a tile and a panel of B."""
+def panel_bytes(dtype: str, lanes: int, vectors: int) -> int:
+    """Scratch memory for a tile and a panel of B."""
     return spare_bytes(dtype, lanes, vectors) + Tile(dtype, lanes, DEPTH_BLOCK, vectors).bytes
+
+
+def scratch_bytes(dtype: str, lanes: int, vectors: int) -> int:
+    """Scratch memory that a thread needs: a tile, a panel of B, and a block of A."""
+    return panel_bytes(dtype, lanes, vectors) + _GATHERED_ROW * DEPTH_BLOCK * host.ITEMSIZE[dtype]
 
 
 def combine_kernel(dtype: str, lanes: int) -> Any:
