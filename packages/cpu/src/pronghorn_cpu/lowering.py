@@ -25,6 +25,7 @@ from pronghorn_cpu.emit import supports
 from pronghorn_cpu.host import ITEMSIZE
 from pronghorn_cpu.launch import Launch, Pointer
 from pronghorn_cpu.linear import Epilogue, View, fusable, plan_matmul
+from pronghorn_cpu.moments import lower_moments
 from pronghorn_cpu.nn import PROGRAMS
 from pronghorn_cpu.random import DISTRIBUTIONS, Draw, plan_random
 from pronghorn_cpu.recurrent import backward as recurrence_backward
@@ -369,6 +370,7 @@ LOWERINGS: dict[str, Lowering] = {
     "concatenate": _concatenate,
     "pad": _pad,
     "scatter_rows": _scatter_rows,
+    "moments": lower_moments,
     "recurrence": recurrence_forward,
     "recurrence_gradient": recurrence_backward,
     **{op: _rows(program) for op, program in PROGRAMS.items()},

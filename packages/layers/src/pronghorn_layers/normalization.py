@@ -158,21 +158,21 @@ class BatchNormalization(_Normalization):
             return None if variable is None else ops.reshape(ops.cast(variable, x.dtype), channels)
 
         if training and self.trainable:
-            mean, centered, variance = self._moments(x, mask)
+            mean, variance = self._moments(x, mask)
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 now = ops.cast(ops.reshape(batch, moving.shape), moving.dtype)
                 moving.assign(moving * self.momentum + now * (1 - self.momentum))
         else:
-            centered, variance = x - spread(self.moving_mean), spread(self.moving_variance)
-        outputs = _scaled(centered, variance, self.epsilon, spread(self.gamma), spread(self.beta))
+            mean, variance = spread(self.moving_mean), spread(self.moving_variance)
+        outputs = _scaled(x, mean, variance, self.epsilon, spread(self.gamma), spread(self.beta))
         return ops.cast(outputs, self.compute_dtype)
 
-    def _moments(self, x: Tensor, mask: Any) -> tuple[Any, Any, Any]:
-        """The mean of each channel over the unmasked places, what is left of `x` without it, and the variance."""
+    def _moments(self, x: Tensor, mask: Any) -> tuple[Any, Any]:
+        """The mean and the variance of each channel over the unmasked places."""
         rank = len(x.shape)
         axes = tuple(i for i in range(rank) if i != self.axis % rank)
         if mask is None:
-            return _moments(x, axes)
+            return ops.moments(x, axes, keepdims=True)  # type: ignore[no-any-return]
         if mask.shape != x.shape[: len(mask.shape)]:
             raise ValueError(
                 f"layer {self.name!r} (BatchNormalization): a mask of shape {mask.shape} does not fit inputs of shape "
@@ -182,8 +182,7 @@ class BatchNormalization(_Normalization):
         weights = ops.broadcast_to(weights, x.shape)
         count = ops.maximum(ops.sum(weights, axes, True), 1)  # a batch that is masked everywhere is no NaN
         mean = ops.sum(x * weights, axes, True) / count
-        centered = x - mean
-        return mean, centered, ops.sum(ops.square(centered) * weights, axes, True) / count
+        return mean, ops.sum(ops.square(x - mean) * weights, axes, True) / count
 
 
 class LayerNormalization(_Normalization):
@@ -306,8 +305,8 @@ class GroupNormalization(_Normalization):
             return ops.reshape(ops.cast(parameter, x.dtype), sizes)
 
         x = ops.cast(ops.reshape(inputs, grouped), dtypes.result_type(inputs.dtype, "float32"))
-        _, centered, variance = _moments(x, places)
-        outputs = _scaled(centered, variance, self.epsilon, split(self.gamma), split(self.beta))
+        mean, variance = ops.moments(x, places, keepdims=True)
+        outputs = _scaled(x, mean, variance, self.epsilon, split(self.gamma), split(self.beta))
         return ops.cast(ops.reshape(outputs, shape), self.compute_dtype)
 
 
@@ -351,21 +350,15 @@ class UnitNormalization(Layer):
         return input_shape
 
 
-def _moments(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
-    """The mean over `axes`, what is left of `x` without it, and the variance.
+def _scaled(x: Any, mean: Any, variance: Any, epsilon: float, gamma: Any, beta: Any) -> Any:
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta, without gamma or beta where they are None.
 
-    Both the variance and the outputs are made of one centered tensor, so that its gradient is summed once.
+    As a product and a sum, each of one number for all places: their gradients are two sums over the places.
     """
-    mean = ops.mean(x, axes, True)
-    centered = x + ops.negative(mean)  # x - mean; the gradient of `subtract` would negate a tensor of the size of x
-    return mean, centered, ops.mean(ops.square(centered), axes, True)
-
-
-def _scaled(centered: Any, variance: Any, epsilon: float, gamma: Any, beta: Any) -> Any:
-    """centered / sqrt(variance + epsilon) * gamma + beta, without gamma or beta where they are None."""
     factor = ops.rsqrt(variance + epsilon)
-    outputs = centered * (factor if gamma is None else factor * gamma)
-    return outputs if beta is None else outputs + beta
+    factor = factor if gamma is None else factor * gamma
+    shift = ops.negative(mean) * factor
+    return x * factor + (shift if beta is None else shift + beta)
 
 
 def _axis(axis: Any, layer: str) -> int:

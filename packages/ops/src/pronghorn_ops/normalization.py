@@ -20,7 +20,10 @@ def batch_normalization(
     factor = ops.rsqrt(_along(variance, wide, axis) + epsilon)
     if scale is not None:
         factor = factor * _along(scale, wide, axis)
-    return _finished((wide - _along(mean, wide, axis)) * factor, offset, x, axis)
+    shift = ops.negative(_along(mean, wide, axis)) * factor
+    if offset is not None:
+        shift = shift + _along(offset, wide, axis)
+    return _finished(wide * factor + shift, None, x, axis)
 
 
 @composed
@@ -38,10 +41,10 @@ def layer_normalization(
     x = convert_to_tensor(x)
     wide = _wide(x)
     axes = canonical_axes(axis, len(x.shape), "layer_normalization")
-    # wide - mean; the gradient of `subtract` would negate a tensor of the size of x.
-    centered = wide + ops.negative(ops.mean(wide, axes, True))
-    variance = ops.mean(ops.square(centered), axes, True)
-    normal = (wide if rms_scaling else centered) * ops.rsqrt(variance + _least(epsilon))
+    mean, variance = ops.moments(wide, axes, keepdims=True)
+    factor: Any = ops.rsqrt(variance + _least(epsilon))
+    shift = ops.negative(mean) * factor
+    normal = wide * factor if rms_scaling else wide * factor + shift
     if gamma is not None:
         normal = normal * _along(gamma, wide, axes)
     return _finished(normal, None if rms_scaling else beta, x, axes)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from pronghorn import dtypes, ops
-from pronghorn.op import composed
+from pronghorn.graph import Spec
+from pronghorn.op import composed, primitive
 from pronghorn.ops.axes import canonical_axes, canonical_axis
 from pronghorn.ops.reduction import reduced_shape
 from pronghorn.ops.shape import slice_axis
 from pronghorn.tensor import Tensor, convert_to_tensor
+
+Array = np.ndarray[Any, Any]
 
 
 @composed
@@ -39,6 +43,36 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return total if keepdims else ops.reshape(total, reduced_shape(x.shape, axes, False))
 
 
+_LONGEST_ROW = 4096
+"""Elements of a row that is summed in one go."""
+
+
+def _together(x: Tensor, axes: tuple[int, ...]) -> bool:
+    """Whether these are the leading axes, or the trailing ones of rows that are not long."""
+    count, rank = len(axes), len(x.shape)
+    if not 0 < count < rank:
+        return False
+    short = math.prod(x.shape[-count:]) <= _LONGEST_ROW  # type: ignore[arg-type]
+    return axes == tuple(range(count)) or (axes == tuple(range(rank - count, rank)) and short)
+
+
+def _moments_gradient(g: Any, out: Any, x: Tensor, axes: tuple[int, ...]) -> tuple[Any]:
+    of_mean, of_variance = g
+    count = x.size / out[0].size
+    dx = None if of_mean is None else ops.broadcast_to(of_mean / count, x.shape)
+    if of_variance is not None:
+        spread = (x - out[0]) * (of_variance * (2 / count))
+        dx = spread if dx is None else spread + of_mean / count
+    return (dx,)
+
+
+@primitive(lambda x, axes: (Spec(reduced_shape(x.shape, axes, True), x.dtype),) * 2, _moments_gradient, name="moments")
+def moments_together(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
+    """Mean and variance over all leading or all trailing axes, which are kept; x is float32 or float64."""
+    mean = x.mean(axes, keepdims=True)
+    return mean, np.square(x - mean).mean(axes, keepdims=True)
+
+
 @composed
 def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> tuple[Tensor, Tensor]:
     """Mean and variance over `axes`; float16 is computed in float32."""
@@ -46,11 +80,15 @@ def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fals
         raise NotImplementedError("moments: synchronized=True needs several devices, which are not supported")
     x = convert_to_tensor(x)
     narrow = x.dtype in ("float16", "bfloat16")
-    wide = ops.cast(x, "float32") if narrow else x
-    center: Any = ops.mean(wide, axes, True)
-    spread: Any = ops.mean(ops.square(ops.subtract(wide, center)), axes, keepdims)
+    wide: Any = ops.cast(x, "float32") if narrow else x
+    over = canonical_axes(axes, len(x.shape), "moments")
+    if wide.dtype in ("float32", "float64") and wide.size and _together(x, over):
+        center, spread = moments_together(wide, axes=over)
+    else:
+        center = ops.mean(wide, over, True)
+        spread = ops.mean(ops.square(ops.subtract(wide, center)), over, True)
     if not keepdims:
-        center = ops.reshape(center, spread.shape)
+        center, spread = (ops.reshape(t, reduced_shape(x.shape, over, False)) for t in (center, spread))
     return (ops.cast(center, x.dtype), ops.cast(spread, x.dtype)) if narrow else (center, spread)
 
 
