@@ -60,6 +60,7 @@ SMALL: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "save_and_restore": ("--epochs 3", lambda accuracy: accuracy > 0.88),
     "siamese_mnist": ("--epochs 2 --pairs 20000", lambda accuracy: accuracy > 0.85),
     "text_classification": ("--epochs 8 --stand-in", lambda accuracy: accuracy > 0.9),
+    "text_from_files": ("--epochs 2 --reviews 1500", lambda accuracy: accuracy > 0.9),
     "text_generation": ("--epochs 5 --sentences 600 --units 64", lambda figures: figures[0] < figures[1]),
     "transfer_learning": ("--epochs 2 --pictures 3000", lambda accuracies: accuracies[0] > accuracies[1]),
     "transformer": ("--epochs 2 --sequences 4000", lambda accuracy: accuracy > 0.9),

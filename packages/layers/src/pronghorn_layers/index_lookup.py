@@ -385,7 +385,12 @@ class IndexLookup(AssetLayer):
 
     def load_own_variables(self, store: Any) -> None:
         if self.output_mode == "tf_idf" and "idf_weights" in store:
-            self.idf_weights = np.asarray(store["idf_weights"], config.floatx())
+            weights = np.asarray(store["idf_weights"], config.floatx())
+            if self.vocabulary is not None and weights.shape != (self.depth,):
+                raise ValueError(
+                    f"{self._where()}: the file's tf_idf weights have shape {weights.shape}, expected {(self.depth,)}"
+                )
+            self.idf_weights = weights
 
     def save_own_assets(self) -> dict[str, bytes]:
         """The vocabulary as a file, where it is not in the config."""

@@ -41,7 +41,7 @@ class TextVectorization(AssetLayer):
     Args:
         max_tokens: the largest size of the vocabulary, with padding and the unknown word; None for any.
         standardize: "lower_and_strip_punctuation", "lower", "strip_punctuation" (of ASCII letters and signs), None, or
-            a function of a NumPy array of str that returns strings of the same shape.
+            a function of a NumPy array of str that returns a string for each.
         split: "whitespace", "character", None for texts that are words, or a function of an array of str that returns
             the words of each.
         ngrams: n for all n-grams of up to n words, a list for those of these lengths, None for words.
@@ -184,11 +184,12 @@ class TextVectorization(AssetLayer):
         if callable(self.standardize):
             given = as_strings(as_bytes(texts, self.encoding)).reshape(texts.shape)
             texts = as_strings(self._applied(self.standardize, given, "standardize"))
-            if texts.shape != given.shape:
+            if texts.size != given.size:
                 raise ValueError(
-                    f"{self._where('standardize')}: the function made an array of shape {texts.shape} of one of shape "
-                    f"{given.shape}; it must return a string for each"
+                    f"{self._where('standardize')}: the function made {texts.size} strings of {given.size} texts; it "
+                    f"must return a string for each"
                 )
+            texts = texts.reshape(given.shape)
         flat = as_bytes(texts, self.encoding)
         if not callable(self.standardize) and self.standardize is not None:
             table, left_out = _STANDARDS[self.standardize]
