@@ -28,6 +28,7 @@ def epoch(workload: Workload, x: Any, y: Any, channels_last: bool, compiled: boo
             inputs = inputs.contiguous(memory_format=torch.channels_last)
     inputs = inputs.long() if binary else inputs
     labels = torch.from_numpy(y) if binary else torch.from_numpy(y).argmax(1)
+    inputs, labels = (t.to(torch.get_default_device()) for t in (inputs, labels))
 
     def loss_and_hits(x: Any, y: Any) -> tuple[Any, Any]:
         logits = network(x)
@@ -46,6 +47,7 @@ def epoch(workload: Workload, x: Any, y: Any, channels_last: bool, compiled: boo
             loss.backward()
             optimizer.step()
             right += hits
+        right.item()  # waits for a device
 
     return train
 

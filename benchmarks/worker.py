@@ -19,7 +19,11 @@ from collections.abc import Callable  # noqa: E402
 from typing import Any, NamedTuple  # noqa: E402
 
 THREADS = "2"
-os.environ.update(OMP_NUM_THREADS=THREADS, PRONGHORN_NUM_THREADS=THREADS, TF_CPP_MIN_LOG_LEVEL="3", JAX_PLATFORMS="cpu")
+DEVICE = os.environ.get("BENCHMARK_DEVICE", "cpu")
+"""As Torch calls it; `gpu.py` sets it to "cuda"."""
+
+os.environ.update(OMP_NUM_THREADS=THREADS, PRONGHORN_NUM_THREADS=THREADS, TF_CPP_MIN_LOG_LEVEL="3")
+os.environ["JAX_PLATFORMS"] = DEVICE
 
 from workloads import WORKLOADS, Workload, data, model  # noqa: E402
 
@@ -62,6 +66,8 @@ def _torch(workload: Workload, channels_last: bool = False, compiled: bool = Fal
     import torch_peer
 
     torch.set_num_threads(int(THREADS))
+    torch.set_default_device(DEVICE)
+    torch.backends.cudnn.allow_tf32 = False
     imported = time.perf_counter() - START
     return Training(imported, torch_peer.epoch(workload, *data(workload), channels_last, compiled))
 

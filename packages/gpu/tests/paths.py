@@ -20,8 +20,8 @@ TARGET = Path(__file__).parents[1] / "PATHS.md"
 
 HEAD = """# Paths of the primitives on a GPU
 
-Written by `python packages/gpu/tests/paths.py`. A primitive on the host costs, for each call in a program, a copy of its
-operands and results between the GPU and the host and a wait for both; a warning says so when the program is compiled.
+Written by `python packages/gpu/tests/paths.py`. A primitive on the host costs, for each call in a program, a copy of
+its operands and results between the GPU and the host and a wait for both; compiling the program warns of it.
 Kernels take every dtype but complex numbers and strings, which are always computed on the host.
 
 | path | primitives |

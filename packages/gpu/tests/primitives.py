@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from functools import cache
 
+import pronghorn.program  # noqa: F401  (it has a primitive of its own)
 from pronghorn import plugins
 from pronghorn.op import Op
 

@@ -71,7 +71,12 @@ def test_products(dtype: str, transpose_a: bool, transpose_b: bool, monkeypatch:
     blas = Blas()
     monkeypatch.setattr("pronghorn_gpu.writing.library", lambda: blas)
     rng = np.random.default_rng(0)
-    for lead_a, lead_b, m, k, n in (((), (), 3, 4, 5), ((2,), (2,), 3, 1, 2), ((2, 3), (), 1, 4, 2), ((), (3,), 2, 3, 1)):
+    for lead_a, lead_b, m, k, n in (
+        ((), (), 3, 4, 5),
+        ((2,), (2,), 3, 1, 2),
+        ((2, 3), (), 1, 4, 2),
+        ((), (3,), 2, 3, 1),
+    ):
         a = rng.normal(size=(*lead_a, *((k, m) if transpose_a else (m, k)))).astype(dtype)
         b = rng.normal(size=(*lead_b, *((n, k) if transpose_b else (k, n)))).astype(dtype)
         attrs = {"transpose_a": transpose_a, "transpose_b": transpose_b}

@@ -55,6 +55,9 @@ class Device:
         self.capturing = False
         self._configured: dict[tuple[Kernel, int, int], Any] = {}
 
+    def enter(self) -> None:
+        """Makes the device that of this thread."""
+
     def allocate(self, nbytes: int, what: str) -> Piece:
         """Memory for `what`.
 
@@ -253,7 +256,6 @@ class CudaDevice(Device):
         return function[blocks, threads, self._numba_stream]
 
     def enter(self) -> None:
-        """Makes the context that of this thread."""
         cuda.current_context()
 
     def copy_in(self, address: int, array: Array) -> None:

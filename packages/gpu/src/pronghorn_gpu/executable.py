@@ -120,6 +120,7 @@ class GpuExecutable(Executable):
 
     def __call__(self, arguments: Sequence[Any]) -> list[Any]:
         with device().lock:
+            device().enter()
             writer = self._prepare()
             self._bind(writer, arguments)
             try:
@@ -145,6 +146,7 @@ class GpuExecutable(Executable):
     def profile(self, arguments: Sequence[Any], repeats: int = 20) -> list[float]:
         seconds = []
         with device().lock:
+            device().enter()
             writer = self._prepare()
             for _ in range(repeats):
                 self._bind(writer, arguments)

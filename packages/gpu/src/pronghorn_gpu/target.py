@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable
 from functools import cache, partial
 from hashlib import sha256
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,8 @@ def _for_the_device() -> dict[str, Any]:
     """A multiplication with `_rn` is never contracted with an addition into one rounding."""
     from numba.cuda import libdevice
 
+    dispatcher: Any = import_module("numba.cuda.dispatcher")
+    dispatcher.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # small launches within a captured graph are fine
     return {
         **{name: getattr(math, name) for name in (*_MATH, *_INVERSE, "erf", "pow")},
         **{name: getattr(types, name) for name in _TYPES},
