@@ -151,9 +151,11 @@ def test_nothing_in_a_config_is_imported_or_run(config: dict[str, Any], message:
         deserialize_keras_object(config)
 
 
-def test_unsafe_mode_is_refused() -> None:
-    with pytest.raises(NotImplementedError, match="safe_mode=False is not supported"):
-        deserialize_keras_object({}, safe_mode=False)
+@pytest.mark.parametrize("safe_mode", [True, False, None])
+def test_no_mode_runs_code(safe_mode: Any) -> None:
+    code = {"class_name": "__lambda__", "config": {"code": "4wEAAAA=", "defaults": None, "closure": None}}
+    with pytest.raises(ValueError, match="saved as code, which is never run"):
+        deserialize_keras_object(code, safe_mode=safe_mode)
 
 
 def test_seeds_of_initializers() -> None:

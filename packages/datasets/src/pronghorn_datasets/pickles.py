@@ -18,6 +18,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+_EXPANSION, _FREE = 250, 1 << 28
+"""An .npz may grow to so many times its size, and so many bytes."""
+
 
 class _Type:
     """Stands for `numpy.dtype`."""
@@ -49,6 +52,8 @@ class _Array:
             raise pickle.UnpicklingError("an array has no content")
         _, shape, kind, fortran, content = self.state
         dtype, size = kind.dtype(), math.prod(shape)
+        if size > len(content):  # each number takes a byte at least
+            raise pickle.UnpicklingError(f"an array of shape {shape} has {len(content)} bytes or items only")
         if dtype.hasobject:
             flat = np.empty(size, object)
             flat[:] = content
@@ -95,6 +100,8 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            if sum(info.file_size for info in archive.infolist()) > _EXPANSION * path.stat().st_size + _FREE:
+                raise ValueError(f"{path} expands to more than {_EXPANSION} times its size; delete it")
             members = [(name, archive.read(name)) for name in archive.namelist()]
     except (zipfile.BadZipFile, EOFError) as error:
         raise ValueError(f"{path} is damaged ({error}); delete it and fetch it again") from error
@@ -105,7 +112,9 @@ def _read_npy(content: bytes, name: str) -> NDArray[Any]:
     file = io.BytesIO(content)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     version = np.lib.format.read_magic(file)
-    _, _, dtype = readers.get(version, np.lib.format.read_array_header_2_0)(file)
+    shape, _, dtype = readers.get(version, np.lib.format.read_array_header_2_0)(file)
+    if math.prod(shape) * (not dtype.hasobject) * dtype.itemsize > len(content):
+        raise ValueError(f"{name} claims the shape {shape}, and has {len(content)} bytes; delete the file")
     if dtype.hasobject:
         array: NDArray[Any] = read_pickle(file, name)
     else:

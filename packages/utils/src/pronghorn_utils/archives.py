@@ -12,10 +12,12 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import IO
 
 FORMATS = ("tar", "zip")
+_EXPANSION, _FREE = 250, 1 << 28
+"""Archives may grow to so many times their size, and so many bytes."""
 
 
 def extract(archive: Path, folder: Path, formats: Sequence[str] = FORMATS) -> None:
@@ -31,10 +33,11 @@ def extract(archive: Path, folder: Path, formats: Sequence[str] = FORMATS) -> No
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
+        room = _EXPANSION * archive.stat().st_size + _FREE
         try:
             with _members(archive, formats) as members:
                 for name, content in members:
-                    _write(fresh / _plain(name, archive), content)
+                    room -= _write(fresh / _plain(name, archive), content, room)
         except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError) as error:
             raise ValueError(f"{archive} is damaged or cut off ({error}); delete it and fetch it again") from error
         _move(fresh, folder)
@@ -68,18 +71,25 @@ def _tar_content(tar: tarfile.TarFile, member: tarfile.TarInfo, archive: Path) -
 def _plain(name: str, archive: Path) -> Path:
     """`name` as a path that stays below the folder it is joined to."""
     path = Path(name)
-    if path.is_absolute() or path.drive or ".." in path.parts or "\0" in name:
+    if any(p.is_absolute() or p.drive or ".." in p.parts for p in (path, PureWindowsPath(name))) or "\0" in name:
         raise ValueError(f"{archive} holds {name!r}, which leads out of the folder; nothing was extracted")
     return path
 
 
-def _write(path: Path, content: IO[bytes] | None) -> None:
+def _write(path: Path, content: IO[bytes] | None, room: int) -> int:
+    """Writes a member, and returns its size, which may be `room` at most."""
     if content is None:
         path.mkdir(parents=True, exist_ok=True)
-        return
+        return 0
     path.parent.mkdir(parents=True, exist_ok=True)
+    size = 0
     with content, path.open("wb") as file:
-        shutil.copyfileobj(content, file, 1 << 20)
+        while block := content.read(1 << 20):
+            size += len(block)
+            if size > room:
+                raise ValueError(f"the archive expands to more than {_EXPANSION} times its size; nothing was extracted")
+            file.write(block)
+    return size
 
 
 def _move(fresh: Path, folder: Path) -> None:

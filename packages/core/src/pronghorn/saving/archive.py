@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import stat
@@ -19,11 +20,13 @@ ASSETS = "assets/"
 """Before the path of a layer, and the names of the files that it keeps, such as a vocabulary."""
 STATES = "pronghorn.json"
 """States of seed generators. Keras has no place for them and ignores the member."""
+_DIGESTS = "sha256"
 
 _NAME = re.compile(r"(?!\.{1,2}$)[\w. -]{1,128}")
 _EXPANSION = 16
 """Members may have so many times the bytes of the archive, and a megabyte: Keras stores them uncompressed."""
 _LARGEST_JSON = 2**26
+_MOST_MEMBERS = 10_000
 
 
 def expansion(size: int) -> int:
@@ -32,9 +35,10 @@ def expansion(size: int) -> int:
 
 
 def write_archive(file: BinaryIO, members: Mapping[str, Any]) -> None:
-    """Writes the members, uncompressed and in their order."""
+    """Writes the members, uncompressed and in their order; the first, metadata.json, gets a digest of each other."""
+    first = {**members[METADATA], _DIGESTS: {name: _digest(data) for name, data in members.items() if name != METADATA}}
     with zipfile.ZipFile(file, "w") as archive:
-        for name, data in members.items():
+        for name, data in {**members, METADATA: json.dumps(first)}.items():
             archive.writestr(name, data)
 
 
@@ -48,6 +52,8 @@ def read_archive(file: BinaryIO) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(file) as archive:
             names: set[str] = set()
+            if len(archive.infolist()) > _MOST_MEMBERS:
+                raise ModelFileError(f"it has {len(archive.infolist())} members, more than any model")
             for info in archive.infolist():
                 _check_member(info, names)
                 room -= info.file_size
@@ -55,9 +61,27 @@ def read_archive(file: BinaryIO) -> dict[str, bytes]:
                 raise ModelFileError(f"its members expand to more than {_EXPANSION} times the size of the archive")
             wanted = (METADATA, CONFIG, WEIGHTS, STATES)
             files = (name for name in names if name.startswith(ASSETS) and not name.endswith("/"))
-            return {name: archive.read(name) for name in (*wanted, *sorted(files)) if name in names}
+            members = {name: archive.read(name) for name in (*wanted, *sorted(files)) if name in names}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError) as error:
         raise ModelFileError(f"it is no readable zip archive: {error}") from error
+    if METADATA in members:
+        _check_digests(members)
+    return members
+
+
+def _digest(data: Any) -> str:
+    return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
+
+
+def _check_digests(members: Mapping[str, bytes]) -> None:
+    """Compares the members with the digests that we, unlike Keras, note; one that is gone is missed elsewhere."""
+    noted = parse_json(members, METADATA).get(_DIGESTS)
+    for name, digest in noted.items() if isinstance(noted, dict) else ():
+        if name in members and _digest(members[name]) != digest:
+            raise ModelFileError(
+                f"its member {name!r} is not the one that was saved; if it was changed on purpose, remove {_DIGESTS!r} "
+                f"from {METADATA}"
+            )
 
 
 def _check_member(info: zipfile.ZipInfo, names: set[str]) -> None:

@@ -63,7 +63,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     weights = io.BytesIO()
     write_weights(model, weights)
     members: dict[str, Any] = {
-        archive.METADATA: json.dumps(metadata),
+        archive.METADATA: metadata,
         archive.CONFIG: json.dumps(serialize_keras_object(model)),
         archive.WEIGHTS: weights.getbuffer(),
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -211,7 +211,10 @@ def function_name(function: Any) -> str | None:
 def _serialize_function(function: Any) -> dict[str, Any]:
     name = getattr(function, "__name__", None) or getattr(function, "name", None)
     if name is None or name == "<lambda>":
-        raise TypeError(f"{function!r} is a function without a name; define it with `def`")
+        raise TypeError(
+            f"{function!r} has no name, and code is not saved; give it one and register it:\n\n"
+            "@pronghorn.saving.register_keras_serializable()\ndef my_function(x):\n    ...\n"
+        )
     if not isinstance(function, Operation):
         name = _custom_names.get(function, name)
     return {"module": "builtins", "class_name": "function", "config": name, "registered_name": "function"}
@@ -228,18 +231,12 @@ def deserialize_keras_object(
     Args:
         config: plain values; dicts with a "class_name" become objects.
         custom_objects: classes and functions by name, in addition to those registered.
-        safe_mode: whether a config that holds code is refused. Pronghorn never runs code out of a config, so
-            only True does.
+        safe_mode: changes nothing; code in a config is never run.
         kind: the kind of plugin to look in where the config names no module.
 
     Raises:
         ValueError: the config names something unknown, or holds code.
     """
-    if not safe_mode:
-        raise NotImplementedError(
-            "deserialize_keras_object: safe_mode=False is not supported, code out of a file is never run; "
-            "pass the functions by name in custom_objects"
-        )
     if custom_objects:
         with CustomObjectScope(custom_objects):
             return deserialize_keras_object(config, kind=kind)
@@ -253,7 +250,7 @@ def deserialize_keras_object(
         return SPECIAL[config["class_name"]](config["config"])
     if config["class_name"] == "function":
         return _loaded(locate_function(config["config"]))
-    return _make(config, find_class(config, kind))
+    return _make(without_code(config), find_class(config, kind))
 
 
 def _make(config: Mapping[str, Any], cls: Any) -> Any:
@@ -333,10 +330,28 @@ def _loaded(found: Any) -> Any:
     return found.load() if isinstance(found, Reference) else found
 
 
-def _refuse_code(config: Any) -> Any:
+def without_code(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The config of a layer, in a Lambda the custom object of the layer's name in the place of code."""
+    inner = config["config"]
+    if config["class_name"] != "Lambda" or not isinstance(inner, Mapping) or not _is_code(inner.get("function")):
+        return config
+    replacement = get_registered_object(str(inner.get("name")))
+    if replacement is None and get_registered_object("Lambda") is None:
+        refuse_code(inner)
+    return {**config, "config": {**inner, "function": replacement}}
+
+
+def _is_code(function: Any) -> bool:
+    """Whether it is a function as Keras 3, or as Keras 2, saves a lambda."""
+    return isinstance(function, list) or (isinstance(function, Mapping) and function.get("class_name") == "__lambda__")
+
+
+def refuse_code(config: Any) -> NoReturn:
+    """Raises ValueError that says what to do about a lambda."""
+    name = config.get("name", "lambda") if isinstance(config, Mapping) else "lambda"
     raise ValueError(
-        "the config holds a lambda as code, which is never run; write the function in Python, save under its name, "
-        "and pass it in custom_objects"
+        f"a lambda was saved as code, which is never run; pass a function as custom_objects={{{name!r}: …}}, by the "
+        "name of its Lambda layer, or save it anew with a function that has a name"
     )
 
 
@@ -350,6 +365,6 @@ SPECIAL: dict[str, Callable[[Any], Any]] = {
     "__bytes__": lambda config: config["value"].encode("latin-1"),
     "__slice__": lambda config: slice(*(deserialize_keras_object(config[key]) for key in ("start", "stop", "step"))),
     "__ellipsis__": lambda config: Ellipsis,
-    "__lambda__": _refuse_code,
+    "__lambda__": refuse_code,
 }
 """Values that JSON has no form for: class_name -> what makes the value of its config."""

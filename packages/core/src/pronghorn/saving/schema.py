@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pronghorn.saving.files import ModelFileError
 from pronghorn.saving.functional import find_op
-from pronghorn.saving.registry import SPECIAL, get_registered_object, locate, locate_function
+from pronghorn.saving.registry import SPECIAL, locate, locate_function, refuse_code, without_code
 
 _NAME_OR_NONE = (str, type(None))
 _CONFIG_OR_NONE = (dict, type(None))
+_NO_NAME = re.compile(r"\.{0,2}$|.*[/\\\0]|.{300}", re.DOTALL)
 _FIELDS: dict[str, Any] = {
     "class_name": str,
     "module": _NAME_OR_NONE,
@@ -34,6 +36,7 @@ def check_config(config: Any, where: str = "the model") -> None:
     elif isinstance(config, dict):
         if "class_name" in config and "config" in config:
             try:
+                config = without_code(config)
                 _check_object(config)
             except (ValueError, ImportError) as error:
                 raise ModelFileError(f"in its config, at {where}: {error}") from error
@@ -46,14 +49,14 @@ def _check_object(config: dict[str, Any]) -> None:
     for field, kinds in _FIELDS.items():
         if field in config and not isinstance(config[field], kinds):
             raise ValueError(f"{field!r} is {config[field]!r}, which it cannot be")
+    for name in (config.get("name"), inner.get("name") if isinstance(inner, dict) else None):
+        if isinstance(name, str) and _NO_NAME.match(name):
+            raise ValueError(f"{name[:50]!r} is the name of no layer, it reads like a path")
     if class_name == "function":
         locate_function(inner)
         return
-    if class_name == "__lambda__" or (class_name == "Lambda" and not _is_known_lambda(inner)):
-        raise ValueError(
-            "a lambda is saved as code, which is never run; write a function or layer with a name, register it with "
-            "@pronghorn.saving.register_keras_serializable(), and pass a layer of yours as custom_objects={'Lambda': …}"
-        )
+    if class_name == "__lambda__":
+        refuse_code(inner)
     if not isinstance(inner, dict):
         raise ValueError(f"the config of {class_name!r} must be an object, it is {inner!r}")
     if class_name == "__keras_tensor__":
@@ -64,13 +67,6 @@ def _check_object(config: dict[str, Any]) -> None:
         locate(config)
     if "output_layers" in inner:
         _check_graph(inner)
-
-
-def _is_known_lambda(inner: Any) -> bool:
-    """Whether a Lambda layer is one of the reader's own, or calls a function by name, which is checked in its turn."""
-    function = inner.get("function") if isinstance(inner, dict) else None
-    named = isinstance(function, dict) and function.get("class_name") == "function"
-    return named or get_registered_object("Lambda") is not None
 
 
 def _check_history(history: Any) -> None:
