@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from pronghorn import activations, constraints, initializers, layers, regularizers
+from pronghorn.functional import Input
+from pronghorn.saving import model_from_json
 from pronghorn.saving.registry import deserialize_keras_object, serialize_keras_object
+from pronghorn.sequential import Sequential
 
 FLOAT32 = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}, "registered_name": None}
 GLOROT = {
@@ -161,3 +164,33 @@ def test_a_lambda_is_not_saved() -> None:
         NotImplementedError, match=r"`function` cannot be saved: .*has no name(.|\n)*@pronghorn.saving.register"
     ):
         layers.Lambda(lambda x: x).get_config()
+
+
+def double(x: Any) -> Any:
+    return x * 2.0
+
+
+def lambda_config(function: Any) -> dict[str, Any]:
+    model = Sequential([Input((2,)), layers.Lambda(double, name="twice")])
+    config: dict[str, Any] = json.loads(model.to_json())
+    config["config"]["layers"][1]["config"]["function"] = function
+    return config
+
+
+CODE = {"class_name": "__lambda__", "config": {"code": "4wEAAAA=", "defaults": None, "closure": None}}
+
+
+@pytest.mark.parametrize("function", [CODE, ["4wEAAAA=", None, None]], ids=["Keras 3", "Keras 2"])
+def test_a_lambda_saved_as_code_needs_a_function_by_its_name(function: Any) -> None:
+    text = json.dumps(lambda_config(function))
+    with pytest.raises(ValueError, match="saved as code, which is never run.*custom_objects={'twice': …}"):
+        model_from_json(text)
+    model = model_from_json(text, custom_objects={"twice": double})
+    np.testing.assert_array_equal(model.predict(np.ones((1, 2), "float32"), verbose=0), [[2, 2]])
+
+
+def test_a_lambda_of_a_named_function_loads_where_that_is_known() -> None:
+    text = json.dumps(lambda_config({"class_name": "function", "config": "double"}))
+    with pytest.raises(ValueError, match="unknown function 'double'"):
+        model_from_json(text)
+    assert model_from_json(text, custom_objects={"double": double}).layers[0].function is double

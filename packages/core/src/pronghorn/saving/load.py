@@ -182,8 +182,8 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     Raises:
         ModelFileError: it is no model's config, or names an unknown class.
     """
-    config = archive.parse_json({"json_string": json_string.encode()}, "json_string")
-    with CustomObjectScope(custom_objects or {}):
+    with _naming("the json_string"), CustomObjectScope(custom_objects or {}):
+        config = archive.parse_json({"json_string": json_string.encode()}, "json_string")
         if _is_old(config):
             config = _old_formats().modern_config(config)
         check_config(config)
@@ -231,11 +231,17 @@ def room_for(size: int) -> Iterator[None]:
 @contextmanager
 def reading(filepath: Any) -> Iterator[BinaryIO]:
     """The file, opened; whatever goes wrong in reading it is a ModelFileError that names it."""
-    with open(os.fspath(filepath), "rb") as file:
-        try:
-            yield file
-        except Exception as error:
-            raise ModelFileError(f"{os.fspath(filepath)!r} cannot be read: {error}") from error
+    with open(os.fspath(filepath), "rb") as file, _naming(repr(os.fspath(filepath))):
+        yield file
+
+
+@contextmanager
+def _naming(source: str) -> Iterator[None]:
+    """Whatever goes wrong inside is a ModelFileError that names the source."""
+    try:
+        yield
+    except Exception as error:
+        raise ModelFileError(f"{source} cannot be read: {error}") from error
 
 
 # ------------------------------------------------------------------------------------------------ other formats
