@@ -247,7 +247,10 @@ def write_cases(folder: Path) -> list[Case]:
     keras.Model(x, keras.layers.Dense(2, name="dense")(x)).save(folder / "good.keras")
     with zipfile.ZipFile(folder / "good.keras") as archive:
         good = {name: archive.read(name) for name in archive.namelist()}
-    members = {**good, "metadata.json": b"{}"}  # without digests, which an attacker would write anew
+    members = {
+        **good,
+        "metadata.json": b'{"keras_version": "3.15.1"}',
+    }  # without digests, which an attacker would write anew
     cases: list[Case] = []
 
     def add(number: int, name: str, how: str, data: bytes | None = None, **more: Any) -> None:

@@ -161,7 +161,7 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     where = Path(sys.argv[1])
     cases = json.loads((where / "cases.json").read_text())
-    for kind in KERAS_MODULES:
+    for kind in (*KERAS_MODULES, "serializables", "formats"):
         for reference in plugins.references(kind).values():
             reference.load()
     for case in cases:

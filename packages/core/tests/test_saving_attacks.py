@@ -296,7 +296,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
         save_model(Model(x, Affine(2, name="affine")(x)), folder / "good.keras")
     with zipfile.ZipFile(folder / "good.keras") as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    members["metadata.json"] = b"{}"  # without digests, which an attacker would write anew
+    members["metadata.json"] = b'{"keras_version": "3.15.1"}'  # without digests, which an attacker would write anew
     for name, change in CONFIGS.items():
         config = copy.deepcopy(json.loads(members["config.json"]))
         change(config)
@@ -332,7 +332,9 @@ def test_every_byte_of_a_file_may_be_wrong(tmp_path: Path) -> None:
     with CustomObjectScope({"Affine": Affine}):
         save_model(Model(x, Affine(2)(x)), path)
         with zipfile.ZipFile(path) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()} | {"metadata.json": b"{}"}
+            members = {name: archive.read(name) for name in archive.namelist()} | {
+                "metadata.json": b'{"keras_version": "3.15.1"}'
+            }
         for i in range(150):
             name = ("config.json", "model.weights.h5", "")[i % 3]
             data = bytearray(members[name] if name else path.read_bytes())

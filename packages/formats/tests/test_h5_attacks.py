@@ -27,11 +27,13 @@ LOADER = """
 import json, resource, sys, warnings
 from pathlib import Path
 import pronghorn
-from pronghorn import op
+from pronghorn import op, plugins
 from pronghorn.saving import ModelFileError, load_model
 
 folder = Path(sys.argv[1])
 load_model(folder / "good.h5")  # what reading imports is imported now
+for reference in plugins.references("formats").values():  # each is asked whether it knows a file
+    reference.load()
 watched = ("open", "import", "exec", "compile", "marshal", "pickle", "socket", "subprocess", "os", "shutil", "ctypes")
 own = str(Path(pronghorn.__file__).parent)
 seen, current = [], None
