@@ -25,6 +25,8 @@ from pronghorn_cpu.emit import supports
 from pronghorn_cpu.host import ITEMSIZE
 from pronghorn_cpu.launch import Launch, Pointer
 from pronghorn_cpu.linear import Epilogue, View, fusable, plan_matmul
+from pronghorn_cpu.long_tail import LONG_TAIL
+from pronghorn_cpu.long_tail import scatter_rows as scatter_integers
 from pronghorn_cpu.moments import lower_moments
 from pronghorn_cpu.nn import PROGRAMS
 from pronghorn_cpu.random import DISTRIBUTIONS, Draw, plan_random
@@ -344,7 +346,7 @@ def _pad(node: Node) -> tuple[Launch, ...] | None:
 def _scatter_rows(node: Node) -> tuple[Launch, ...] | None:
     values, indices = node.inputs
     if values.dtype not in ("float32", "float64") or indices.dtype not in ("int32", "int64"):
-        return None
+        return scatter_integers(node)
     count = elements(indices.shape)
     columns = elements(values.shape) // count if count else 0
     return (plan_scatter(node.attrs["rows"], columns, count, values.dtype, indices.dtype),) if count else None
@@ -371,6 +373,7 @@ LOWERINGS: dict[str, Lowering] = {
     "pad": _pad,
     "scatter_rows": _scatter_rows,
     "moments": lower_moments,
+    **LONG_TAIL,
     "recurrence": recurrence_forward,
     "recurrence_gradient": recurrence_backward,
     **{op: _rows(program) for op, program in PROGRAMS.items()},
