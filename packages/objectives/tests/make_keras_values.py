@@ -58,10 +58,58 @@ LOSSES = [
     ("SquaredHinge", {}, BINARY),
     ("CategoricalHinge", {}, [LABELS, NUMBERS[0]]),
     ("Dice", {}, BINARY),
+    ("CategoricalCrossentropy", {"axis": 0}, [LABELS, SCORES]),
+    ("CategoricalCrossentropy", {"from_logits": True, "axis": 0}, [LABELS, NUMBERS[0]]),
+    ("CategoricalCrossentropy", {"label_smoothing": 0.3}, [LABELS, SCORES]),
+    ("CategoricalFocalCrossentropy", {"axis": 0, "alpha": 0.5, "label_smoothing": 0.2}, [LABELS, SCORES]),
+    ("BinaryCrossentropy", {"axis": 0, "label_smoothing": 0.1}, BINARY),
+    (
+        "BinaryFocalCrossentropy",
+        {"from_logits": True, "alpha": 0.6, "apply_class_balancing": True},
+        [BINARY[0], NUMBERS[0]],
+    ),
+    ("SquaredHinge", {}, [2 * BINARY[0] - 1, NUMBERS[0]]),
     ("Dice", {"axis": [1]}, BINARY),
     ("Tversky", {"alpha": 0.3, "beta": 0.6, "axis": [1]}, BINARY),
     ("Circle", {"gamma": 4.0}, [np.array([0, 1, 0, 1]), UNIT]),
 ]
+
+SQUARE = [table(4, 4, low=-2, high=3), table(4, 4, low=-2, high=3)]
+SEQUENCES = [table(4, 2, 3, low=-2, high=3), table(4, 2, 3, low=-2, high=3)]
+SEQUENCE_SCORES = table(4, 2, 3)
+SEQUENCE_INDICES = rng.integers(0, 3, (4, 2))
+SEQUENCE_LABELS = np.eye(3, dtype="float32")[SEQUENCE_INDICES]
+MASK = np.array([[1, 0], [1, 1], [0, 0], [0, 1]], "bool")
+REDUCTIONS = ["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none"]
+SITUATIONS = [
+    ("plain", None, None, "float32"),
+    ("masked", MASK, None, "float32"),
+    ("weights per sample", None, WEIGHTS[:, None], "float32"),
+    ("weights per step", None, table(4, 2), "float32"),
+    ("masked and weighted", MASK, WEIGHTS[:, None], "float32"),
+    ("half", None, None, "float16"),
+    ("brain", None, WEIGHTS[:, None], "bfloat16"),
+]
+"""Name, mask of the predictions, sample weights, dtype."""
+
+SEQUENCE_LOSSES = [
+    ("MeanSquaredError", {}, SEQUENCES),
+    ("Huber", {"delta": 0.5}, SEQUENCES),
+    ("CosineSimilarity", {"axis": -2}, SEQUENCES),
+    ("BinaryCrossentropy", {"axis": 1}, [SEQUENCE_LABELS, SEQUENCE_SCORES]),
+    ("CategoricalCrossentropy", {"from_logits": True, "axis": -1}, [SEQUENCE_LABELS, SEQUENCES[0]]),
+    ("SparseCategoricalCrossentropy", {"from_logits": True}, [SEQUENCE_INDICES, SEQUENCES[0]]),
+    ("SparseCategoricalCrossentropy", {"ignore_class": 1}, [SEQUENCE_INDICES, SEQUENCE_SCORES]),
+    (
+        "CategoricalFocalCrossentropy",
+        {"alpha": [0.2, 0.3, 0.5], "label_smoothing": 0.1},
+        [SEQUENCE_LABELS, SEQUENCE_SCORES],
+    ),
+    ("BinaryFocalCrossentropy", {"from_logits": True, "label_smoothing": 0.1}, [SEQUENCE_LABELS, SEQUENCES[0]]),
+    ("KLDivergence", {}, [SEQUENCE_LABELS, SEQUENCE_SCORES]),
+    ("Poisson", {}, [SEQUENCE_LABELS, SEQUENCE_SCORES]),
+]
+"""Of targets per step: each in every situation and reduction."""
 
 METRICS = [
     ("Accuracy", {}, [INDICES.astype("float32"), np.array([0, 1, 2, 0], "float32")]),
@@ -115,6 +163,38 @@ METRICS = [
     ("R2Score", {}, NUMBERS),
     ("R2Score", {"class_aggregation": None, "num_regressors": 2}, NUMBERS),
     ("R2Score", {"class_aggregation": "variance_weighted_average"}, NUMBERS),
+    ("SparseTopKCategoricalAccuracy", {"k": 2, "from_sorted_ids": True}, [INDICES, np.argsort(-SCORES, axis=-1)]),
+    ("CosineSimilarity", {"axis": 0}, SQUARE),
+    ("BinaryCrossentropy", {"from_logits": True}, [BINARY[0], NUMBERS[0]]),
+    ("CategoricalCrossentropy", {"from_logits": True, "label_smoothing": 0.2}, [LABELS, NUMBERS[0]]),
+    ("SparseCategoricalCrossentropy", {"ignore_class": int(INDICES[0])}, [INDICES, SCORES]),
+    ("MeanSquaredError", {"dtype": "float16"}, NUMBERS),
+    ("Recall", {"thresholds": [0.2, 0.6], "class_id": 2}, BINARY),
+    ("Precision", {"top_k": 1, "thresholds": 0.4}, BINARY),
+    ("AUC", {"multi_label": True, "num_labels": 3, "curve": "PR", "num_thresholds": 7}, BINARY),
+    ("AUC", {"summation_method": "minoring", "label_weights": [1.0, 2.0, 0.5]}, BINARY),
+    ("AUC", {"summation_method": "majoring", "curve": "PR"}, BINARY),
+    ("AUC", {"curve": "PRGAIN"}, BINARY),
+    (
+        "IoU",
+        {"num_classes": 3, "target_class_ids": [1], "sparse_y_true": False, "sparse_y_pred": False},
+        [LABELS, SCORES],
+    ),
+    ("MeanIoU", {"num_classes": 3, "sparse_y_pred": False, "dtype": "float32"}, [INDICES, SCORES]),
+    (
+        "OneHotIoU",
+        {"num_classes": 3, "target_class_ids": [0], "sparse_y_pred": True, "ignore_class": 2},
+        [LABELS, INDICES],
+    ),
+    ("OneHotMeanIoU", {"num_classes": 3, "sparse_y_pred": True}, [LABELS, INDICES]),
+    ("BinaryIoU", {"target_class_ids": [1], "threshold": 0.6}, [BINARY[0][:, 0], SCORES[:, 0]]),
+    ("F1Score", {"threshold": 0.5, "average": "weighted"}, BINARY),
+    ("PearsonCorrelation", {"axis": 0}, SQUARE),
+    ("ConcordanceCorrelation", {"axis": 0}, SQUARE),
+    ("SensitivityAtSpecificity", {"specificity": 0.3, "class_id": 1, "num_thresholds": 9}, BINARY),
+    ("SpecificityAtSensitivity", {"sensitivity": 0.3, "class_id": 1, "num_thresholds": 1}, BINARY),
+    ("PrecisionAtRecall", {"recall": 0.9, "num_thresholds": 9}, BINARY),
+    ("RecallAtPrecision", {"precision": 0.9, "class_id": 0}, BINARY),
     ("SensitivityAtSpecificity", {"specificity": 0.6}, BINARY),
     ("SpecificityAtSensitivity", {"sensitivity": 0.6}, BINARY),
     ("PrecisionAtRecall", {"recall": 0.5}, BINARY),
@@ -125,6 +205,8 @@ METRICS = [
 def plain(x):
     """Lists of the shortest numbers that give the same float32."""
     x = np.asarray(x)
+    if x.dtype.name in ("bfloat16", "float16"):
+        x = x.astype("float32")
     if x.dtype != np.float32:
         return x.tolist()
     return np.array([float(str(v)) for v in x.ravel()]).reshape(x.shape).tolist()
@@ -163,6 +245,26 @@ def _rows(make, options, data):
     return shape[0] if shape else 1
 
 
+def sequence_case(name, options, data):
+    y_true, y_pred = data
+    results = {}
+    for situation, mask, weights, dtype in SITUATIONS:
+        predictions = keras.ops.convert_to_tensor(y_pred)
+        if mask is not None:
+            if options.get("axis", -1) != -1:
+                continue  # the values have other axes than the mask
+            predictions._keras_mask = keras.ops.convert_to_tensor(mask)
+        if weights is not None and weights.ndim > 1 and options.get("axis", -1) != -1:
+            continue
+        results[situation] = [
+            plain(
+                getattr(keras.losses, name)(reduction=reduction, dtype=dtype, **options)(y_true, predictions, weights)
+            )
+            for reduction in REDUCTIONS
+        ]
+    return {"name": name, "options": options, "y_true": plain(y_true), "y_pred": plain(y_pred), "results": results}
+
+
 def metric_case(name, options, data):
     metric = getattr(keras.metrics, name)(**options)
     y_true, y_pred = data
@@ -190,6 +292,12 @@ def metric_case(name, options, data):
 values = {
     "weights": plain(WEIGHTS),
     "losses": [loss_case(*case) for case in LOSSES],
+    "reductions": REDUCTIONS,
+    "situations": [
+        [name, None if mask is None else plain(mask), None if weights is None else plain(weights), dtype]
+        for name, mask, weights, dtype in SITUATIONS
+    ],
+    "sequences": [sequence_case(*case) for case in SEQUENCE_LOSSES],
     "metrics": [metric_case(*case) for case in METRICS],
 }
 lines = [f"{json.dumps(key)}: {write(value)}" for key, value in values.items()]

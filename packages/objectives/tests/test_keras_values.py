@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pronghorn import losses, metrics
+from pronghorn.tensor import convert_to_tensor
 
 VALUES = json.loads(Path(__file__).with_name("keras_values.json").read_text())
 WEIGHTS = np.array(VALUES["weights"], "float32")
@@ -46,6 +47,30 @@ def test_loss(case: dict[str, Any]) -> None:
     )
     by_weights = loss(reduction="mean_with_sample_weight")(y_true, y_pred, weights).numpy()
     np.testing.assert_allclose(np.ravel(by_weights), np.ravel(case["mean_with_sample_weight"]), **tolerance)
+
+
+ROUNDING = {"float32": 2e-5, "float16": 4e-3, "bfloat16": 4e-2}
+
+
+@pytest.mark.parametrize("situation", VALUES["situations"], ids=lambda situation: situation[0])
+@pytest.mark.parametrize("case", VALUES["sequences"], ids=_label)
+def test_losses_per_step(case: dict[str, Any], situation: list[Any]) -> None:
+    name, mask, weights, dtype = situation
+    if name not in case["results"]:
+        pytest.skip("Keras cannot align the mask with values of other axes")
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes")
+    y_true, scores = _arrays(case)
+    y_pred = convert_to_tensor(scores)
+    if mask is not None:
+        y_pred._keras_mask = convert_to_tensor(np.array(mask))
+    weights = None if weights is None else np.array(weights, "float32")
+    for reduction, expected in zip(VALUES["reductions"], case["results"][name], strict=True):
+        loss = getattr(losses, case["name"])(reduction=reduction, dtype=dtype, **case["options"])
+        found = loss(y_true, y_pred, weights)
+        assert found.dtype == dtype
+        tolerance = {"rtol": ROUNDING[dtype], "atol": ROUNDING[dtype] / 10}
+        np.testing.assert_allclose(found.numpy().astype("float32"), expected, **tolerance)
 
 
 @pytest.mark.parametrize("case", VALUES["losses"], ids=_label)

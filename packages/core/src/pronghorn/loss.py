@@ -223,5 +223,5 @@ def reduce_values(
     if reduction == "sum" or values.size == 0:
         return ops.sum(values)
     if reduction == "mean_with_sample_weight" and weights is not None:
-        return ratio(ops.sum(values), ops.sum(ops.broadcast_to(weights, values.shape)))
+        return ratio(ops.sum(values), ops.sum(weights))
     return ops.mean(values)

@@ -206,7 +206,7 @@ class MeanMetricWrapper(Mean):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         """Adds a batch of targets and predictions."""
         mask = getattr(y_pred, "_keras_mask", None)
-        values = convert_to_tensor(self.fn(y_true, y_pred, **self._kwargs), dtype=self.dtype)
+        values = convert_to_tensor(self.fn(y_true, y_pred, **self._kwargs))
         if mask is not None:
             sample_weight = masked_weights(sample_weight, mask, values, self.dtype, self.name)
         super().update_state(values, sample_weight)
@@ -237,10 +237,13 @@ def per_sample(
     values: Any, sample_weight: Any, dtype: str, reduce: Callable[..., Any], name: str
 ) -> tuple[Tensor, Tensor | None]:
     """Weighted values and weights of shape (samples,): later axes are reduced; scalars stay scalars."""
+    mask = getattr(values, "_keras_mask", None)
     values = convert_to_tensor(values, dtype=dtype)
     weights = None
     if sample_weight is not None:
         weights = convert_to_tensor(sample_weight, dtype=dtype)
+        if mask is not None:  # of entries that a loss ignores; without weights they count, as in Keras
+            weights = masked_weights(weights, mask, values, dtype, name)
         rank = min(weights.ndim, values.ndim)
         weights = align_weights(weights, values, f"{name}: sample_weight")
         if values.ndim > rank:

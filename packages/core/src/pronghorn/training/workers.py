@@ -45,7 +45,12 @@ def ahead(
         call: Callable[[Item], Result] = _call if processes else function
         try:
             for item in items:
-                pending.append((item, pool.submit(call, item)))
+                try:
+                    pending.append((item, pool.submit(call, item)))
+                except BrokenExecutor:
+                    if not pending:
+                        raise
+                    break  # the first pending item tells it
                 if len(pending) > depth:
                     yield first()
             while pending:
