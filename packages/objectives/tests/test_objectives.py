@@ -11,7 +11,7 @@ import pytest
 
 from pronghorn import losses, metrics, ops, plugins
 from pronghorn.autodiff import check_gradients
-from pronghorn.loss import Loss
+from pronghorn.loss import Loss, LossFunctionWrapper
 from pronghorn.metric import Mean
 from pronghorn.program import jit
 from pronghorn.tensor import convert_to_tensor
@@ -161,3 +161,19 @@ def test_curves_of_several_labels_are_made_at_the_first_batch() -> None:
 def test_losses_are_functions_of_traced_tensors() -> None:
     function = jit(lambda t, p: ops.sum(losses.huber(t, p, delta=0.5)))
     assert float(function(np.zeros((2, 2), "float32"), np.ones((2, 2), "float32"))) == 0.75
+
+
+@pytest.mark.parametrize("label", [3, -1, 3.0])
+def test_labels_that_are_no_class(label: Any) -> None:
+    labels, scores = np.array([0, 1, label, 2]), np.full((4, 3), 1 / 3, "float32")
+    message = rf"the label {label:g} in row 2 is no class, since the predictions have the 3 classes 0 to 2"
+    with pytest.raises(ValueError, match=message):
+        losses.sparse_categorical_crossentropy(labels, scores)
+    with pytest.raises(ValueError, match=message):
+        losses.SparseCategoricalCrossentropy().check_labels(labels, (None, 3))
+    with pytest.raises(ValueError, match=message):
+        LossFunctionWrapper(losses.sparse_categorical_crossentropy).check_labels(labels, (None, 3))
+    ignoring = losses.SparseCategoricalCrossentropy(ignore_class=int(label))
+    ignoring.check_labels(labels, (None, 3))
+    assert float(ignoring(labels, scores)) == pytest.approx(np.log(3), rel=1e-6)
+    losses.SparseCategoricalCrossentropy().check_labels(labels, (None, None))

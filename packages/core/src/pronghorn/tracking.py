@@ -73,6 +73,9 @@ class TrackedList(list[Any]):
 class TrackedDict(dict[Any, Any]):
     """A dict in an owner's attribute: what is put into it is owned."""
 
+    plain = dict
+    """What structures made after it are."""
+
     def __init__(self, values: Any = (), tracker: Tracker | None = None) -> None:
         super().__init__(values)
         self._owner = tracker

@@ -37,7 +37,7 @@ def flatten(structure: Any) -> list[Any]:
 def _rebuild(structure: Any, items: list[Any]) -> Any:
     if isinstance(structure, Mapping):
         by_key = dict(zip(_keys(structure), items, strict=True))
-        make: Callable[[Any], Any] = type(structure)
+        make: Callable[[Any], Any] = getattr(structure, "plain", type(structure))
         return make([(key, by_key[key]) for key in structure])
     if isinstance(structure, tuple) and hasattr(structure, "_fields"):
         return type(structure)(*items)

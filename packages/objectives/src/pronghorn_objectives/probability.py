@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from pronghorn import config, ops
 from pronghorn.loss import Loss, Reduction, same_shape
 from pronghorn.tensor import Tensor, convert_to_tensor
+
+
+def _checked_by(check: Callable[..., None]) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
+    """Lets training check targets before its first step, by `function.check_labels(y_true, shape, **kwargs)`."""
+
+    def mark(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        function.check_labels = check  # type: ignore[attr-defined]
+        return function
+
+    return mark
 
 
 def categorical_crossentropy(
@@ -26,6 +39,30 @@ def categorical_crossentropy(
     return ops.categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)  # type: ignore[no-any-return]
 
 
+def _check_classes(
+    y_true: Any, shape: tuple[int | None, ...], ignore_class: int | None = None, axis: int = -1, **_: Any
+) -> None:
+    """Refuses labels that are no class of predictions of a shape: their loss would be 0, or NaN."""
+    classes = shape[axis] if shape else None
+    labels = np.asarray(y_true)
+    if classes is None or not labels.size or labels.dtype.kind not in "fiu":
+        return
+    if labels.min() >= 0 and labels.max() < classes:
+        return
+    wrong = (labels < 0) | (labels >= classes)
+    if ignore_class is not None:
+        wrong &= labels != ignore_class
+    if wrong.any():
+        place = tuple(np.argwhere(wrong)[0].tolist())
+        label = f"{labels[place]:g}"
+        raise ValueError(
+            f"sparse_categorical_crossentropy: the label {label} in row {place[0]} is no class, since the predictions "
+            f"have the {classes} classes 0 to {classes - 1}; change the labels, give the output layer more units, or "
+            f"pass ignore_class={label} for entries that shall not count"
+        )
+
+
+@_checked_by(_check_classes)
 def sparse_categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
 ) -> Tensor:
@@ -39,6 +76,8 @@ def sparse_categorical_crossentropy(
         axis: of the classes.
     """
     y_true, y_pred = convert_to_tensor(y_true), convert_to_tensor(y_pred)
+    if not y_true.symbolic:
+        _check_classes(y_true.numpy(), y_pred.shape, ignore_class, axis)
     if y_true.ndim == y_pred.ndim and y_true.ndim and y_true.shape[axis] == 1:
         y_true = ops.squeeze(y_true, axis)
     if ignore_class is None:
@@ -238,6 +277,10 @@ class SparseCategoricalCrossentropy(Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:
         return sparse_categorical_crossentropy(y_true, y_pred, self.from_logits, self.ignore_class, self.axis)
+
+    def check_labels(self, y_true: Any, shape: tuple[int | None, ...]) -> None:
+        """Refuses labels that are no class."""
+        _check_classes(y_true, shape, self.ignore_class, self.axis)
 
 
 class BinaryCrossentropy(Loss):

@@ -190,15 +190,15 @@ def _dispatcher(name: str) -> Callable[..., None]:
 
     def of_batch(self: CallbackList, batch: int, logs: Logs = None) -> None:
         for hook in self._hooks[name]:
-            hook(batch, logs)
+            hook(batch, {} if logs is None else logs)
 
     def of_epoch(self: CallbackList, epoch: int, logs: Logs = None) -> None:
         for hook in self._hooks[name]:
-            hook(epoch, logs)
+            hook(epoch, {} if logs is None else logs)
 
     def of_run(self: CallbackList, logs: Logs = None) -> None:
         for hook in self._hooks[name]:
-            hook(logs)
+            hook({} if logs is None else logs)
 
     method: Callable[..., None] = of_batch if "batch" in name else of_epoch if "epoch" in name else of_run
     method.__name__ = name

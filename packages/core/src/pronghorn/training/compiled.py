@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pronghorn import plugins, tree
 from pronghorn.interpreter import Eager, using
 from pronghorn.loss import Loss, LossFunctionWrapper
 from pronghorn.metric import Mean, MeanMetricWrapper, Metric
+from pronghorn.naming import to_snake_case
 from pronghorn.tensor import Tensor
 
 BY_SHAPE = {
@@ -134,8 +137,12 @@ def make_loss(identifier: Any, y_true: Any, y_pred: Any) -> Loss:
     loss = plugins.load("losses", chosen)(name=identifier) if chosen else losses.get(identifier)
     if isinstance(loss, Loss):
         return loss
-    name = identifier if isinstance(identifier, str) else None
-    return LossFunctionWrapper(loss, name=name or getattr(loss, "__name__", None))
+    return LossFunctionWrapper(loss, name=identifier if isinstance(identifier, str) else _name(loss))
+
+
+def _name(function: Any) -> str:
+    """Of a function or callable object, in snake case."""
+    return getattr(function, "name", None) or to_snake_case(getattr(function, "__name__", type(function).__name__))
 
 
 class CompileLoss:
@@ -185,8 +192,18 @@ class CompileLoss:
                 names[name] += 1
                 name = name if names[name] == 1 else f"{name}_{names[name] - 1}"
                 self.terms.append(Term(i, loss, _number(weights[i][k]) if weights[i] else None, name))
+        self._shapes = [prediction.shape for prediction in predictions]
         self.metrics = [Mean(name=f"{term.name}_loss") for term in self.terms] if len(self.terms) > 1 else []
         self.built = True
+
+    def check_labels(self, y_true: Any) -> None:
+        """Refuses arrays of targets that a loss cannot take: see `Loss.check_labels`."""
+        if not self.built:
+            return
+        targets = self.outputs.targets(y_true, self._used, "a loss")
+        for term in self.terms:
+            if type(target := targets[term.output]) is np.ndarray:
+                term.loss.check_labels(target, self._shapes[term.output])
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor | None:
         """The total loss; None where no output has one. `metrics` record each loss, unweighted."""
@@ -232,8 +249,7 @@ def make_metric(identifier: Any, y_true: Any, y_pred: Any) -> Metric:
     if isinstance(found, Metric):
         metric = found
     else:
-        name = getattr(found, "name", None) or getattr(found, "__name__", None)
-        metric = MeanMetricWrapper(found, name=name or type(found).__name__)
+        metric = MeanMetricWrapper(found, name=_name(found))
     if isinstance(identifier, str):
         metric.name = identifier
     return metric

@@ -11,7 +11,7 @@ import itertools
 import math
 import warnings
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -28,7 +28,6 @@ from pronghorn.training.arrays import (
     as_arrays,
     count_rows,
     is_arrays,
-    refuse_nan_labels,
     weighted,
 )
 from pronghorn.training.workers import ahead, read
@@ -128,8 +127,8 @@ class Source:
     def forget_example(self) -> None:
         """Leaves out of the pass what was read for the example."""
 
-    def check_labels(self) -> None:
-        """Refuses NaN among the targets, now or as they come."""
+    def check_labels(self, check: Callable[[Any], None]) -> None:
+        """Calls `check` on the targets, now or as they come."""
 
     def on_epoch_begin(self) -> None:
         """Called before each epoch."""
@@ -189,8 +188,8 @@ class ArraySource(Source):
     def example(self) -> Triple:
         return symbols(self.data, min(self.batch_size, len(self.range)))
 
-    def check_labels(self) -> None:
-        refuse_nan_labels(self.data[1])
+    def check_labels(self, check: Callable[[Any], None]) -> None:
+        check(self.data[1])
 
 
 def read_rows(source: Any, indices: Array) -> Array:
@@ -224,7 +223,7 @@ class BatchSource(Source):
         self.endless = isinstance(stream, (itertools.cycle, itertools.repeat, itertools.count))
         self.batches = _length(stream)
         self._waiting: list[Any] = []
-        self._checks_labels = False
+        self._check: Callable[[Any], None] | None = None
 
     def batches_from(self, first: int) -> Batches:
         while first and self._waiting:
@@ -245,8 +244,8 @@ class BatchSource(Source):
 
     def _batch(self, item: Any) -> Triple:
         batch = weighted(as_arrays(*unpack_x_y_sample_weight(item)), self.class_weight)
-        if self._checks_labels:
-            refuse_nan_labels(batch[1])
+        if self._check is not None:
+            self._check(batch[1])
         return batch
 
     def _first(self) -> Any:
@@ -264,10 +263,10 @@ class BatchSource(Source):
     def forget_example(self) -> None:
         self._waiting.clear()
 
-    def check_labels(self) -> None:
-        self._checks_labels = True
+    def check_labels(self, check: Callable[[Any], None]) -> None:
+        self._check = check
         for batch in self._waiting:
-            refuse_nan_labels(batch[1])
+            check(batch[1])
 
 
 def _length(stream: Any) -> int | None:

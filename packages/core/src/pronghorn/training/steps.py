@@ -18,6 +18,7 @@ from pronghorn.op import infer_by_tracing
 from pronghorn.program import Program
 from pronghorn.random import SeedGenerator
 from pronghorn.tensor import MODEL, Tensor, convert_to_tensor
+from pronghorn.training.arrays import refuse_nan_labels
 from pronghorn.training.compiled import BY_SHAPE, CompileLoss, CompileMetrics
 from pronghorn.training.data import Source, gather, pack_x_y_sample_weight, unpack_x_y_sample_weight
 
@@ -414,7 +415,13 @@ class Steps:
             x, y, _ = source.example()
             self._build_state(x, y)
         if self._has_own_loss():
-            source.check_labels()
+            source.check_labels(self._check_labels)
+
+    def _check_labels(self, y: Any) -> None:
+        """Refuses targets that a loss of ours would take for something else, or that make every weight NaN."""
+        refuse_nan_labels(y)
+        if self._compile_loss is not None:
+            self._compile_loss.check_labels(y)
 
     def _has_own_loss(self) -> bool:
         """Whether the loss is one of ours, made of y as it was given."""

@@ -14,7 +14,7 @@ import numpy as np
 from pronghorn import config
 from pronghorn.arguments import as_integer
 from pronghorn.tensor import Tensor
-from pronghorn.training.arrays import as_arrays, is_arrays, refuse_nan_labels, weighted
+from pronghorn.training.arrays import as_arrays, is_arrays, weighted
 from pronghorn.training.callback import CallbackList, History
 from pronghorn.training.collector import Collector, to_numpy
 from pronghorn.training.compiled import CompileMetrics
@@ -368,7 +368,7 @@ class Trainer(Steps):
         if not self._ready:
             self._build_state(*symbols(batch)[:2])
         if self._has_own_loss():
-            refuse_nan_labels(batch[1])
+            self._check_labels(batch[1])
         self.reset_metrics()
         logs = read(self._step(mode)(batch, None))
         return logs if return_dict else self._in_order(logs)
