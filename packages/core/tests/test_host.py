@@ -209,3 +209,12 @@ def test_what_is_wrong_with_a_string_names_the_layer() -> None:
     with pytest.raises(TypeError, match="NoneType") as caught:
         m.predict_on_batch(np.array([["a"], [None]], object))
     assert caught.value.__notes__[0].startswith("in layer ") and "length" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("values", [["1", "2"], [1, 2]])
+def test_strings_and_numbers_are_not_cast_to_each_other(values: list[Any]) -> None:
+    x = convert_to_tensor(values)
+    wanted = "int64" if x.dtype == "string" else "string"
+    for cast in (ops.cast, jit(ops.cast)):
+        with pytest.raises(ValueError, match="cannot cast .* by layers.StringLookup"):
+            cast(x, wanted)

@@ -240,7 +240,16 @@ class Cast(Op):
     parameters = ("x",)
 
     def __init__(self) -> None:
-        super().__init__("cast", _cast_reference, lambda x, dtype: Spec(x.shape, dtype), self._rule)
+        super().__init__("cast", _cast_reference, self._spec, self._rule)
+
+    @staticmethod
+    def _spec(x: Spec, dtype: str) -> Spec:
+        if (x.dtype == "string") != (dtype == "string"):
+            raise ValueError(
+                f"cannot cast {x.dtype} to {dtype}: strings become numbers by layers.StringLookup, and numbers become "
+                f"strings by layers.StringLookup(invert=True)"
+            )
+        return Spec(x.shape, dtype)
 
     @staticmethod
     def _rule(g: Tensor, out: Tensor, x: Tensor, dtype: str) -> tuple[Tensor | None]:
@@ -248,6 +257,8 @@ class Cast(Op):
 
 
 def _cast_reference(x: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
+    if (x.dtype == object) != (dtype == "string"):
+        raise ValueError("strings and numbers are not cast to each other")
     with np.errstate(all="ignore"):
         return x.astype(dtypes.numpy_dtype(dtype))
 

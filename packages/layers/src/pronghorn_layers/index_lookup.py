@@ -226,7 +226,7 @@ class IndexLookup(AssetLayer):
 
     def reset_state(self) -> None:
         """Forgets what `update_state` counted."""
-        self._counts = Counts()
+        self._counts = Counts(by_document=self.output_mode == "tf_idf")
 
     def update_state(self, data: Any) -> None:
         """Counts the tokens of a batch; one dimension is one document."""

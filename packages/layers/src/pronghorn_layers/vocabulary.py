@@ -33,9 +33,10 @@ class Given:
 
 
 class Counts:
-    """How often each token occurs in data, and in how many documents."""
+    """How often each token occurs in data, and, where that is asked for, in how many documents."""
 
-    def __init__(self) -> None:
+    def __init__(self, by_document: bool) -> None:
+        self.by_document = by_document
         self.tokens: Counter[Any] = Counter()
         self.documents: Counter[Any] = Counter()
         self.rows = 0
@@ -45,7 +46,8 @@ class Counts:
         for row in rows:
             self.rows += 1
             self.tokens.update(row)
-            self.documents.update(set(row))
+            if self.by_document:
+                self.documents.update(set(row))
 
     def ranked(self, left_out: Iterable[Any], limit: int | None) -> list[Any]:
         """The most frequent keys first; of equally frequent ones the largest first."""
