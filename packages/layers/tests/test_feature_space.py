@@ -140,7 +140,7 @@ def test_a_layer_in_its_place_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "space.keras") as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     feature = json.loads(members["config.json"])["config"]["features"]["city"]
-    members["config.json"] = json.dumps(feature).encode()
+    members |= {"config.json": json.dumps(feature).encode(), "metadata.json": b"{}"}
     with zipfile.ZipFile(tmp_path / "feature.keras", "w") as archive:
         for name, data in members.items():
             archive.writestr(name, data)
