@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,12 @@ class GpuAccelerator(Accelerator):
         from pronghorn_gpu.device import device
 
         return device().lock
+
+    def cache_directory(self) -> Path | None:
+        """Where kernels are kept."""
+        from pronghorn_gpu.cache import cache_directory
+
+        return cache_directory()
 
     def synchronize(self) -> None:
         from pronghorn_gpu.device import device

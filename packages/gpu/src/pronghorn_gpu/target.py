@@ -16,14 +16,18 @@ from collections.abc import Callable
 from functools import cache, partial
 from hashlib import sha256
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import config, types
 from numba import cuda as numba_cuda
+from numba import types
+
+from pronghorn_gpu.cache import source_file
+from pronghorn_gpu.found import simulated
 
 cuda: Any = numba_cuda
-SIMULATED = bool(getattr(config, "ENABLE_CUDASIM", 0))
+SIMULATED = simulated()
 
 _MATH = (
     "exp", "log", "log1p", "expm1", "sqrt", "tanh", "sinh", "cosh", "sin", "cos", "tan", "fmod", "copysign", "fabs",
@@ -97,9 +101,9 @@ def simulated(*arguments):
 """
 
 
-def function_of(source: str) -> Callable[..., Any]:
-    """The plain function `kernel` that the module `source` defines."""
-    filename = f"<kernel {sha256(source.encode()).hexdigest()[:12]}>"
+def function_of(source: str, file: Path | None = None) -> Callable[..., Any]:
+    """The plain function `kernel` that the module `source`, perhaps in a file, defines."""
+    filename = str(file or f"<kernel {sha256(source.encode()).hexdigest()[:12]}>")
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     namespace = dict(NAMES)
     text = source + _QUIET if SIMULATED else source
@@ -110,5 +114,6 @@ def function_of(source: str) -> Callable[..., Any]:
 
 @cache
 def build(source: str) -> Any:
-    """The kernel of a source, compiled for the device when it is first launched."""
-    return cuda.jit(function_of(source))
+    """The kernel of a source, compiled (or loaded from the disk) when it is first launched."""
+    file = None if SIMULATED else source_file(source)
+    return cuda.jit(cache=True)(function_of(source, file)) if file else cuda.jit(function_of(source))
