@@ -11,7 +11,7 @@ from pronghorn import dtypes
 from pronghorn.body import Body, Step
 from pronghorn.op import Elementwise
 from pronghorn.ops.recurrent import GRU, LSTM, SIMPLE
-from pronghorn_gpu.convolution import convolution_kernel
+from pronghorn_gpu.convolution import columns_kernel, convolution_kernel
 from pronghorn_gpu.elementwise import map_kernel
 from pronghorn_gpu.launch import DTYPES, Kernel
 from pronghorn_gpu.linear import LARGE, SMALL, matmul_kernel
@@ -93,6 +93,8 @@ def kernels() -> Iterator[tuple[str, Kernel]]:
         for name in ("max_pool", "max_pool_gradient", "max_pool_pick", "sum_pool", "sum_pool_gradient"):
             yield f"{name} {dtype}", pool_kernel(name, dtype)
     for dtype in FLOATS:
+        for back in (False, True):
+            yield f"convolution columns {dtype} {back}", columns_kernel(dtype, back)
         for kind in ("output", "input", "kernel"):
             for tile in (SMALL, LARGE):
                 yield f"convolution {kind} {dtype} {tile.side}", convolution_kernel(kind, dtype, tile, False)

@@ -31,7 +31,7 @@ Kernels take every dtype but complex numbers and strings, which are always compu
 _MEANINGS = {
     "fused into one kernel with its neighbours": "elementwise",
     "a reduction, with the elementwise chain before it": "reduction",
-    "the library where it is installed, else a kernel; with an epilogue": "product",
+    "the library where it is installed, else a kernel; the maps behind it follow in place": "product",
     "a kernel of its own": "kernel",
     "nothing: the operand's memory": "view",
     "launches of its bodies, between captured graphs where values decide": "control",
@@ -48,7 +48,7 @@ def path_of(name: str) -> str:
         return "reduction"
     if name in VIEWS:
         return "view"
-    if name == "matmul":
+    if name == "matmul" or name.startswith("convolution"):
         return "product"
     if name == FEED:
         return "feed"

@@ -69,7 +69,7 @@ def test_products(dtype: str, transpose_a: bool, transpose_b: bool, monkeypatch:
     from pronghorn.ops.linear import product
 
     blas = Blas()
-    monkeypatch.setattr("pronghorn_gpu.writing.library", lambda: blas)
+    monkeypatch.setattr("pronghorn_gpu.library.library", lambda: blas)
     rng = np.random.default_rng(0)
     for lead_a, lead_b, m, k, n in (
         ((), (), 3, 4, 5),
@@ -86,11 +86,31 @@ def test_products(dtype: str, transpose_a: bool, transpose_b: bool, monkeypatch:
     assert blas.calls == 4
 
 
+def test_convolutions_write_their_windows_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pronghorn.ops import convolution as c
+
+    blas = Blas()
+    monkeypatch.setattr("pronghorn_gpu.library.library", lambda: blas)
+    rng = np.random.default_rng(0)
+    windows = c.Windows((3, 2), (2, 1), ((1, 1), (0, 1)), (1, 2))
+    x, kernel = rng.normal(size=(2, 5, 4, 3)).astype("float32"), rng.normal(size=(3, 2, 3, 4)).astype("float32")
+    attrs: dict[str, Any] = {"windows": windows, "groups": 1}
+    dy = c.convolution.reference(x, kernel, **attrs)
+    for op, operands, more in (
+        (c.convolution, (x, kernel), {}),
+        (c.convolution_input_gradient, (dy, kernel), {"sizes": (5, 4)}),
+        (c.convolution_kernel_gradient, (x, dy), {}),
+    ):
+        got = Program(lambda a, b, op=op, more=more: op(a, b, **attrs, **more))(*operands)
+        np.testing.assert_allclose(got.numpy(), op.reference(*operands, **attrs, **more), rtol=1e-4, atol=1e-4)
+    assert blas.calls == 3
+
+
 def test_a_batch_with_two_strides_is_for_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     from pronghorn.ops.linear import product
 
     blas = Blas()
-    monkeypatch.setattr("pronghorn_gpu.writing.library", lambda: blas)
+    monkeypatch.setattr("pronghorn_gpu.library.library", lambda: blas)
     a, b = np.ones((2, 3, 2, 2), np.float32), np.ones((3, 2, 2), np.float32)
     got = Program(lambda a, b: product(a, b, transpose_a=False, transpose_b=False))(a, b)
     np.testing.assert_array_equal(got.numpy(), np.full((2, 3, 2, 2), 2))
@@ -101,7 +121,7 @@ def test_a_bias_follows_the_product(monkeypatch: pytest.MonkeyPatch) -> None:
     from pronghorn import ops
 
     blas = Blas()
-    monkeypatch.setattr("pronghorn_gpu.writing.library", lambda: blas)
+    monkeypatch.setattr("pronghorn_gpu.library.library", lambda: blas)
     a, b, c = np.eye(3, dtype=np.float32), np.ones((3, 4), np.float32), np.arange(4, dtype=np.float32)
     got = Program(lambda a, b, c: ops.relu(ops.matmul(a, b) - c))(a, b, c)
     np.testing.assert_array_equal(got.numpy(), np.maximum(b - c, 0))

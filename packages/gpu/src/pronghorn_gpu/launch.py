@@ -94,10 +94,10 @@ class Launch:
 
 @dataclass(frozen=True)
 class Product:
-    """A product of matrices for a library, where one is installed: C (rows, columns) = A' B'.
+    """A product of matrices for a library: C (rows, columns) = A' B'.
 
     `a` and `b` are read transposed where their flag is set; `leading` are the elements from row to row as they are
-    stored, `strides` those from one matrix of a batch to the next. `instead` is what is launched without a library.
+    stored, `strides` those from one matrix of a batch to the next.
     """
 
     dtype: str
@@ -112,10 +112,18 @@ class Product:
     transpose_b: bool
     strides: tuple[int, int, int]
     leading: tuple[int, int, int]
-    instead: tuple[Launch, ...]
 
 
-Work = Launch | Product
+@dataclass(frozen=True)
+class Choice:
+    """Two ways: with a library that multiplies matrices of `dtype`, where one is installed, else by kernels alone."""
+
+    dtype: str
+    library: tuple[Launch | Product, ...]
+    kernels: tuple[Launch, ...]
+
+
+Work = Launch | Product | Choice
 
 
 def _renumber_slot(slot: Any, order: Sequence[int | Scratch]) -> Any:
@@ -133,17 +141,25 @@ def renumber(work: Sequence[Work], order: Sequence[int | Scratch]) -> tuple[Work
     for item in work:
         if isinstance(item, Launch):
             found.append(replace(item, slots=tuple(_renumber_slot(s, order) for s in item.slots)))
+        elif isinstance(item, Product):
+            found.append(
+                replace(item, **{name: _renumber_slot(getattr(item, name), order) for name in ("a", "b", "c")})
+            )
         else:
-            places = {name: _renumber_slot(getattr(item, name), order) for name in ("a", "b", "c")}
-            instead: Any = renumber(item.instead, order)
-            found.append(replace(item, instead=instead, **places))
+            ways: Any = (renumber(item.library, order), renumber(item.kernels, order))
+            found.append(Choice(item.dtype, *ways))
     return tuple(found)
 
 
 def workspace_of(work: Sequence[Work]) -> int:
     """Bytes of scratch memory that the work needs."""
-    launches = [launch for item in work for launch in (item.instead if isinstance(item, Product) else (item,))]
-    return max((launch.workspace for launch in launches), default=0)
+    sizes = [0]
+    for item in work:
+        if isinstance(item, Choice):
+            sizes += [workspace_of(item.library), workspace_of(item.kernels)]
+        elif isinstance(item, Launch):
+            sizes.append(item.workspace)
+    return max(sizes)
 
 
 def blocks_for(items: int, each: int) -> int:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pronghorn_gpu.device import CudaDevice, device
-from pronghorn_gpu.launch import Product
+from pronghorn_gpu.launch import Choice, Launch, Product, Work
 from pronghorn_gpu.target import SIMULATED
 
 _TYPES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}
@@ -106,6 +107,18 @@ class Blas:
             ctypes.c_int(_COMPUTE[work.dtype]),
             ctypes.c_int(_DEFAULT_ALGORITHM),
         )
+
+
+def chosen(work: Sequence[Work]) -> tuple[Launch | Product, ...]:
+    """The work with every choice made."""
+    found: list[Launch | Product] = []
+    for item in work:
+        if isinstance(item, Choice):
+            blas = library()
+            found += item.kernels if blas is None or not blas.supports(item.dtype) else item.library
+        else:
+            found.append(item)
+    return tuple(found)
 
 
 @cache

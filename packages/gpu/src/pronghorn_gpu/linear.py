@@ -17,7 +17,19 @@ from pronghorn.body import Body
 from pronghorn.graph import Node
 from pronghorn_gpu.elementwise import offset, plan_map, unravel
 from pronghorn_gpu.emit import HALVES, HELPERS, load, store
-from pronghorn_gpu.launch import Kernel, Launch, Pointer, Product, Scratch, Slot, Work, blocks_for, kernel, renumber
+from pronghorn_gpu.launch import (
+    Choice,
+    Kernel,
+    Launch,
+    Pointer,
+    Product,
+    Scratch,
+    Slot,
+    Work,
+    blocks_for,
+    kernel,
+    renumber,
+)
 from pronghorn_gpu.reduction import plan_reduce
 from pronghorn_gpu.spaces import Space, dense, dense_strides
 from pronghorn_gpu.target import SIMULATED
@@ -231,23 +243,21 @@ def plan_matmul(dtype: str, a: Operand, b: Operand) -> tuple[Work, ...]:
     if len(space.shape) > 1 or not inner:
         return launches
     stored = [x.strides[-1] if x.transposed else x.strides[-2] for x in (a, b)]
-    return (
-        Product(
-            dtype,
-            rows,
-            columns,
-            inner,
-            batches,
-            Pointer(0, dtype, a.offset),
-            Pointer(1, dtype, b.offset),
-            Pointer(2, dtype),
-            a.transposed,
-            b.transposed,
-            (space.strides[0][0], space.strides[1][0], rows * columns),
-            (stored[0], stored[1], columns),
-            launches,
-        ),
+    product = Product(
+        dtype,
+        rows,
+        columns,
+        inner,
+        batches,
+        Pointer(0, dtype, a.offset),
+        Pointer(1, dtype, b.offset),
+        Pointer(2, dtype),
+        a.transposed,
+        b.transposed,
+        (space.strides[0][0], space.strides[1][0], rows * columns),
+        (stored[0], stored[1], columns),
     )
+    return (Choice(dtype, (product,), launches),)
 
 
 def _broadcast(x: Sequence[int], y: Sequence[int]) -> list[int]:

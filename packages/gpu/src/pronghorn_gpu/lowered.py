@@ -8,7 +8,8 @@ from pronghorn.graph import Graph, Node
 from pronghorn.passes import memory
 from pronghorn.passes.memory import MemoryPlan, aligned, nbytes
 from pronghorn.tensor import Tensor
-from pronghorn_gpu.launch import DTYPES, Work, workspace_of
+from pronghorn_gpu.launch import DTYPES, workspace_of
+from pronghorn_gpu.library import chosen
 from pronghorn_gpu.lowering import lower
 
 FEED = "batch_rows"
@@ -25,7 +26,8 @@ class Lowered:
         self.feed = node.op.name == FEED and on_device
         self.bodies = {name: LoweredGraph(value) for name, value in node.attrs.items() if isinstance(value, Graph)}
         simple = not (self.view or self.feed or self.bodies)
-        self.work: tuple[Work, ...] | None = lower(node) if simple and on_device else None
+        work = lower(node) if simple and on_device else None
+        self.work = None if work is None else chosen(work)
         self.host = simple and self.work is None
 
     def workspace(self) -> int:

@@ -14,7 +14,7 @@ from pronghorn.body import Body, Step
 from pronghorn.graph import Node
 from pronghorn.ops.recurrent import Recurrence
 from pronghorn_gpu.elementwise import plan_map
-from pronghorn_gpu.launch import Launch, Scratch, Work, renumber, workspace_of
+from pronghorn_gpu.launch import Choice, Launch, Scratch, Work, renumber, workspace_of
 from pronghorn_gpu.linear import Operand, plan_matmul
 from pronghorn_gpu.shape import plan_fill
 from pronghorn_gpu.spaces import Space
@@ -52,9 +52,11 @@ def _needs(work: Sequence[Work], nbytes: int) -> tuple[Work, ...]:
     for item in work:
         if isinstance(item, Launch):
             found.append(replace(item, workspace=nbytes))
+        elif isinstance(item, Choice):
+            kernels: Any = _needs(item.kernels, nbytes)
+            found.append(replace(item, kernels=kernels))
         else:
-            instead: Any = _needs(item.instead, nbytes)
-            found.append(replace(item, instead=instead))
+            found.append(item)
     return tuple(found)
 
 

@@ -14,11 +14,11 @@ from pronghorn.accelerator import to_numpy
 from pronghorn.graph import Graph
 from pronghorn.passes.memory import aligned, nbytes
 from pronghorn.tensor import Tensor, Variable
+from pronghorn_gpu import library
 from pronghorn_gpu.buffer import DeviceBuffer, resident
 from pronghorn_gpu.device import device
 from pronghorn_gpu.feeding import Feed
-from pronghorn_gpu.launch import DTYPES, Launch, Pointer, Product, Real, Scratch, Work
-from pronghorn_gpu.library import library
+from pronghorn_gpu.launch import DTYPES, Launch, Pointer, Product, Real, Scratch
 from pronghorn_gpu.lowered import Frame, Lowered, LoweredGraph
 
 Array = np.ndarray[Any, Any]
@@ -156,7 +156,7 @@ class Writer:
         for item in lowered.work or ():
             self._add(item, places, scratch)
 
-    def _add(self, work: Work, places: Sequence[int], scratch: int) -> None:
+    def _add(self, work: Launch | Product, places: Sequence[int], scratch: int) -> None:
         def resolve(slot: Any) -> int:
             if isinstance(slot, (Pointer, Scratch)):
                 size = dtypes.itemsize(slot.dtype)
@@ -166,13 +166,8 @@ class Writer:
             return slot.bits if isinstance(slot, Real) else int(slot)
 
         if isinstance(work, Product):
-            blas = library()
-            if blas is None or not blas.supports(work.dtype):
-                for launch in work.instead:
-                    self._add(launch, places, scratch)
-                return
             a, b, c = (resolve(slot) * dtypes.itemsize(work.dtype) for slot in (work.a, work.b, work.c))
-            self._do(lambda: blas.product(work, a, b, c), captures=True)
+            self._do(lambda: library.library().product(work, a, b, c), captures=True)
             return
         self.launch(work, [resolve(slot) for slot in work.slots])
 
