@@ -60,12 +60,13 @@ class Arguments:
         }
 
     def shapes_for(self, method: Callable[..., Any]) -> dict[str, Any]:
-        """The shapes as the arguments of `build` or `compute_output_shape`: the first, or all that have their names."""
+        """The shapes as the arguments of `build` or `compute_output_shape`: all that have their names, and the first
+        in any case, which a subclass's `call` may have renamed.
+        """
         shapes = self.shapes()
         names = list(inspect.signature(method).parameters)
-        if len(names) == 1:
-            return {names[0]: next(iter(shapes.values()), None)}
-        return {name: shapes[name] for name in names if name in shapes}
+        found = {name: shapes[name] for name in names if name in shapes}
+        return found if names[0] in found else {names[0]: next(iter(shapes.values()), None), **found}
 
     def fill_training(self, outer: bool | None) -> bool | None:
         """Whether the call is part of training: as passed, else as in the call around it, else as the

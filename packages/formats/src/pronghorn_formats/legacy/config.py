@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pronghorn import plugins
 from pronghorn.saving.files import ModelFileError
 from pronghorn.saving.functional import find_op
 from pronghorn.saving.registry import get_registered_object
@@ -131,9 +132,7 @@ class Dialect:
             return self.model(entry)
         inner = dict(entry["config"] or {})
         if self.is_custom(entry):
-            registered = entry.get("registered_name") or name
-            inner.pop("batch_input_shape", None)
-            return {"module": None, "class_name": name, "config": inner, "registered_name": registered, **_build(entry)}
+            return self.custom(entry, inner)
         if name == "InputLayer":
             return _input_layer(inner)
         if name == "Lambda":
@@ -148,6 +147,23 @@ class Dialect:
             self.adapt(modern, inner)
         config: Config = {"module": "keras.layers", "class_name": modern, "config": inner, "registered_name": None}
         drop_unknown(config)
+        return config
+
+    def custom(self, entry: Config, inner: Config) -> Config:
+        """A layer of somebody else's class; one that extends a layer of Keras is saved with the arguments of that."""
+        name = entry["class_name"]
+        registered = entry.get("registered_name") or name
+        inner.pop("batch_input_shape", None)
+        config = {"module": None, "class_name": name, "config": inner, "registered_name": registered, **_build(entry)}
+        cls = get_registered_object(registered) or get_registered_object(name)
+        base = next(
+            (b.__name__ for b in getattr(cls, "__mro__", ()) if b.__name__ in plugins.references("layers")), None
+        )
+        if base is not None and base != "Layer":
+            config["config"] = inner = {key: self.argument(key, v) for key, v in self.renamed(base, inner).items()}
+            if self.generation < 3:
+                self.adapt(base, inner)
+            drop_unknown(config)
         return config
 
     def is_custom(self, entry: Config) -> bool:
