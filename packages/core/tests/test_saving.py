@@ -305,7 +305,7 @@ def test_a_class_of_a_distribution_that_is_missing(tmp_path: Path) -> None:
         "class_name": "Swash",
         "registered_name": "pronghorn-swash>Swash",
     }
-    with pytest.raises(ModelFileError, match=r"layers\[1\]: unknown class 'Swash'.* belongs to 'pronghorn-swash'"):
+    with pytest.raises(ModelFileError, match=r"layers\[1\]: unknown class 'Swash'.* pip install pronghorn-swash"):
         model_from_json(json.dumps(config))
 
 

@@ -134,6 +134,17 @@ def test_a_registered_class_keeps_its_name(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_model(tmp_path / "m.h5").predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+def test_a_class_of_a_plugin_that_is_missing_says_what_to_install(tmp_path: Path) -> None:
+    convolution().save(tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5", "a") as file:
+        config = file.attrs["model_config"].replace('"Add"', '"pronghorn-swash>Swash"')
+        file.attrs["model_config"] = config
+    with pytest.raises(
+        ModelFileError, match=r"unknown class 'Swash'.*'add.*' of the model.*pip install pronghorn-swash"
+    ):
+        load_model(tmp_path / "m.h5")
+
+
 def test_options_of_other_formats_are_errors(tmp_path: Path) -> None:
     model = convolution()
     with pytest.raises(TypeError, match="include_optimizer"):

@@ -7,6 +7,7 @@ registered. No module named in a config is ever imported, and no code in one is 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from typing import Any, NoReturn, TypeVar
@@ -295,9 +296,15 @@ def locate(config: Mapping[str, Any], kind: str | None = None) -> Any:
                 return plugins.find(candidate, class_name if dist is None else f"{dist}:{class_name}")
             except plugins.UnknownName:
                 continue
-    source = "" if dist is None else f" It belongs to {dist!r}: install or import that, if you know it."
+    inner = config.get("config")
+    called = f" (the {inner['name']!r} of the model)" if isinstance(inner, Mapping) and "name" in inner else ""
+    source = ""
+    if dist is not None and module in KERAS_MODULES.values() and re.fullmatch(r"[\w.-]+", dist):
+        source = f" It belongs to {dist!r}: pip install {dist}, if you know it."
+    elif dist is not None:
+        source = f" It belongs to {dist!r}: import what registers it."
     raise ValueError(
-        f"unknown class {class_name!r} of module {module!r}: nothing installed has it.{source} Register it with "
+        f"unknown class {class_name!r} of module {module!r}{called}: nothing installed has it.{source} Register it by "
         f"@pronghorn.saving.register_keras_serializable(), or pass custom_objects={{{(registered or class_name)!r}: …}}"
     )
 

@@ -156,6 +156,8 @@ class Dialect:
         inner.pop("batch_input_shape", None)
         config = {"module": None, "class_name": name, "config": inner, "registered_name": registered, **_build(entry)}
         cls = get_registered_object(registered) or get_registered_object(name)
+        if cls is None and ">" in name:  # a third party's plugin, or one that is not installed
+            config |= {"module": "keras.layers", "class_name": name.rpartition(">")[2]}
         base = next(
             (b.__name__ for b in getattr(cls, "__mro__", ()) if b.__name__ in plugins.references("layers")), None
         )
