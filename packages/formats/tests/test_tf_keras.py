@@ -20,9 +20,9 @@ FILES = sorted(
 )
 
 
-def error(model: Any, name: str) -> float:
+def error(model: Any, name: str, arrays: Any = ARRAYS) -> float:
     """The largest difference from the outputs of tf.keras."""
-    inputs, outputs = ([ARRAYS[key] for key in ARRAYS.files if key.startswith(f"{name}/{kind}")] for kind in "xy")
+    inputs, outputs = ([arrays[key] for key in arrays.files if key.startswith(f"{name}/{kind}")] for kind in "xy")
     found = tree.flatten(model.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0))
     return max(float(np.abs(a - b).max()) for a, b in zip(found, outputs, strict=True))
 
@@ -60,6 +60,15 @@ def test_slots_of_the_older_optimizers_are_sorted_by_slot_and_decay_is_a_schedul
     momentums, velocities = model.optimizer._momentums, model.optimizer._velocities
     slots = np.concatenate([v.numpy().ravel() for v in (*momentums, *velocities)])
     np.testing.assert_array_equal(slots, ARRAYS["legacy_adam/slots"])
+
+
+def test_the_archive_of_2_13_counts_layers_with_weights_twice() -> None:
+    arrays, model = np.load(FOLDER / "tf_2_13" / "tf_keras.npz"), load_model(FOLDER / "tf_2_13" / "mlp.keras")
+    assert error(model, "mlp", arrays) < 1e-6
+    assert int(model.optimizer.iterations) == 2
+    other = model_from_json((FOLDER / "mlp.json").read_text())
+    other.load_weights(FOLDER / "tf_2_13" / "mlp.keras")
+    assert error(other, "mlp", arrays) < 1e-6
 
 
 def test_without_compile_nothing_is_compiled() -> None:

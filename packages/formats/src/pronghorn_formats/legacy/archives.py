@@ -23,7 +23,8 @@ Groups = Mapping[str, Group]
 Config = dict[str, Any]
 
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
-"""Under which name a model keeps its layers; the second in 2.12."""
+"""Under which name a model keeps its layers; the second in 2.12 and 2.13."""
+_NO_LAYERS = ("metrics", "_metrics", "optimizer")
 
 
 def load_archive(members: Mapping[str, bytes], compile: bool = True) -> Any:
@@ -64,33 +65,39 @@ def _read_model(model: Any, config: Config, groups: Groups, skip_mismatch: bool)
         read_weights(model, groups, skip_mismatch)
         return
     layers = {layer.name: layer for layer in model.layers}
-    for entry, path in _places(config, groups):
+    left, wanted = dict(groups), {layer.name for layer in model.layers if layer.weights}
+    for entry, path in _places(config, layers, groups):
         name = entry["config"].get("name") or entry.get("name")
-        inside = {key[len(path) + 1 :]: group for key, group in groups.items() if f"{key}/".startswith(f"{path}/")}
-        if not any(inside.values()):
+        inside = {key[len(path) + 1 :]: left.pop(key) for key in groups if f"{key}/".startswith(f"{path}/")}
+        if not any(inside.values()) or name not in layers:
             continue
-        if name not in layers:
-            raise ModelFileError(f"it has weights of a layer {name!r}, and the model {model.name!r} has no such layer")
+        wanted.discard(name)
         if "layers" in entry["config"]:
             _read_model(layers[name], entry, inside, skip_mismatch)
         else:
             read_weights(layers[name], inside, skip_mismatch)
-    own = {path: group for path, group in groups.items() if not path.startswith(_CONTAINERS) and group}
-    if spare := sorted(path for path in own if path.partition("/")[0] not in ("optimizer", "metrics", "_metrics")):
-        raise ModelFileError(f"it has weights at {spare}, which belong to no layer")
+    spare = [path for path, group in left.items() if group and path.partition("/")[0] not in _NO_LAYERS]
+    if (spare or wanted) and not skip_mismatch:
+        raise ModelFileError(
+            f"its weights do not fit the model {model.name!r}: it has none for the layers {sorted(wanted)}, and "
+            f"some at {sorted(spare)} that belong to no layer"
+        )
 
 
-def _places(config: Config, groups: Groups) -> Iterator[tuple[Config, str]]:
-    """The entries of a model's layers with their paths: the class and its number among those of the model."""
+def _places(config: Config, layers: Mapping[str, Any], groups: Groups) -> Iterator[tuple[Config, str]]:
+    """The entries of a model's layers with their paths: the class and its number among those of the model.
+
+    In 2.12 and 2.13 a layer with weights was met twice, and counted twice.
+    """
     container = next((name for name in _CONTAINERS if any(path.startswith(f"{name}/") for path in groups)), "layers")
     counts: Counter[str] = Counter()
     for entry in config["config"]["layers"]:
         if entry["class_name"] == "InputLayer" and config["class_name"] == "Sequential":
             continue
         kind = to_snake_case(entry["class_name"].rpartition(">")[2])
-        path = f"{container}/{kind}_{counts[kind]}" if counts[kind] else f"{container}/{kind}"
-        counts[kind] += 1
-        yield entry, path
+        yield entry, f"{container}/{kind}_{counts[kind]}" if counts[kind] else f"{container}/{kind}"
+        layer = layers.get(entry["config"].get("name") or entry.get("name"))
+        counts[kind] += 2 if container != "layers" and layer is not None and layer.weights else 1
 
 
 # ------------------------------------------------------------------------------------------------ training
@@ -99,10 +106,11 @@ def _places(config: Config, groups: Groups) -> Iterator[tuple[Config, str]]:
 def _compile(model: Any, old: Config, groups: Groups) -> None:
     """Compiles as the file says, and restores the optimizer; what cannot be restored is told."""
     given = old["compile_config"]
-    if not isinstance(given.get("optimizer"), dict):
+    optimizer = given.get("optimizer")
+    if not isinstance(optimizer, (dict, str)):
         return
     try:
-        config = compile_config({**given, "optimizer_config": given["optimizer"]}, 2)
+        config = compile_config({**given, "optimizer_config": optimizer}, 2)
         check_config(config)
         model.compile_from_config(config)
     except (ValueError, KeyError, TypeError, AttributeError, NotImplementedError, ImportError) as error:
@@ -114,7 +122,7 @@ def _compile(model: Any, old: Config, groups: Groups) -> None:
         return
     try:
         order = [entry["config"]["name"] for entry in old["config"]["layers"]]
-        interleaved = is_interleaved(given["optimizer"]["config"])
+        interleaved = isinstance(optimizer, str) or is_interleaved(optimizer["config"])
         restore_state(model.optimizer, ordered, trainable_variables(model, order), interleaved)
     except (ValueError, KeyError, IndexError, TypeError) as error:
         warnings.warn(f"the optimizer of model {model.name!r} begins anew, since {error}", stacklevel=5)

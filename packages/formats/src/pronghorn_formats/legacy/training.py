@@ -36,7 +36,8 @@ def compile_config(training: Mapping[str, Any], generation: int) -> Config:
     Raises:
         ValueError, KeyError, TypeError: they name what nothing installed has.
     """
-    config: Config = {"optimizer": _optimizer(training["optimizer_config"], generation)}
+    optimizer = training["optimizer_config"]
+    config: Config = {"optimizer": optimizer if isinstance(optimizer, str) else _optimizer(optimizer, generation)}
     config["loss"] = _nested(training.get("loss"), _loss)
     config["loss_weights"] = training.get("loss_weights")
     for key in ("metrics", "weighted_metrics"):
