@@ -62,7 +62,6 @@ _ALIKE = {
     "(2, 3)": "empty ones zeros",
     "p": """
         image.gaussian_blur image.hsv_to_rgb image.rgb_to_grayscale image.rgb_to_hsv image.sobel_edges
-        image.elastic_transform random.shuffle
     """,
 }
 
@@ -174,6 +173,7 @@ CALLS = {name: arguments for arguments, names in _ALIKE.items() for name in name
     "while_loop": "lambda a: ops.sum(a) < 100, lambda a: (a * 2,), (x,)",
     "image.affine_transform": "p, [1.0, 0.2, 0.5, 0.1, 1.0, 0.3, 0, 0]",
     "image.crop_images": "p, 1, 2, target_height=4, target_width=5",
+    "image.elastic_transform": "p, 2.0, 1.0, seed=1",
     "image.extract_patches": "p, 2",
     "image.extract_patches_3d": "ops.expand_dims(p, -1), 2",
     "image.map_coordinates": "x, ops.stack([x * 3, y * 5]), 1",
@@ -189,6 +189,7 @@ CALLS = {name: arguments for arguments, names in _ALIKE.items() for name in name
     "random.gamma": "(2, 3), 2.0, seed=1",
     "random.normal": "(2, 3), seed=1",
     "random.randint": "(2, 3), 0, 9, seed=1",
+    "random.shuffle": "p, seed=1",
     "random.truncated_normal": "(2, 3), seed=1",
     "random.uniform": "(2, 3), seed=1",
 }

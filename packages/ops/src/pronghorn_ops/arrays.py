@@ -8,7 +8,7 @@ import numpy as np
 
 from pronghorn import dtypes, ops
 from pronghorn.graph import Spec
-from pronghorn.op import composed, primitive
+from pronghorn.op import Composed, composed, primitive
 from pronghorn.ops.axes import canonical_axis, many
 from pronghorn.ops.shape import as_sizes, known_value, reshape_to, slice_axis
 from pronghorn.tensor import Tensor, constant, convert_to_tensor
@@ -281,7 +281,23 @@ def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> Any:
 # ------------------------------------------------------------------------------ diagonals and differences
 
 
-@composed
+class _Diagonal(Composed):
+    """The smaller of two sizes is unknown where one of them is, whatever two large sizes would tell."""
+
+    def compute_output_spec(self, x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        found = super().compute_output_spec(x, offset, axis1, axis2)
+        return Spec((*found.shape[:-1], None), found.dtype) if None in (x.shape[axis1], x.shape[axis2]) else found
+
+
+class _Diag(Composed):
+    """As for `diagonal`, where it takes one from a matrix."""
+
+    def compute_output_spec(self, x: Any, k: int = 0) -> Any:
+        found = super().compute_output_spec(x, k)
+        return Spec((None,), found.dtype) if len(x.shape) == 2 and None in x.shape else found
+
+
+@_Diagonal
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The elements (i, i + offset) of two axes, along a new last axis."""
     x = convert_to_tensor(x)
@@ -294,7 +310,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return ops.take(flat, places.astype(np.int32), -1)
 
 
-@composed
+@_Diag
 def diag(x: Any, k: int = 0) -> Any:
     """The diagonal `k` of a matrix, or the matrix with a vector on its diagonal `k`."""
     x = convert_to_tensor(x)

@@ -12,7 +12,7 @@ import numpy as np
 
 from pronghorn import ops
 from pronghorn.graph import Spec
-from pronghorn.op import composed, primitive
+from pronghorn.op import Composed, composed, primitive
 from pronghorn.ops.axes import canonical_axis
 from pronghorn.ops.shape import as_sizes, pad_with, slice_axis
 from pronghorn.tensor import Tensor, convert_to_tensor
@@ -58,7 +58,20 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     return [slice_axis(x, axis, a, max(a, b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
 
 
-@composed
+class _Unstack(Composed):
+    """The number of results must be known, though the axis need not be."""
+
+    def compute_output_spec(self, x: Any, num: int | None = None, axis: int = 0) -> Any:
+        axis = canonical_axis(axis, len(x.shape), "unstack")
+        count = x.shape[axis] if num is None else num
+        if count is None:
+            raise ValueError(
+                f"unstack: axis {axis} of shape {x.shape} is unknown; say with `num` how many slices it has"
+            )
+        return [Spec(x.shape[:axis] + x.shape[axis + 1 :], x.dtype) for _ in range(count)]
+
+
+@_Unstack
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Tensor]:
     """The slices along `axis`, without it."""
     x = convert_to_tensor(x)
