@@ -367,7 +367,7 @@ def _stack_residuals(node: Node, tensors: Sequence[Tensor], carries: int, length
             extra = Tensor((length, *t.shape), t.dtype, node=node, index=position, scope=node.outputs[0].scope)
             node.outputs = (*node.outputs, extra)
         stacked.append(node.outputs[position])
-    node.attrs["body"] = body
+    node.attrs = {**node.attrs, "body": body}  # copies of the node share its attributes
     return stacked
 
 
