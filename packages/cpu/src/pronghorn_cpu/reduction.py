@@ -22,11 +22,14 @@ from pronghorn_cpu.accumulate import ARGUMENTS, Accumulator, accumulator_dtype
 from pronghorn_cpu.elementwise import Reader, cost
 from pronghorn_cpu.emit import Builder, Emitter, element, kernel_intrinsic
 from pronghorn_cpu.launch import Launch, Pointer, Scratch, Slot, kernel_source, worth_parallel
-from pronghorn_cpu.loops import Frame, table
+from pronghorn_cpu.loops import Frame, integer, table
 from pronghorn_cpu.spaces import Space, collapse, dense_strides, pattern, runs_of
 
-STRIP = 32
+STRIP = 64
 """Columns of an item."""
+SIDE_BY_SIDE = 4
+"""Vectors of columns that are summed in one walk down the rows, if the body is short."""
+SHORT_BODY = 4
 BLOCK = 256
 """Rows that a column adds up before it starts a new partial sum."""
 CHUNK = 4096
@@ -115,8 +118,10 @@ class _Reduction:
         self.form = form
         self.value = body.dtype(body.outputs[0])
         self.dtypes = [*body.inputs, *(body.dtype(k) for k in body.outputs[1:])]
-        self.total = Accumulator(frame, form.kind, self.value)
-        self.partial = Accumulator(frame, form.kind, self.value)
+        count = SIDE_BY_SIDE if form.columns and len(body.steps) <= SHORT_BODY else 1
+        self.totals = [Accumulator(frame, form.kind, self.value) for _ in range(count)]
+        self.partials = [Accumulator(frame, form.kind, self.value) for _ in range(count)]
+        self.total, self.partial = self.totals[0], self.partials[0]
 
     def emit(self, t: Any, threads: Any) -> None:
         frame = self.frame
@@ -139,22 +144,35 @@ class _Reduction:
         bases = [o.moved(o.address, outers, o.kept[:-1]) for o in group.operands]
         first = frame.times(strip, STRIP)
 
-        def column(index: Any, mask: Any) -> None:
-            self.total.reset()
+        def side_by_side(index: Any, mask: Any, count: int) -> None:
+            totals, partials = self.totals[:count], self.partials[:count]
+            places = [frame.plus(index, k * frame.width) for k in range(count)]
+            for total in totals:
+                total.reset()
             with frame.loop(rows[0], rows[1], BLOCK) as block:
-                self.partial.reset()
+                for partial in partials:
+                    partial.reset()
                 with frame.loop(block, frame.least(frame.plus(block, BLOCK), rows[1])) as row:
                     indices = frame.unravel(row, group.reduced)
                     starts = zip(group.operands, bases, strict=True)
                     addresses = [o.moved(base, indices, o.reduced) for o, base in starts]
-                    value = self.evaluate(group, addresses, index, mask)
-                    self.partial.add(value, self.value, frame.emitter.splat(row))
-                self.total.merge(self.partial.values())
-            result = self.total.result(frame.emitter, self.total.values(), self.form.dtype)
-            place = frame.at(group.result, b.add(b.mul(result_row, width), index), self.form.dtype)
-            frame.emitter.store(self.form.dtype, result, place, mask)
+                    for partial, place in zip(partials, places, strict=True):
+                        value = self.evaluate(group, addresses, place, mask)
+                        partial.add(value, self.value, frame.emitter.splat(row))
+                for total, partial in zip(totals, partials, strict=True):
+                    total.merge(partial.values())
+            for total, place in zip(totals, places, strict=True):
+                result = total.result(frame.emitter, total.values(), self.form.dtype)
+                address = frame.at(group.result, b.add(b.mul(result_row, width), place), self.form.dtype)
+                frame.emitter.store(self.form.dtype, result, address, mask)
 
-        frame.vectors(first, frame.least(frame.plus(first, STRIP), width), column)
+        stop, together = frame.least(frame.plus(first, STRIP), width), len(self.totals) * frame.width
+        if together > frame.width:
+            whole = b.add(first, b.mul(b.sdiv(b.sub(stop, first), integer(together)), integer(together)))
+            with frame.loop(first, whole, together) as index:
+                side_by_side(index, None, len(self.totals))
+            first = whole
+        frame.vectors(first, stop, lambda index, mask: side_by_side(index, mask, 1))
 
     def row(self, group: _Group, outer: Any, units: tuple[Any, Any], place: Any) -> None:
         """One output over a part's chunks of rows."""
