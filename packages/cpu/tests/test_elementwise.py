@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pronghorn.body import Body
+from pronghorn.program import jit
 from pronghorn_cpu import cache
 from pronghorn_cpu.elementwise import CHUNK, plan_map, signature
 from pronghorn_cpu.launch import worth_parallel
@@ -149,3 +150,9 @@ def test_spaces() -> None:
     assert collapse(full, (3,)) == Space((24,), ((1,), (0,)))
     assert runs_of(space((2, 3, 4), (2, 3, 4), (4,))) == (2, 1)
     assert not worth_parallel(1000) and worth_parallel(1 << 20)
+
+
+def test_programs_take_subnormal_numbers_for_zeros_and_leave_the_thread_as_it_was(on_cpu: None) -> None:
+    x = np.full(1 << 17, 2e-38, np.float32)  # enough for all threads
+    assert not jit(lambda t: t * 0.5)(x).numpy().any()
+    assert (x * np.float32(0.5)).all()

@@ -185,6 +185,47 @@ pause = _intrinsic("pause", types.void(), _emit_pause)
 instruction."""
 
 
+# Subnormal numbers. A processor that meets them in arithmetic takes a hundred cycles, and averages that decay
+# (an optimizer's, of a gradient that is no more) end among them and stay. Programs take them for zeros, as those of
+# TensorFlow and XLA do.
+
+_INT32 = ir.IntType(32)
+_MXCSR_FLUSH = 1 << 15 | 1 << 6  # results, and operands
+_FPCR_FLUSH = 1 << 24
+
+
+def _emit_mode(context: Any, builder: ir.IRBuilder, arguments: tuple[Any, ...]) -> Any:
+    """Sets the flags if the first argument is not 0, else clears them; whether they were set."""
+    before = ir.Constant(_INT64, 0)
+
+    def function(name: str, result: ir.Type, *parameters: ir.Type) -> Any:
+        return _utilities.get_or_insert_function(builder.module, ir.FunctionType(result, parameters), name)
+
+    wanted = builder.icmp_unsigned("!=", arguments[0], ir.Constant(_INT64, 0))
+    if _X86:
+        cell = _utilities.alloca_once(builder, _INT32)
+        pointer = builder.bitcast(cell, ir.IntType(8).as_pointer())
+        builder.call(function("llvm.x86.sse.stmxcsr", ir.VoidType(), pointer.type), [pointer])
+        mode = builder.load(cell)
+        before = builder.zext(builder.and_(mode, ir.Constant(_INT32, _MXCSR_FLUSH)), _INT64)
+        others = builder.and_(mode, ir.Constant(_INT32, ~_MXCSR_FLUSH))
+        flags = builder.select(wanted, ir.Constant(_INT32, _MXCSR_FLUSH), ir.Constant(_INT32, 0))
+        builder.store(builder.or_(others, flags), cell)
+        builder.call(function("llvm.x86.sse.ldmxcsr", ir.VoidType(), pointer.type), [pointer])
+    if _ARM:
+        mode = builder.call(function("llvm.aarch64.get.fpcr", _INT64), [])
+        before = builder.and_(mode, ir.Constant(_INT64, _FPCR_FLUSH))
+        others = builder.and_(mode, ir.Constant(_INT64, ~_FPCR_FLUSH))
+        flags = builder.select(wanted, ir.Constant(_INT64, _FPCR_FLUSH), ir.Constant(_INT64, 0))
+        builder.call(function("llvm.aarch64.set.fpcr", ir.VoidType(), _INT64), [builder.or_(others, flags)])
+    return before
+
+
+flush_subnormals = _intrinsic("flush_subnormals", types.int64(types.int64), _emit_mode)
+"""``flush_subnormals(wanted) -> int64``: whether this thread takes subnormal numbers for zeros from now on, and whether
+it did before."""
+
+
 def _emit_call(context: Any, builder: ir.IRBuilder, arguments: tuple[Any, ...]) -> Any:
     kind = ir.FunctionType(ir.VoidType(), [_INT64, _INT64, _INT64])
     return builder.call(_pointer(builder, arguments[0], kind), list(arguments[1:]))

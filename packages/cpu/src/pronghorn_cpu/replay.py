@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from numba import njit, types
 
 # No min, max or arrays: each would have Numba compile a function more.
-from pronghorn_cpu.intrinsics import atomic_add, atomic_load, call_kernel, flag, pause, set_slot, slot
+from pronghorn_cpu.intrinsics import atomic_add, atomic_load, call_kernel, flag, flush_subnormals, pause, set_slot, slot
 from pronghorn_cpu.layout import (
     ARRIVED,
     BUDGET,
@@ -226,7 +226,9 @@ def _replay(control: int, threads: int) -> None:
 
 def kernel(p: int, t: int, threads: int) -> None:
     """Thread 0 replays as the control block says, the others work."""
+    before = flush_subnormals(1)
     if HAS_WORKERS and t > 0:
         _work(p, t, threads)
     else:
         _replay(p, threads)
+    flush_subnormals(before)
