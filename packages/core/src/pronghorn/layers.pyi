@@ -5,6 +5,11 @@ from pronghorn.functional import Input as Input
 from pronghorn.functional import InputLayer as InputLayer
 from pronghorn.input_spec import InputSpec as InputSpec
 from pronghorn.layer import Layer as Layer
+from pronghorn_formats.removed_layers import Highway as Highway
+from pronghorn_formats.removed_layers import LocallyConnected1D as LocallyConnected1D
+from pronghorn_formats.removed_layers import LocallyConnected2D as LocallyConnected2D
+from pronghorn_formats.removed_layers import MaxoutDense as MaxoutDense
+from pronghorn_formats.removed_layers import ThresholdedReLU as ThresholdedReLU
 from pronghorn_layers.activation_layers import Activation as Activation
 from pronghorn_layers.activation_layers import ELU as ELU
 from pronghorn_layers.activation_layers import LeakyReLU as LeakyReLU

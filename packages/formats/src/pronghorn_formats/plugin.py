@@ -26,3 +26,10 @@ def pronghorn_commands() -> dict[str, str]:
 def pronghorn_activations() -> dict[str, str]:
     """Name -> "module:attribute"."""
     return {"keras2_hard_sigmoid": "pronghorn_formats.activations:keras2_hard_sigmoid"}
+
+
+@hookimpl
+def pronghorn_layers() -> dict[str, str]:
+    """Layers of Keras 1 and 2 that Keras 3 does not have."""
+    names = ("Highway", "LocallyConnected1D", "LocallyConnected2D", "MaxoutDense", "ThresholdedReLU")
+    return {name: f"pronghorn_formats.removed_layers:{name}" for name in names}

@@ -69,6 +69,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "GaussianNoise": {"sigma": "stddev"},
     "LSTM": {**_RECURRENT, "output_dim": "units"},
     "LeakyReLU": {"alpha": "negative_slope"},
+    "Highway": _KERNEL,
     "MaxoutDense": {**_KERNEL, "output_dim": "units"},
     "PReLU": {"init": "alpha_initializer"},
     "SeparableConv2D": {
