@@ -220,6 +220,31 @@ def test_names_of_weights_split_over_attributes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(model.layers[2].kernel.numpy(), arrays["d2"][0])
 
 
+def test_ops_of_tensorflow_in_graphs_of_tf_keras_2_0() -> None:
+    def node(name: str, op: str, inputs: list[str], constants: Any = None, **attributes: Any) -> Config:
+        inner = {"name": name, "node_def": {"name": name, "op": op, "attr": attributes}, "constants": constants or {}}
+        calls = [[[source, 0, 0, {}] for source in inputs]]
+        return {"class_name": "TensorFlowOpLayer", "config": inner, "name": name, "inbound_nodes": calls}
+
+    start = {**entry("InputLayer", "x", batch_input_shape=[None, 4], dtype="float32"), "name": "x", "inbound_nodes": []}
+    graph = [
+        start,
+        node("double", "Mul", ["x"], {"1": 2.0}),
+        node("less", "Sub", ["double"], {"0": 1.0}),
+        node("mean", "Mean", ["less"], {"1": [1]}, keep_dims={"b": True}),
+        node("both", "ConcatV2", ["less", "mean"], {"2": 1}),
+    ]
+    config = {"name": "m", "layers": graph, "input_layers": [["x", 0, 0]], "output_layers": [["both", 0, 0]]}
+    model = model_from_json(json.dumps({"class_name": "Model", "config": config, "keras_version": "2.2.4-tf"}))
+    x = normal(3, 4)
+    y = 1 - 2 * x
+    expected = np.concatenate([y, y.mean(1, keepdims=True)], 1)
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-6)
+    graph[3] = node("mean", "Nonesuch", ["less"])
+    with pytest.raises(ModelFileError, match="layer 'mean' is the op Nonesuch of TensorFlow"):
+        model_from_json(json.dumps({"class_name": "Model", "config": config, "keras_version": "2.2.4-tf"}))
+
+
 def test_what_ended_with_keras_2_is_said(tmp_path: Path) -> None:
     for class_name, options, message in [
         ("LSTM", {"units": 2, "time_major": True}, "time_major=True"),

@@ -6,7 +6,7 @@ through the same check as the config of any file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pronghorn import plugins
@@ -15,7 +15,9 @@ from pronghorn.saving.functional import find_op
 from pronghorn.saving.registry import get_registered_object
 from pronghorn_formats.legacy import names
 from pronghorn_formats.legacy.arguments import drop_unknown
+from pronghorn_formats.legacy.graphs import first_calls, is_model, modern_call
 from pronghorn_formats.legacy.lambdas import named_lambda
+from pronghorn_formats.legacy.tensorflow_ops import tensorflow_op
 
 Config = dict[str, Any]
 
@@ -81,7 +83,7 @@ class Dialect:
     def functional(self, entry: Config, inner: Config) -> Config:
         """A graph; the calls of a layer are counted from 0, where older versions count those of a model from 1."""
         entries = inner["layers"]
-        shifts = _shifts(entries, inner)
+        shifts = first_calls(entries, inner)
         known = {layer["name"] for layer in entries}
         layers = [self.node(layer, shifts, known) for layer in entries]
         models = {layer["name"] for layer in layers if layer["class_name"] == "Functional"}
@@ -114,9 +116,9 @@ class Dialect:
     def node(self, entry: Config, shifts: Mapping[str, int], known: set[str]) -> Config:
         """A layer of a graph with its calls."""
         name, calls = entry["name"], entry.get("inbound_nodes") or []
-        calls = [_call(call, shifts, known) for call in ([calls] if isinstance(calls, dict) else calls)]
-        if entry["class_name"] in ("TFOpLambda", "SlicingOpLambda"):
-            layer = _tf_function(name, entry["config"].get("function"), calls)
+        calls = [modern_call(call, shifts, known) for call in ([calls] if isinstance(calls, dict) else calls)]
+        if entry["class_name"] in ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"):
+            layer = tensorflow_op(entry, calls)
         elif self.generation >= 3 and (op := _op_of(entry)) is not None:
             layer = op
         else:
@@ -128,7 +130,7 @@ class Dialect:
     def layer(self, entry: Config) -> Config:
         """A layer's class and arguments."""
         name = str(entry["class_name"])
-        if _is_model(entry) and name != "Merge":
+        if is_model(entry) and name != "Merge":
             return self.model(entry)
         inner = dict(entry["config"] or {})
         if self.is_custom(entry):
@@ -338,69 +340,6 @@ def _only(values: list[Any], what: str) -> Any:
 # ------------------------------------------------------------------------------------------------ graphs
 
 
-def _is_model(entry: Config) -> bool:
-    return isinstance(entry["config"], list) or isinstance((entry["config"] or {}).get("layers"), list)
-
-
-def _shifts(entries: list[Config], model: Config) -> dict[str, int]:
-    """Name of a layer -> the number of its first call: 1 for models, where Keras before 3 counted so."""
-    used: dict[str, set[int]] = {}
-    places = [model["input_layers"], model["output_layers"], *(entry.get("inbound_nodes") for entry in entries)]
-    for name, index in _references(places, {entry["name"] for entry in entries}):
-        used.setdefault(name, set()).add(index)
-    nested = {entry["name"] for entry in entries if _is_model(entry)}
-    old_form = any(isinstance(call, list) for entry in entries for call in entry.get("inbound_nodes") or ())
-    return {name: 1 for name in nested if old_form and 0 not in used.get(name, {0})}
-
-
-def _references(value: Any, known: set[str]) -> Iterator[tuple[str, int]]:
-    """Every [name, index, …] in the lists of a graph."""
-    if _is_reference(value, known):
-        yield value[0], value[1]
-        value = value[3:]
-    if isinstance(value, (list, dict)):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _references(item, known)
-
-
-def _is_reference(value: Any, known: set[str]) -> bool:
-    kinds = [type(item) for item in value[:3]] if isinstance(value, list) and len(value) in (3, 4) else None
-    return kinds == [str, int, int] and value[0] in known
-
-
-def _call(call: Any, shifts: Mapping[str, int], known: set[str]) -> Config:
-    """One call of a layer: its tensors as the first argument, and what they carry beside them as the others."""
-    if isinstance(call, dict) and {"args", "kwargs"} <= call.keys():
-        return call
-    kwargs: Config = {}
-
-    def revive(value: Any) -> Any:
-        if isinstance(value, list) and value[:1] == ["_CONSTANT_VALUE"] and len(value) in (3, 4):
-            if len(value) == 4:
-                kwargs.update(value[3])
-            return value[2]
-        if _is_reference(value, known):
-            if len(value) == 4:
-                kwargs.update(value[3])
-            history = [value[0], value[1] - shifts.get(value[0], 0), value[2]]
-            return {"class_name": "__keras_tensor__", "config": {"keras_history": history}}
-        if isinstance(value, list):
-            return [revive(item) for item in value]
-        if isinstance(value, dict) and value.keys() == {"start", "stop", "step"}:
-            parts = {key: revive(item) for key, item in value.items()}
-            return {"class_name": "__slice__", "config": parts}
-        if isinstance(value, dict):
-            if value.get("class_name") == "__ellipsis__":
-                return {"class_name": "__ellipsis__", "config": {}}
-            return {key: revive(item) for key, item in value.items()}
-        return value
-
-    first = revive(call)
-    if isinstance(first, list) and len(first) == 1:
-        first = first[0]
-    return {"args": [first], "kwargs": {key: revive(value) for key, value in kwargs.items()}}
-
-
 def _op_of(entry: Config) -> Config | None:
     """The op of a graph's entry, which the HDF5 files of Keras 3 do not tell from a layer."""
     name = entry["class_name"]
@@ -411,23 +350,6 @@ def _op_of(entry: Config) -> Config | None:
     except ValueError:
         return None
     return {"module": "keras.src.ops.numpy", "class_name": name, "config": entry["config"], "registered_name": name}
-
-
-def _tf_function(name: str, function: Any, calls: list[Config]) -> Config:
-    """A function of TensorFlow that a graph of tf.keras calls, as an op."""
-    function = function or "__operators__.getitem"
-    if function not in names.TF_FUNCTIONS:
-        raise ModelFileError(f"layer {name!r} calls tf.{function}, for which there is no op here")
-    op, parameters = names.TF_FUNCTIONS[function]
-    for call in calls:
-        given = {parameters[0]: call["args"][0], **call["kwargs"]}
-        given.pop("name", None)
-        if extra := {key: value for key, value in given.items() if key not in parameters and value is not None}:
-            raise ModelFileError(f"layer {name!r} calls tf.{function} with {extra}, for which there is no op here")
-        last = max(i for i, parameter in enumerate(parameters) if given.get(parameter) is not None)
-        call["args"] = [given.get(parameter) for parameter in parameters[: last + 1]]
-        call["kwargs"] = {}
-    return {"module": "keras.src.ops.numpy", "class_name": op, "config": {"name": name}, "registered_name": op}
 
 
 def _branches(model: Config) -> Config:

@@ -149,6 +149,9 @@ def _pairs(
     yield from ((model, source) for source in stored if source.name == TOP_LEVEL)
     if by_name:
         index = {layer.name: layer for layer in layers}
+        if not any(source.name in index for source in named):
+            message = f"by_name=True: model {model.name!r} and the file have no layer of one name, so nothing was read"
+            warnings.warn(message, stacklevel=7)
         yield from ((index[source.name], source) for source in named if source.name in index)
         return
     if own_config and {layer.name for layer in layers} == {source.name for source in named}:
