@@ -57,6 +57,11 @@ def test_verify_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture
         del file["model_weights/dense/dense/kernel:0"]
     with pytest.raises(SystemExit, match="lists an array 'dense/kernel:0' that it does not have"):
         main(["verify", str(tmp_path / "mlp.h5")])
+    load_model(FOLDER / "mlp.h5").save(tmp_path / "ours.h5")
+    with h5py.File(tmp_path / "ours.h5", "a") as file:
+        file["model_weights/dense/sequential/dense/kernel"][0, 0] += 1
+    with pytest.raises(SystemExit, match="it is damaged: its arrays are not those that were saved"):
+        main(["verify", str(tmp_path / "ours.h5")])
     (tmp_path / "cut.keras").write_bytes((FOLDER / "mlp.keras").read_bytes()[:5000])
     with pytest.raises(SystemExit, match=r"cut\.keras' cannot be read"):
         main(["verify", str(tmp_path / "cut.keras")])

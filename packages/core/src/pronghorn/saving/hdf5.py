@@ -22,7 +22,7 @@ Group = Mapping[str, "h5py.Dataset"]
 
 _NAME = re.compile(r"(?!\.{1,2}$)[\w.:-]{1,128}")
 _DEEPEST = 64
-_DIGEST = "sha256"
+DIGEST = "sha256"
 """Attribute of the root, ours alone: of all arrays with their paths. HDF5 has no checksums of its own here."""
 
 
@@ -50,7 +50,7 @@ def write_groups(file: BinaryIO, groups: Mapping[str, tuple[Any, Mapping[str, An
                 else:
                     group.create_dataset(key, data=array)
                 written[f"{group.name}/{key}"] = array
-        root.attrs[_DIGEST] = _digest(written)
+        root.attrs[DIGEST] = digest_of(written)
 
 
 @contextmanager
@@ -95,12 +95,13 @@ def open_tree(file: BinaryIO, name: re.Pattern[str] = _NAME) -> Iterator[tuple[h
         if declared > size:
             raise ModelFileError(f"its arrays claim {declared} bytes, and the file has {size}")
         arrays = {dataset.name: dataset for group in groups.values() for dataset in group.values()}
-        if _DIGEST in root.attrs and root.attrs[_DIGEST] != _digest(arrays):
+        if DIGEST in root.attrs and root.attrs[DIGEST] != digest_of(arrays):
             raise ModelFileError("it is damaged: its arrays are not those that were saved")
         yield root, groups
 
 
-def _digest(arrays: Mapping[str, Any]) -> str:
+def digest_of(arrays: Mapping[str, Any]) -> str:
+    """A digest of arrays and their paths in a file."""
     digest = hashlib.sha256()
     for path in sorted(arrays):
         array = np.ascontiguousarray(arrays[path][()])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pronghorn.saving.files import replacing
+from pronghorn.saving.hdf5 import DIGEST, digest_of
 from pronghorn.saving.load import KERAS_VERSION
 from pronghorn.saving.registry import serialize_keras_object
 from pronghorn_formats.legacy.weights import layer_lists
@@ -47,6 +48,7 @@ def write_model(model: Any, path: str | os.PathLike[str], include_optimizer: boo
         optimizer = getattr(model, "optimizer", None)
         if compiled is not None and optimizer is not None and optimizer.variables:
             _write_arrays(root.create_group("optimizer_weights"), {v.path: v.numpy() for v in optimizer.variables})
+        _seal(root)
 
 
 def write_weights(model: Any, path: str | os.PathLike[str]) -> None:
@@ -55,6 +57,16 @@ def write_weights(model: Any, path: str | os.PathLike[str]) -> None:
 
     with replacing(Path(path)) as file, h5py.File(file, "w") as root:
         _write_layers(root, model)
+        _seal(root)
+
+
+def _seal(root: h5py.File) -> None:
+    """Notes a digest of all arrays, which our reader compares; Keras does not look at it."""
+    import h5py
+
+    arrays: dict[str, Any] = {}
+    root.visititems(lambda name, item: arrays.update({item.name: item} if isinstance(item, h5py.Dataset) else {}))
+    root.attrs[DIGEST] = digest_of(arrays)
 
 
 def _write_layers(group: h5py.Group, model: Any) -> None:

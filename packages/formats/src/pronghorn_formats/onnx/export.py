@@ -118,7 +118,8 @@ def _node(b: Builder, program: Traced, node: Node, inputs: list[str], values: Na
     if "dtype" in inspect.signature(emit).parameters:
         attrs = {**attrs, "dtype": node.inputs[0].dtype}
     shapes = [program.shapes.get(t, t.shape) for t in node.inputs]
-    return [emit(b, inputs, shapes, **attrs)]
+    made = emit(b, inputs, shapes, **attrs)
+    return [made] if isinstance(made, str) else list(made)
 
 
 # ------------------------------------------------------------------------------------------------ loops

@@ -16,7 +16,8 @@ _END = 2**31 - 1
 """Beyond any size: a slice that ends there ends with the axis."""
 
 PRIMITIVES: dict[str, Emit] = {}
-"""Name -> function of (builder, names of the inputs, their shapes, **attributes) that gives the output's name."""
+"""Name -> function of (builder, names of the inputs, their shapes, **attributes) that gives the output's name, or those
+of several."""
 
 
 def primitive(name: str) -> Callable[[Emit], Emit]:
@@ -154,6 +155,13 @@ PRIMITIVES |= {
 @primitive("cumsum")
 def cumsum(b: Builder, inputs: Sequence[str], shapes: Sequence[Shape], axis: int, reverse: bool) -> str:
     return b.add("CumSum", inputs[0], b.constant(axis, "int64"), reverse=int(reverse))  # type: ignore[no-any-return]
+
+
+@primitive("moments")
+def moments(b: Builder, inputs: Sequence[str], shapes: Sequence[Shape], axes: Any) -> tuple[str, str]:
+    mean = _reduction("ReduceMean")(b, inputs, shapes, axes, True)
+    deviation = b.add("Sub", inputs[0], mean)
+    return mean, _reduction("ReduceMean")(b, [b.add("Mul", deviation, deviation)], shapes, axes, True)
 
 
 @primitive("matmul")
