@@ -120,7 +120,7 @@ class PReLU(Layer):
 
 
 class Softmax(Layer):
-    """exp(x) / sum(exp(x)) along `axis`, over the elements where the mask is True."""
+    """exp(x) / sum(exp(x)) along `axis`, over the elements where the mask is True; the others are 0."""
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -133,8 +133,10 @@ class Softmax(Layer):
             mask = ops.reshape(mask, mask.shape + (1,) * (len(inputs.shape) - len(mask.shape)))
             inputs = masked(inputs, mask)
         if isinstance(self.axis, int):
-            return ops.softmax(inputs, axis=self.axis)
-        return ops.exp(inputs - ops.logsumexp(inputs, axis=tuple(self.axis), keepdims=True))  # type: ignore[no-any-return]
+            outputs = ops.softmax(inputs, axis=self.axis)
+        else:
+            outputs = ops.exp(inputs - ops.logsumexp(inputs, axis=tuple(self.axis), keepdims=True))
+        return outputs if mask is None else ops.where(mask, outputs, 0.0)
 
 
 def masked(logits: Tensor, mask: Any) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -67,7 +68,7 @@ class EinsumDense(Layer):
         kernel_shape, bias_shape = self._shapes(input_shape)
         self.kernel = self.add_weight(
             shape=kernel_shape,
-            initializer=self.kernel_initializer,
+            initializer=self._with_axes(self.kernel_initializer),
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
             name="kernel",
@@ -87,6 +88,17 @@ class EinsumDense(Layer):
         if self.bias is not None:
             outputs = outputs + self.bias
         return self.activation(outputs)  # type: ignore[no-any-return]
+
+    def _with_axes(self, initializer: Any) -> Any:
+        """The initializer, its fans counted along the kernel's axes that are summed over and those that are new."""
+        if getattr(initializer, "input_axes", 0) is not None and getattr(initializer, "output_axes", 0) is not None:
+            return initializer  # it has its own, or no fans
+        _, _, rest = self.equation.replace(" ", "").partition(",")
+        kernel, _, outputs = rest.partition("->")
+        counted = copy.copy(initializer)
+        counted.input_axes = [axis for axis, label in enumerate(kernel) if label not in outputs]
+        counted.output_axes = [axis for axis, label in enumerate(kernel) if label in outputs]
+        return counted
 
     def _shapes(self, input_shape: Any) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
         """The shapes of kernel and bias, by the sizes of the labels in inputs and outputs."""
