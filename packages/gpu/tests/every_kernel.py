@@ -81,6 +81,8 @@ def kernels() -> Iterator[tuple[str, Kernel]]:
         yield f"segments {dtype}", segments_kernel(dtype)
         for target in FLOATS:
             yield f"feed {dtype} {target}", gather_kernel(dtype, target, "int64")
+    for dtype in ("float32", "float64"):
+        yield f"reduce mean {dtype}", reduce_kernel(Body((dtype,), (), (0,)), "mean", (True, False), dtype)
     for kind in ("any", "all"):
         yield f"reduce {kind}", reduce_kernel(Body(("bool",), (), (0,)), kind, (True,), "bool")
     for dtype in NUMBERS:

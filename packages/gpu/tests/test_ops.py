@@ -115,6 +115,12 @@ def test_sums_of_many_elements_are_cut_into_parts() -> None:
     check(reduce_max, (values((2, 300, 2)),), 0, axis=(1,), keepdims=False)
 
 
+@pytest.mark.parametrize("axes", ((0, 1), (1, 2), (2,)))
+def test_moments(axes: tuple[int, ...]) -> None:
+    for dtype in ("float32", "float64"):
+        check(primitives()["moments"], (values((4, 40, 3), dtype),), axes=axes)
+
+
 def test_products_of_deep_matrices_are_cut_into_parts() -> None:
     check(product, (values((3, 90)), values((90, 5))), transpose_a=False, transpose_b=False)
     check(product, (values((2, 90, 3)), values((5, 90))), transpose_a=True, transpose_b=True)

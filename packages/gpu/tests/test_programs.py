@@ -218,40 +218,7 @@ def test_profiles_and_listings() -> None:
     program(X)
     assert len(program.executable.profile([X], repeats=1)) == len(program.instructions())
     assert "matmul" in str(program)
-
-
-def train(name: str, steps: int = 2) -> tuple[list[Any], Any, Any]:
-    """A tiny network like the tutorial's; weights, history and predictions."""
-    with using_accelerator(name):
-        keras.utils.set_random_seed(1)
-        layers = keras.layers
-        model = keras.Sequential(
-            [
-                keras.Input((6,)),
-                layers.Dense(5, activation="relu"),
-                layers.Dropout(0.4),
-                layers.Dense(4, activation="relu"),
-                layers.Dropout(0.3),
-                layers.Dense(3, activation="softmax"),
-            ]
-        )
-        model.compile(optimizer="rmsprop", loss="categorical_crossentropy", metrics=["accuracy"])
-        rng = np.random.default_rng(0)
-        x = rng.random((12, 6), dtype=np.float32)
-        y = np.eye(3, dtype=np.float32)[rng.integers(0, 3, 12)]
-        history = model.fit(x, y, batch_size=5, epochs=steps, verbose=0)
-        return model.get_weights(), history.history, model.predict(x, verbose=0)
-
-
-def test_training_equals_the_reference_and_itself() -> None:
-    weights, history, predictions = train("gpu")
-    again, _, _ = train("gpu")
-    other, other_history, other_predictions = train("numpy")
-    for a, b, c in zip(weights, again, other, strict=True):
-        assert a.tobytes() == b.tobytes()
-        np.testing.assert_allclose(a, c, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(history["loss"], other_history["loss"], rtol=1e-5)
-    np.testing.assert_allclose(predictions, other_predictions, rtol=1e-5, atol=1e-6)
+    assert "matmul" in str(program.profile(repeats=1))
 
 
 def test_mixed_precision_with_a_scaled_loss() -> None:

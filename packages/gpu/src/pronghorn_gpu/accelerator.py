@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from pronghorn.accelerator import Accelerator, Executable, ReferenceExecutable
 from pronghorn.graph import Graph
+from pronghorn.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
 
@@ -70,7 +72,23 @@ class GpuAccelerator(Accelerator):
 
         return cache_directory()
 
+    def peak_flops(self) -> float:
+        return _peak_flops()
+
     def synchronize(self) -> None:
         from pronghorn_gpu.device import device
 
         device().synchronize()
+
+
+@cache
+def _peak_flops() -> float:
+    """Operations per second of a large float32 product, by the library where there is one."""
+    from pronghorn.program import Program
+    from pronghorn_gpu.found import simulated
+
+    n = 8 if simulated() else 8192
+    square = np.ones((n, n), np.float32)
+    program = Program(lambda a, b: a @ b)
+    program(Tensor((n, n), "float32", square), Tensor((n, n), "float32", square))
+    return 2 * n**3 / min(program.executable.profile([square, square], repeats=3))

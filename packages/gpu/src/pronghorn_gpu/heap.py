@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import threading
 import weakref
+from collections import deque
 
 ALIGNMENT = 256
 """Bytes: what libraries want, and a multiple of every dtype's size."""
@@ -34,18 +35,21 @@ class Heap:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self._free: list[tuple[int, int]] = [(0, capacity)]  # start, end
-        self._lock = threading.RLock()  # a piece may be given back while another is taken
+        self._returned: deque[tuple[int, int]] = deque()  # by finalizers, which may run at any moment
+        self._lock = threading.Lock()
 
     @property
     def available(self) -> int:
         """Free bytes."""
         with self._lock:
+            self._collect()
             return sum(end - start for start, end in self._free)
 
     @property
     def largest(self) -> int:
         """Bytes of the largest free range."""
         with self._lock:
+            self._collect()
             return max((end - start for start, end in self._free), default=0)
 
     def take(self, nbytes: int, what: str) -> Piece:
@@ -56,11 +60,12 @@ class Heap:
         """
         size = -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
         with self._lock:
+            self._collect()
             for k, (start, end) in enumerate(self._free):
                 if end - start >= size:
                     self._free[k : k + 1] = [(start + size, end)] if end - start > size else []
                     piece = Piece(start, size)
-                    weakref.finalize(piece, self._give_back, start, start + size).atexit = False
+                    weakref.finalize(piece, self._returned.append, (start, start + size)).atexit = False
                     return piece
         raise DeviceMemoryError(
             f"{what} needs {amount(size)} on the GPU, where {amount(self.available)} of {amount(self.capacity)} are "
@@ -68,8 +73,10 @@ class Heap:
             f"batch, or let Pronghorn have more of the card's memory (PRONGHORN_GPU_MEMORY, a share, 0.9 by default)"
         )
 
-    def _give_back(self, start: int, end: int) -> None:
-        with self._lock:
+    def _collect(self) -> None:
+        """Puts what was given back among the free ranges."""
+        while self._returned:
+            start, end = self._returned.popleft()
             k = bisect.bisect(self._free, (start, end))
             if k < len(self._free) and self._free[k][0] == end:
                 end = self._free.pop(k)[1]

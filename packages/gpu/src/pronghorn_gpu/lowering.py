@@ -21,7 +21,7 @@ from pronghorn_gpu.linear import Operand, plan_epilogue, plan_matmul
 from pronghorn_gpu.nn import PROGRAMS, plan_rows
 from pronghorn_gpu.random import DRAWS, plan_random
 from pronghorn_gpu.recurrent import plan_recurrence, plan_recurrence_gradient
-from pronghorn_gpu.reduction import KINDS, plan_reduce
+from pronghorn_gpu.reduction import KINDS, plan_moments, plan_reduce
 from pronghorn_gpu.shape import (
     plan_concatenate,
     plan_dynamic_slice,
@@ -214,6 +214,7 @@ LOWERINGS: dict[str, Lowering] = {
     "argsort": _ordered(plan_argsort),
     "cumsum": _ordered(plan_cumsum),
     "searchsorted": _ordered(plan_searchsorted),
+    "moments": _ordered(plan_moments),
     "recurrence": plan_recurrence,
     "recurrence_gradient": plan_recurrence_gradient,
 }

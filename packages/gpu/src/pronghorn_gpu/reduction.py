@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from functools import cache
 
 from pronghorn import dtypes
-from pronghorn.body import Body
+from pronghorn.body import Body, Step
 from pronghorn.passes.access import elements
 from pronghorn_gpu.elementwise import offset, unravel
 from pronghorn_gpu.emit import HALVES, HELPERS, load, register, statements, store
-from pronghorn_gpu.launch import Kernel, Launch, Pointer, Scratch, Slot, blocks_for, kernel
+from pronghorn_gpu.launch import Kernel, Launch, Pointer, Real, Scratch, Slot, blocks_for, kernel
 from pronghorn_gpu.spaces import Space, broadcast_strides
 from pronghorn_gpu.target import SIMULATED
 
@@ -57,7 +57,7 @@ def accumulator(kind: str, dtype: str) -> str:
 
 def initial(kind: str, dtype: str) -> str:
     """What changes nothing."""
-    if kind in ("sum", "any"):
+    if kind in ("sum", "mean", "any"):
         return f"{dtype}(0)"
     if kind in ("prod", "all"):
         return f"{dtype}(1)"
@@ -73,8 +73,8 @@ def initial(kind: str, dtype: str) -> str:
 
 def combined(kind: str, dtype: str, a: str, x: str) -> str:
     """Two values as one; NaN wins."""
-    if kind in ("sum", "prod"):
-        return f"{dtype}({a} {'+' if kind == 'sum' else '*'} {x})"
+    if kind in ("sum", "mean", "prod"):
+        return f"{dtype}({a} {'*' if kind == 'prod' else '+'} {x})"
     sign = ">" if kind in ("max", "any") else "<"
     return f"({x} if {x} {sign} {a} or {x} != {x} else {a})"
 
@@ -90,7 +90,7 @@ def better(kind: str, x: str, at: str, a: str, place: str, ties: bool) -> str:
     return rule
 
 
-HEADER = 8
+HEADER = 9
 
 
 @cache
@@ -98,7 +98,7 @@ def reduce_kernel(body: Body, kind: str, flags: tuple[bool, ...], dtype: str) ->
     """`flags` says which collapsed dimensions are reduced; `dtype` is that of the output.
 
     The block: outputs, elements of each, lanes, threads between lanes, outputs of a block, threads between them, parts,
-    elements of a part; the sizes; for each input its base and strides; the output's base.
+    elements of a part, what a mean is divided by; the sizes; for each input its base and strides; the output's base.
     """
     rank, inputs = len(flags), len(body.inputs)
     acc = accumulator(kind, body.dtype(body.outputs[0]))
@@ -135,7 +135,8 @@ def reduce_kernel(body: Body, kind: str, flags: tuple[bool, ...], dtype: str) ->
     else:
         each.append(f"a = {combined(kind, acc, 'a', 'x')}")
         combine = f"values[tid] = {combined(kind, acc, 'values[tid]', 'values[tid + half * lane_step]')}"
-        share, result = "values[tid] = a", store(dtype, "target + part * outputs + o", "values[tid]")
+        total = f"values[tid] / {acc}(float64s[p + 8])" if kind == "mean" else "values[tid]"
+        share, result = "values[tid] = a", store(dtype, "target + part * outputs + o", total)
     places = f"places = cuda.shared.array({LANES}, int64)" if index else ""
 
     def block(lines: Sequence[str], depth: int) -> str:
@@ -172,7 +173,7 @@ while tile < tiles:
     cuda.syncthreads()
     tile += cuda.gridDim.x
 """
-    return kernel(text, [*body.inputs, dtype], HELPERS)
+    return kernel(text, [*body.inputs, dtype, *["float64"] * (kind == "mean")], HELPERS)
 
 
 def split(outputs: int, count: int, inner: bool, most: int = LANES) -> tuple[int, int, int, int]:
@@ -217,19 +218,30 @@ def _launches(
     value = body.dtype(body.outputs[0])
     acc = accumulator(kind, value)
     first = dtype if parts == 1 else acc
-    slots: list[Slot] = [outputs, count, lanes, lane_step, group, group_step, parts, length, *space.shape]
+    slots: list[Slot] = [outputs, count, lanes, lane_step, group, group_step, parts, length, Real(count)]
+    slots += space.shape
     for j, strides in enumerate(space.strides):
         slots += [Pointer(j, body.inputs[j]), *strides]
     workspace = outputs * parts * dtypes.itemsize(acc) if parts > 1 else 0
     slots.append(Pointer(len(space.strides), dtype) if parts == 1 else Scratch(acc))
-    source = reduce_kernel(body, kind, marks, first)
+    source = reduce_kernel(body, "sum" if kind == "mean" and parts > 1 else kind, marks, first)
     launch = Launch(source, tuple(slots), blocks_for(tiles * parts, 1), LANES, workspace)
     if parts == 1:
         return (launch,)
     again = {"any": "max", "all": "min"}.get(kind, kind)
     identity = Body((acc,), (), (0,))
     lanes, lane_step, group, group_step = split(outputs, parts, False)
-    sums = (outputs, parts, lanes, lane_step, group, group_step, 1, parts, parts, outputs, Scratch(acc), outputs, 1)
+    sums: tuple[Slot, ...] = (outputs, parts, lanes, lane_step, group, group_step, 1, parts, Real(count))
+    sums += (parts, outputs, Scratch(acc), outputs, 1)
     second = reduce_kernel(identity, again, (True, False), dtype)
     target = Pointer(len(space.strides), dtype)
     return launch, Launch(second, (*sums, target), blocks_for(-(-outputs // group), 1), LANES, workspace)
+
+
+def plan_moments(dtype: str, x: Sequence[int], axes: Sequence[int]) -> tuple[Launch, ...]:
+    """Mean (operand 1) and variance (operand 2) of operand 0 over `axes`, which are kept: two passes."""
+    kept = [1 if k in axes else n for k, n in enumerate(x)]
+    difference = Step("subtract", "x - y", ("x", "y"), (0, 1), dtype)
+    distance = Body((dtype, dtype), (difference, Step("square", "x * x", ("x",), (2,), dtype)), (3,))
+    mean = plan_reduce(Body((dtype,), (), (0,)), "mean", dtype, x, [x], axes)
+    return (*mean, *plan_reduce(distance, "mean", dtype, x, [x, kept], axes))
