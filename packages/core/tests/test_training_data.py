@@ -333,3 +333,55 @@ def test_a_data_set_that_does_not_call_its_base() -> None:
 
     assert [len(x) for x, _, _ in batches(make_source(Bare()))] == [4, 4]
     assert len(list(Bare())) == 2
+
+
+def test_an_error_of_a_generator_says_at_which_batch() -> None:
+    def broken() -> Any:
+        yield X[:4], Y[:4]
+        yield X[4:8], Y[4:8]
+        raise OSError("the disk is gone")
+
+    for peeked in (False, True):
+        source = make_source(broken())
+        if peeked:
+            source.example()
+        with pytest.raises(OSError, match="the disk is gone") as caught:
+            batches(source)
+        assert caught.value.__notes__ == ["while reading item 2 of the data set"]
+
+
+class Foreign:
+    """A tensor of another library: only NumPy's protocol."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = np.asarray(array)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return self.array if dtype is None else self.array.astype(dtype)
+
+
+class Loader:
+    """What torch's DataLoader gives: lists of tensors, the last of them shorter, a new pass for each `iter`."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __iter__(self) -> Any:
+        return ([Foreign(X[k : k + 8]), Foreign(Y[k : k + 8])] for k in range(0, 25, 8))
+
+
+def test_loaders_of_other_libraries() -> None:
+    source = make_source(Loader())
+    assert source.batches == 4 and source.restarts and source.example()[0].shape == (8, 3)
+    for _ in range(2):
+        assert_same(batches(source), batches(make_source(X, Y, batch_size=8)))
+
+
+def test_frames_of_pandas() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame, column = pandas.DataFrame(X, columns=list("abc")), pandas.Series(Y)
+    weights = pandas.Series(np.ones(25))
+    found = batches(make_source(frame, column, weights, batch_size=8))
+    assert_same(found, batches(make_source(X, Y[:, None], np.ones((25, 1)), batch_size=8)))
+    by_name = batches(make_source({"all": frame, "first": frame["a"]}, batch_size=25))[0][0]
+    assert by_name["all"].shape == (25, 3) and by_name["first"].shape == (25, 1)

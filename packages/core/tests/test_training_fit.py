@@ -449,6 +449,10 @@ def test_without_jit_the_steps_run_operation_by_operation() -> None:
         ({"x": itertools.repeat((X, Y)), "y": None}, "steps_per_epoch: the data have no end"),
         ({"x": iter([(X, Y, X, Y)]), "y": None}, r"a batch must be .*, got a tuple of 4 items"),
         ({"x": iter([]), "y": None}, "the generator gave no batch"),
+        ({"x": iter([(X[:4], Y[:4]), (X[:0], Y[:0])]), "y": None}, r"x has no rows \(shape \(0, 5\)\)"),
+        ({"x": iter([(X[:4], Y[:4]), (X[:4, :3], Y[:4])]), "y": None}, r"5.*3"),
+        ({"x": iter([(X[:4], Y[:3])]), "y": None}, "x has 4 rows and y has 3"),
+        ({"epochs": -1}, "epochs: expected a whole number of at least 0, got -1"),
         ({"batch_size": 0}, "batch_size: expected a whole number of at least 1, got 0"),
         ({"batch_size": 2.5}, "batch_size: expected a whole number of at least 1, got 2.5"),
         ({"epochs": "3"}, "epochs: expected a whole number of at least 0, got '3'"),
@@ -521,3 +525,64 @@ def test_outputs_of_different_shapes_cannot_be_joined() -> None:
     model = pronghorn.Sequential([Double()])
     with pytest.raises(ValueError, match=r"have shape \(2, 4\), those of an earlier one \(2, 3\)"):
         model.predict(iter([np.ones((2, 3)), np.ones((2, 4))]), **QUIET)
+
+
+def test_batches_of_any_sizes_train_alike() -> None:
+    sizes, starts = (30, 7, 33), (0, 30, 37)
+    stream = ((X[k : k + n], Y[k : k + n]) for k, n in zip(starts, sizes, strict=True))
+    streamed, by_hand = linear(), linear()
+    streamed.fit(stream, **QUIET)
+    for k, n in zip(starts, sizes, strict=True):
+        by_hand.train_on_batch(X[k : k + n], Y[k : k + n])
+    for found, expected in zip(streamed.get_weights(), by_hand.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_functions_of_a_step_are_made_again() -> None:
+    model = linear()
+    model.make_train_function()
+    first = model.train_function
+    model.make_train_function()
+    assert model.train_function is first
+    model.make_train_function(force=True)
+    assert model.train_function is not first
+    model.make_test_function()
+    model.make_predict_function()
+    assert model.test_function is not None and model.predict_function is not None
+
+
+def test_hooks_get_a_dict_where_there_are_no_logs() -> None:
+    seen: list[Any] = []
+
+    class Look(Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            seen.append(logs)
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            seen.append(logs)
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            seen.append(logs)
+
+    linear().fit(X, Y, batch_size=70, callbacks=[Look()], **QUIET)
+    assert seen == [{}, {}, {}]
+
+
+def test_a_loss_may_refuse_labels_before_the_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(self: Any, y_true: Any, shape: Any) -> None:
+        assert shape[1:] == (3,)
+        if y_true.max() > 100:
+            raise ValueError("a label above 100")
+
+    monkeypatch.setattr(SquaredError, "__module__", "pronghorn_objectives.regression")
+    monkeypatch.setattr(SquaredError, "check_labels", check)
+    wrong = np.where(np.arange(70)[:, None] == 69, 101.0, Y)
+    for train in (
+        lambda model: model.fit(X, wrong, **QUIET),
+        lambda model: model.fit(iter([(X, wrong)]), **QUIET),
+        lambda model: model.evaluate(X, wrong, **QUIET),
+        lambda model: model.train_on_batch(X, wrong),
+        lambda model: model.fit(X, Y, validation_data=(X, wrong), **QUIET),
+    ):
+        with pytest.raises(ValueError, match="a label above 100"):
+            train(linear())

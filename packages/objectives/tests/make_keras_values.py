@@ -58,6 +58,7 @@ LOSSES = [
     ("SquaredHinge", {}, BINARY),
     ("CategoricalHinge", {}, [LABELS, NUMBERS[0]]),
     ("Dice", {}, BINARY),
+    ("CTC", {}, [np.array([[1, 2, 2], [1, 0, 0], [2, 1, 0], [2, 2, 0]]), table(4, 6, 3, low=-2, high=3)]),
     ("CategoricalCrossentropy", {"axis": 0}, [LABELS, SCORES]),
     ("CategoricalCrossentropy", {"from_logits": True, "axis": 0}, [LABELS, NUMBERS[0]]),
     ("CategoricalCrossentropy", {"label_smoothing": 0.3}, [LABELS, SCORES]),

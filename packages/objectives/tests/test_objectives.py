@@ -44,6 +44,7 @@ def test_targets_and_predictions_of_different_shapes(name: str) -> None:
         ("categorical_crossentropy", (10, 1), "for class indices use the sparse loss"),
         ("sparse_categorical_crossentropy", (10, 7), "for one-hot labels use categorical_crossentropy"),
         ("categorical_hinge", (10,), "make class indices one-hot"),
+        ("ctc", (10,), r"expected labels of shape \(samples, labels\) and logits"),
         ("categorical_generalized_cross_entropy", (10, 7), "for one-hot targets take ops.argmax"),
     ],
 )

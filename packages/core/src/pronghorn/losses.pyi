@@ -2,6 +2,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pronghorn.loss import Loss as Loss
+from pronghorn_objectives.ctc import CTC as CTC
+from pronghorn_objectives.ctc import ctc as ctc
 from pronghorn_objectives.margin import CategoricalHinge as CategoricalHinge
 from pronghorn_objectives.margin import Circle as Circle
 from pronghorn_objectives.margin import Hinge as Hinge

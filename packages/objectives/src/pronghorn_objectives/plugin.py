@@ -5,6 +5,7 @@ from __future__ import annotations
 from pronghorn.plugins import hookimpl
 
 _LOSSES = {
+    "ctc": "CTC ctc",
     "regression": """
         CosineSimilarity Huber LogCosh MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredError
         MeanSquaredLogarithmicError cosine_similarity huber log_cosh mean_absolute_error

@@ -213,6 +213,10 @@ def prepared(step: Any, batches: Batches) -> Batches:
         yield from batches
 
 
+_END = object()
+"""What comes after the last item."""
+
+
 class BatchSource(Source):
     """Batches made in Python: a generator, an iterator, or an iterable that starts again with each pass."""
 
@@ -223,6 +227,7 @@ class BatchSource(Source):
         self.endless = isinstance(stream, (itertools.cycle, itertools.repeat, itertools.count))
         self.batches = _length(stream)
         self._waiting: list[Any] = []
+        self._taken = 0
         self._check: Callable[[Any], None] | None = None
 
     def batches_from(self, first: int) -> Batches:
@@ -240,7 +245,16 @@ class BatchSource(Source):
     def _items(self, first: int) -> Iterator[Any]:
         items = iter(self.stream)
         deque(itertools.islice(items, first), maxlen=0)
-        return items
+        return self._numbered(items, first if self.restarts else self._taken + first)
+
+    def _numbered(self, items: Iterator[Any], start: int) -> Iterator[Any]:
+        """The items; an error on the way to one says which it is."""
+        for number in itertools.count(start):
+            item = read(lambda _: next(items, _END), number)
+            if item is _END:
+                return
+            self._taken = number + 1
+            yield item
 
     def _batch(self, item: Any) -> Triple:
         batch = weighted(as_arrays(*unpack_x_y_sample_weight(item)), self.class_weight)
@@ -252,6 +266,7 @@ class BatchSource(Source):
         item = next(iter(self.stream), None)
         if item is None:
             raise ValueError("x: the generator gave no batch; it is empty or used up")
+        self._taken += 1
         return item
 
     def example(self) -> Triple:
