@@ -8,7 +8,7 @@ import numpy as np
 
 from pronghorn import dtypes, ops
 from pronghorn.graph import Spec
-from pronghorn.op import Composed, composed, primitive
+from pronghorn.op import Composed, composed, primitive, promote
 from pronghorn.ops.axes import canonical_axis, many
 from pronghorn.ops.shape import as_sizes, known_value, reshape_to, slice_axis
 from pronghorn.tensor import Tensor, constant, convert_to_tensor
@@ -239,7 +239,7 @@ def flipud(x: Any) -> Any:
 @composed
 def append(x1: Any, x2: Any, axis: int | None = None) -> Any:
     """`x2` after `x1` along `axis` (both flattened, for None)."""
-    return ops.concatenate([x1, x2], axis)
+    return ops.concatenate(promote([x1, x2]), axis)
 
 
 @composed

@@ -40,7 +40,7 @@ def cbrt(x: Any) -> Any:
 @composed
 def hypot(x1: Any, x2: Any) -> Any:
     """sqrt(x1² + x2²) without overflow."""
-    a, b = fabs(x1), fabs(x2)
+    a, b = (ops.absolute(x) for x in promote([x1, x2], "float"))
     large, small = ops.maximum(a, b), ops.minimum(a, b)
     scaled = ops.equal(large, 0) | ops.isinf(large)
     ratio = ops.divide(small, ops.where(scaled, 1, large))
@@ -62,8 +62,9 @@ def erfc(x: Any) -> Any:
 @composed
 def divide_no_nan(x1: Any, x2: Any) -> Any:
     """x1 / x2, and 0 where x2 is 0."""
-    zero = ops.equal(x2, 0)
-    return ops.where(zero, 0, ops.divide(x1, ops.where(zero, 1, x2)))
+    a, b = promote([x1, x2], "float")
+    zero = ops.equal(b, 0)
+    return ops.where(zero, 0, ops.divide(a, ops.where(zero, 1, b)))
 
 
 @composed

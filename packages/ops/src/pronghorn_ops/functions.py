@@ -52,10 +52,17 @@ arctanh = real("arctanh", "atanh(x)", lambda g, out, x: g / ((1 - x) * (1 + x)))
 
 # ------------------------------------------------------------------------------ rounding and tests
 
-trunc = real("trunc", "trunc(x)", flat)
+towards_zero = real("trunc", "trunc(x)", flat)
 rint = real("rint", "rint(x)", flat)
 isnan = _test("isnan", "x != x")
 isinf = _test("isinf", "isinf(x)")
+
+
+@composed
+def trunc(x: Any) -> Any:
+    """`x` without its fraction; integers stay as they are."""
+    x = convert_to_tensor(x)
+    return towards_zero(x) if dtypes.is_float(x.dtype) else x
 
 
 @composed

@@ -9,14 +9,15 @@ import numpy as np
 
 from pronghorn import config, dtypes, ops
 from pronghorn.op import composed, promote
-from pronghorn.ops.linear import multiplicands, multiplied
+from pronghorn.ops.linear import multiplied
+from pronghorn.ops.reduction import summable
 from pronghorn.tensor import Tensor, convert_to_tensor
 
 
 @composed
 def dot(x1: Any, x2: Any) -> Any:
     """NumPy's dot: the last axis of `x1` against the last but one (or only) of `x2`; scalars multiply."""
-    a, b = convert_to_tensor(x1), convert_to_tensor(x2)
+    a, b = promote([x1, x2])
     if not a.shape or not b.shape:
         return ops.multiply(a, b)
     return tensordot(a, b, [[-1], [-1 if len(b.shape) == 1 else -2]])
@@ -25,7 +26,7 @@ def dot(x1: Any, x2: Any) -> Any:
 @composed
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
     """Sum of products over `axes`: a number (the last of `x1`, the first of `x2`), or a list for each."""
-    a, b = multiplicands(x1, x2)
+    a, b = promote([convert_to_tensor(x1), convert_to_tensor(x2)])
     if isinstance(axes, int):
         pairs: list[Sequence[int]] = [range(len(a.shape) - axes, len(a.shape)), range(axes)]
     else:
@@ -63,7 +64,8 @@ def vdot(x1: Any, x2: Any) -> Any:
 @composed
 def outer(x1: Any, x2: Any) -> Any:
     """The product of each element of `x1` with each of `x2`, both flattened."""
-    return ops.multiply(ops.expand_dims(ops.ravel(x1), 1), ops.expand_dims(ops.ravel(x2), 0))
+    a, b = promote([x1, x2])
+    return ops.multiply(ops.expand_dims(ops.ravel(a), 1), ops.expand_dims(ops.ravel(b), 0))
 
 
 @composed
@@ -115,7 +117,10 @@ def einsum(subscripts: str, *operands: Any) -> Any:
         ValueError: the subscripts do not fit the operands.
         NotImplementedError: an operand has a label twice (a diagonal).
     """
-    tensors = promote([convert_to_tensor(x) for x in operands])
+    given = [convert_to_tensor(x) for x in operands]
+    tensors = promote(given)
+    if len(given) > 1 and all(t.dtype == "int8" for t in given):
+        tensors = [summable(t) for t in given]
     labels, result = _parse(subscripts, [len(t.shape) for t in tensors])
     sizes: dict[str, Any] = {}
     for term, t in zip(labels, tensors, strict=True):

@@ -59,9 +59,9 @@ def multiplied(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = Fa
 
 
 def multiplicands(x1: Any, x2: Any) -> list[Tensor]:
-    """Both operands in the dtype of the product; int8 products are summed in int32."""
-    tensors = promote([convert_to_tensor(x1), convert_to_tensor(x2)])
-    return [summable(t) for t in tensors] if tensors[0].dtype == "int8" else tensors
+    """Both operands in the dtype of the product; products of int8 and int8 are summed in int32."""
+    given = [convert_to_tensor(x1), convert_to_tensor(x2)]
+    return [summable(t) for t in given] if all(t.dtype == "int8" for t in given) else promote(given)
 
 
 @composed
