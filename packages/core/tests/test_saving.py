@@ -335,6 +335,13 @@ def test_names_of_files(tmp_path: Path) -> None:
         model.save(tmp_path / "m.keras", overwrite=False)
 
 
+def test_a_file_cannot_keep_its_reader_busy_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = diamond().to_json()
+    monkeypatch.setattr("pronghorn.saving.load._MOST_TRACED", 5)
+    with pytest.raises(ModelFileError, match="more operations than any model has"):
+        model_from_json(text)
+
+
 # ------------------------------------------------------------------------------------------------ atomic writing
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pronghorn import dtypes
 from pronghorn.graph import Graph, Node, Spec
-from pronghorn.tensor import MODEL, Tensor, Variable
+from pronghorn.tensor import MODEL, ROOM, Tensor, Variable
 
 if TYPE_CHECKING:
     from pronghorn.op import Op
@@ -139,6 +139,10 @@ class Tracer(Interpreter):
         specs = op.specs(inputs, attrs)
         if any(None in s.shape for s in specs):
             specs = self._sized(op, inputs, attrs, specs)
+        if (room := ROOM.get()) is not None:
+            room[1] -= len(specs)
+            if room[1] < 0:
+                raise ValueError("the file describes more operations than any model has")
         outputs = tuple(Tensor(s.shape, s.dtype, scope=self, index=i) for i, s in enumerate(specs))
         node = Node(op, inputs, attrs, outputs, layer=LAYER.get())
         for out in outputs:

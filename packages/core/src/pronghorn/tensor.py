@@ -22,7 +22,7 @@ AUTOCAST: ContextVar[str | None] = ContextVar("autocast", default=None)
 """The dtype in which float variables are read: the compute dtype of the mixed-precision layer that is running."""
 
 ROOM: ContextVar[list[int] | None] = ContextVar("room", default=None)
-"""[bytes] that variables made from initializers may still take: while a file is read, no more than it accounts for."""
+"""[bytes that variables made from initializers may still take, results that may be traced], while a file is read."""
 
 MODEL = object()
 """The scope of tensors of a model graph (made by `Input`): their shapes may have unknown dimensions."""

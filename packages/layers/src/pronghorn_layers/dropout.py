@@ -71,6 +71,10 @@ class _SpatialDropout(Dropout):
         ones = (1,) * self.rank
         return (None, *ones, None) if self.data_format == "channels_last" else (None, None, *ones)
 
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as plain values; Keras's constructor takes no `trainable`."""
+        return {key: value for key, value in super().get_config().items() if key != "trainable"}
+
 
 class SpatialDropout1D(_SpatialDropout):
     """In training, drops whole channels of (batch, steps, channels) (Tompson et al., 2014).

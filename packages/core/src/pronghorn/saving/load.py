@@ -24,6 +24,8 @@ from pronghorn.saving.schema import check_config
 from pronghorn.saving.weights import read_weights, restore_seeds, seed_states, write_weights
 from pronghorn.tensor import ROOM
 
+_MOST_TRACED = 500_000
+"""Results of operations that reading a file may trace; ten thousand layers stay below that."""
 KERAS_VERSION = "3.15.1"
 """The version of Keras whose files these are."""
 
@@ -187,7 +189,8 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
         if _is_old(config):
             config = _old_formats().modern_config(config)
         check_config(config)
-        return make_model(config)
+        with room_for((ROOM.get() or [2**62])[0]):  # a config alone says nothing of how large it may be
+            return make_model(config)
 
 
 def make_model(config: dict[str, Any]) -> Any:
@@ -220,8 +223,11 @@ def _is_archive(file: BinaryIO) -> bool:
 
 @contextmanager
 def room_for(size: int) -> Iterator[None]:
-    """Inside, variables may not take more bytes than this: a config can ask for any number of units."""
-    token = ROOM.set([size])
+    """Inside, variables may not take more bytes than this, nor more be traced than of any model.
+
+    A config can ask for any number of units, or of parts to split a tensor into.
+    """
+    token = ROOM.set([size, _MOST_TRACED])
     try:
         yield
     finally:
