@@ -166,7 +166,7 @@ BASES: dict[str, Base] = {
     "AdditiveAttention": Base({}, [(2, 3, 4), (2, 5, 4)]),
     "AlphaDropout": Base({"rate": 0.5}),
     "Attention": Base({}, [(2, 3, 4), (2, 5, 4)]),
-    "AugMix": IMAGES._replace(arguments={"num_chains": 2, "chain_depth": 5, "seed": 3, "factor": 0.9}),
+    "AugMix": IMAGES._replace(arguments={"num_chains": 2, "chain_depth": 3, "seed": 3, "factor": 0.9}),
     "AutoContrast": IMAGES,
     "BatchNormalization": Base({}),
     "Bidirectional": Base({"layer": layers.LSTM(2)}),

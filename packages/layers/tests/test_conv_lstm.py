@@ -12,10 +12,10 @@ from pronghorn.layer import Layer
 from pronghorn.testing.layers import LayerContract
 
 CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
-    ("ConvLSTM1D", (2, 3, 5, 2), {"filters": 2, "kernel_size": 3, "strides": 2, "return_sequences": True}),
-    ("ConvLSTM2D", (2, 3, 4, 3, 2), {"filters": 2, "kernel_size": 2, "padding": "same", "return_state": True}),
-    ("ConvLSTM2D", (2, 3, 2, 4, 4), {"filters": 2, "kernel_size": 2, "data_format": "channels_first"}),
-    ("ConvLSTM3D", (2, 2, 3, 2, 2, 1), {"filters": 1, "kernel_size": 2, "use_bias": False, "go_backwards": True}),
+    ("ConvLSTM1D", (2, 2, 4, 1), {"filters": 2, "kernel_size": 3, "strides": 2, "return_sequences": True}),
+    ("ConvLSTM2D", (1, 2, 3, 2, 2), {"filters": 1, "kernel_size": 2, "padding": "same", "return_state": True}),
+    ("ConvLSTM2D", (1, 2, 1, 3, 3), {"filters": 1, "kernel_size": 2, "data_format": "channels_first"}),
+    ("ConvLSTM3D", (1, 2, 2, 2, 2, 1), {"filters": 1, "kernel_size": 2, "use_bias": False, "go_backwards": True}),
 ]
 
 

@@ -158,6 +158,9 @@ class ReversibleEmbedding(Embedding):
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
         return None  # of ids, `call` sets it; scores have none
 
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"quantization_config": self.quantization_config}
+
     def compute_output_spec(self, inputs: Tensor, reverse: bool = False) -> Spec:
         if not reverse:
             return Spec((*inputs.shape, self.output_dim), self.compute_dtype)

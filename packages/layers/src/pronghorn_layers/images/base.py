@@ -76,6 +76,9 @@ class ImageLayer(Layer):
             )
         return images
 
+    def get_config(self) -> dict[str, Any]:
+        return {"data_format": self.data_format, **super().get_config()}
+
     # -------------------------------------------------------------------------------------------- what it does
 
     def draw(self, images: Tensor, seed: Any) -> Any:
