@@ -127,6 +127,11 @@ def load_model(
     with reading(filepath) as file, CustomObjectScope(custom_objects or {}):
         if (reader := _reader(file)) is not None:
             return _function(reader, "load_model", filepath)(file, compile=compile)
+        if not _is_archive(file):
+            raise ModelFileError(
+                "it is no .keras file, and no installed format knows it as a model; pronghorn-formats reads those of "
+                "Keras 1 and 2"
+            )
         members = archive.read_archive(file)
         metadata, config = (archive.parse_json(members, name) for name in (archive.METADATA, archive.CONFIG))
         if _is_old(metadata):

@@ -6,6 +6,7 @@ through the same check as the config of any file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,9 +36,9 @@ def modern_config(config: Mapping[str, Any], version: str | None = None) -> Conf
     Raises:
         ModelFileError: it is no model's config, or asks for what is no longer there.
     """
-    version = str(version or config.get("keras_version") or "1")
+    number = re.match(r"\d+", str(version or config.get("keras_version") or "1"))
     try:
-        return Dialect(int(version.partition(".")[0] or 1)).model(_plain(config))
+        return Dialect(int(number[0]) if number else 2).model(_plain(config))
     except ModelFileError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
@@ -101,7 +102,7 @@ class Dialect:
 
         outer = {key: ends(inner[key]) for key in ("input_layers", "output_layers")}
         if self.generation < 3:  # a list of one meant the tensor itself
-            outer = {key: value[0] if len(value) == 1 else value for key, value in outer.items()}
+            outer = {key: v[0] if isinstance(v, list) and len(v) == 1 else v for key, v in outer.items()}
         config = {"name": inner.get("name"), "trainable": inner.get("trainable", True), "layers": layers, **outer}
         custom = entry.get("registered_name") or entry.get("class_name")
         if isinstance(custom, str) and get_registered_object(custom) is not None:

@@ -101,7 +101,7 @@ class Tree:
         from h5py import h5a, h5t
 
         attribute = h5a.open(group.id, name.encode())
-        kind, count = attribute.get_type(), math.prod(attribute.shape)
+        kind, count = attribute.get_type(), 0 if attribute.shape is None else math.prod(attribute.shape)
         if count == 0:
             return []
         if not isinstance(kind, h5t.TypeStringID):
