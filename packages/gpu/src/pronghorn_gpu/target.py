@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import linecache
 import math
+import sys
+import threading
 from collections.abc import Callable
 from functools import cache, partial
 from hashlib import sha256
@@ -65,7 +67,24 @@ def _converted(dtype: np.dtype[Any], x: Any) -> Any:
     return np.asarray(x).astype(dtype)[()]
 
 
+def _share_atomically() -> None:
+    """The simulator's threads could each get a shared array of their own where two ask for it at once."""
+    shared: Any = import_module("numba.cuda.simulator.kernelapi").FakeCUDAShared
+    lock = threading.Lock()
+
+    def array(self: Any, shape: Any, dtype: Any) -> Any:
+        caller = sys._getframe(1)
+        place = (caller.f_code.co_filename, caller.f_lineno)
+        with lock:
+            if place not in self._allocations:
+                self._allocations[place] = np.empty(shape, dtype)
+            return self._allocations[place]
+
+    shared.array = array
+
+
 def _for_the_simulator() -> dict[str, Any]:
+    _share_atomically()
     renamed = {name: getattr(np, name.replace("a", "arc", 1)) for name in _INVERSE}
     return {
         **{name: getattr(np, name) for name in _MATH},
