@@ -216,12 +216,12 @@ def function(name: str) -> Any:
     return getattr({"": ops, "image": getattr(ops, "image"), "random": random}[home], last)  # noqa: B009
 
 
-def call(name: str, **inputs: Any) -> Any:
-    """What the op `name` gives for its call in the table, on these inputs."""
+def call(name: str, op: Any = None, **inputs: Any) -> Any:
+    """What the op `name`, or another in its place, gives for its call in the table, on these inputs."""
     from pronghorn import ops
 
     code = f"call_it({CALLS[name]})"
-    return eval(code, {"call_it": function(name), "ops": ops, **CONSTANTS, **inputs})  # the table's own Python
+    return eval(code, {"call_it": op or function(name), "ops": ops, **CONSTANTS, **inputs})  # the table's own Python
 
 
 def names_in(name: str) -> list[str]:

@@ -98,3 +98,26 @@ def test_what_a_model_graph_cannot_know() -> None:
     assert [t.shape for t in ops.unstack(x, 5)] == [(3, 4)] * 5
     with pytest.raises(ValueError, match="say with `num`"):
         ops.unstack(x)
+
+
+AXES = ("axis", "axis1", "axis2", "axisa", "axes")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "." not in name])
+def test_axes_that_do_not_exist_are_named(name: str) -> None:
+    """Each op with such an argument, with all its other arguments as in the table."""
+    from inspect import signature
+
+    op = getattr(ops, name)
+    parameters = [p for p in AXES if p in signature(op).parameters]
+    given = {key: ops.convert_to_tensor(INPUTS[key]) for key in names_in(name)}
+    for parameter in parameters:
+        for wrong in (9, -9):
+
+            def spoilt(*args: Any, p: str = parameter, w: int = wrong, **kwargs: Any) -> Any:
+                bound = signature(op).bind_partial(*args, **kwargs)
+                bound.arguments[p] = w
+                return op(**bound.arguments) if p not in ("axes",) else op(*args[: 1 + (name == "tensordot")], axes=w)
+
+            with pytest.raises(ValueError, match=f"{name}|out of range|axes"):
+                call(name, op=spoilt, **given)

@@ -215,6 +215,8 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
 def rot90(array: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
     """`array` turned `k` times by 90 degrees in the plane of two axes, from the first to the second."""
     x = convert_to_tensor(array)
+    if len(many(axes)) != 2:
+        raise ValueError(f"rot90: argument `axes` must name two axes, got {axes!r}")
     first, second = (canonical_axis(a, len(x.shape), "rot90") for a in axes)
     if first == second:
         raise ValueError(f"rot90: argument `axes` must name two different axes, got {axes}")
@@ -392,6 +394,7 @@ def unique(
     array = known_value(x, "unique", "ops.sort and a comparison of neighbours")
     if axis is None:
         array, axis = array.reshape(-1), 0
+    axis = canonical_axis(axis, array.ndim, "unique")
     values, index, inverse, counts = np.unique(array, True, True, True, axis=axis)
     if size is not None:
         places = np.pad(np.arange(len(counts))[:size], (0, max(size - len(counts), 0)))

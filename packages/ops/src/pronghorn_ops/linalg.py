@@ -9,6 +9,7 @@ import numpy as np
 
 from pronghorn import config, dtypes, ops
 from pronghorn.op import composed, promote
+from pronghorn.ops.axes import canonical_axis
 from pronghorn.ops.linear import multiplied
 from pronghorn.ops.reduction import summable
 from pronghorn.tensor import Tensor, convert_to_tensor
@@ -28,11 +29,14 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
     """Sum of products over `axes`: a number (the last of `x1`, the first of `x2`), or a list for each."""
     a, b = promote([convert_to_tensor(x1), convert_to_tensor(x2)])
     if isinstance(axes, int):
+        if not 0 <= axes <= min(len(a.shape), len(b.shape)):
+            raise ValueError(f"tensordot: argument `axes` is {axes}, for tensors of shapes {a.shape} and {b.shape}")
         pairs: list[Sequence[int]] = [range(len(a.shape) - axes, len(a.shape)), range(axes)]
     else:
         pairs = [[v] if isinstance(v, int) else v for v in axes]
-    over_a = [int(i) % len(a.shape) for i in pairs[0]]
-    over_b = [int(i) % len(b.shape) for i in pairs[1]]
+    over_a, over_b = (
+        [canonical_axis(i, len(t.shape), "tensordot") for i in pair] for t, pair in zip((a, b), pairs, strict=True)
+    )
     if [a.shape[i] for i in over_a] != [b.shape[i] for i in over_b]:
         raise ValueError(f"tensordot: axes {axes} of shapes {a.shape} and {b.shape} do not have the same sizes")
     free_a = [i for i in range(len(a.shape)) if i not in over_a]

@@ -37,7 +37,8 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
     """Two axes exchanged."""
     x = convert_to_tensor(x)
     order = list(range(len(x.shape)))
-    order[axis1], order[axis2] = order[axis2], order[axis1]
+    first, second = (canonical_axis(a, len(order), "swapaxes") for a in (axis1, axis2))
+    order[first], order[second] = order[second], order[first]
     return ops.transpose(x, order)
 
 

@@ -241,7 +241,7 @@ def transpose(x: Any, axes: Any = None) -> Tensor:
     """The axes in the order `axes`, reversed by default."""
     x = convert_to_tensor(x)
     rank = len(x.shape)
-    order = range(rank)[::-1] if axes is None else [canonical_axis(a, rank, "transpose") for a in axes]
+    order = range(rank)[::-1] if axes is None else [canonical_axis(a, rank, "transpose") for a in many(axes)]
     if sorted(order) != list(range(rank)):
         raise ValueError(f"transpose: `axes` {axes} must name each of the {rank} axes of shape {x.shape} once")
     return x if list(order) == sorted(order) else permute(x, axes=tuple(order))
