@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pronghorn import Input, ops
+from pronghorn import Input, Model, ops
 from pronghorn.autodiff import check_gradients
+from pronghorn.models import load_model
 from pronghorn.random import SeedGenerator
 
 image = ops.image
@@ -124,3 +125,17 @@ def test_unknown_sizes_in_a_model() -> None:
 def test_errors(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_models_with_ops_of_images_are_saved(tmp_path: Any) -> None:
+    x = Input((6, 5, 3))
+    y = ops.mean(image.rgb_to_hsv(image.resize(x, (4, 4), "nearest")), axis=-1)
+    model = Model(x, [ops.sum(y, axis=1), ops.layer_normalization(y, epsilon=1e-2)])
+    model.save(tmp_path / "model.keras")
+    values = rng.uniform(size=(2, 6, 5, 3)).astype("float32")
+    for found, expected in zip(load_model(tmp_path / "model.keras")(values), model(values), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    classes = [(each["module"].rpartition(".")[2], each["class_name"]) for each in model.get_config()["layers"]]
+    assert classes[1:] == [
+        ("image", "Resize"), ("image", "RGBToHSV"), ("numpy", "Mean"), ("numpy", "Sum"), ("nn", "LayerNorm"),
+    ]  # fmt: skip

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cache
+from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 from pronghorn import ops, plugins, tree
@@ -17,21 +20,6 @@ from pronghorn.layer import Layer
 from pronghorn.op import Operation
 from pronghorn.saving.registry import deserialize_keras_object, serialize_keras_object
 from pronghorn.tensor import MODEL, Tensor
-
-_HOMES = {
-    "keras.src.ops.core": "cast convert_to_tensor scatter scatter_update slice slice_update stop_gradient unstack",
-    "keras.src.ops.math": "erf erfinv in_top_k logsumexp rsqrt segment_max segment_sum top_k",
-    "keras.src.ops.nn": (
-        "average_pool batch_normalization binary_crossentropy categorical_crossentropy celu conv conv_transpose "
-        "depthwise_conv dot_product_attention elu gelu glu hard_shrink hard_sigmoid hard_silu hard_tanh "
-        "layer_normalization "
-        "leaky_relu log_sigmoid log_softmax max_pool moments multi_hot normalize one_hot relu relu6 "
-        "rms_normalization selu "
-        "separable_conv sigmoid silu soft_shrink softmax softplus softsign sparse_categorical_crossentropy sparse_plus "
-        "sparse_sigmoid sparsemax squareplus tanh_shrink threshold"
-    ),
-}
-"""The modules of Keras that its ops' classes are in; all others are in keras.src.ops.numpy."""
 
 _CALL_PARAMETERS = frozenset("x x1 x2 xs inputs condition key indices values fill_value y z w c".split())
 """Parameters that belong to the call of an op's object in Keras, even where the value is no tensor."""
@@ -88,9 +76,21 @@ def functional_config(model: Functional) -> dict[str, Any]:
     }
 
 
+@cache
+def _classes() -> dict[str, tuple[str, str]]:
+    """An op's name without underscores -> the module and the class that it has in Keras, where these are no rule."""
+    lines = Path(__file__).with_name("op_classes.txt").read_text(encoding="utf-8").splitlines()
+    homes = [
+        (f"keras.src.ops.{module}", names.split()) for module, _, names in (line.partition(": ") for line in lines)
+    ]
+    return {
+        name.partition("=")[0].lower(): (module, name.rpartition("=")[2]) for module, names in homes for name in names
+    }
+
+
 def _op_identity(name: str) -> dict[str, Any]:
-    class_name = "".join(part.title() for part in name.split("_"))
-    module = next((home for home, names in _HOMES.items() if name in names.split()), "keras.src.ops.numpy")
+    rule = "keras.src.ops.numpy", "".join(part.title() for part in name.split("_"))
+    module, class_name = _classes().get(name.replace("_", ""), rule)
     return {"module": module, "class_name": class_name, "registered_name": class_name}
 
 
@@ -173,7 +173,7 @@ def _operation(entry: Mapping[str, Any]) -> Callable[..., Any]:
     if not str(entry.get("module")).startswith("keras.src.ops."):
         return deserialize_keras_object(entry)  # type: ignore[no-any-return]
     name = find_op(entry["class_name"])
-    op = getattr(ops, name)
+    op = attrgetter(name)(ops)
     options = {
         key: deserialize_keras_object(value) for key, value in entry["config"].items() if key not in ("name", "dtype")
     }
@@ -185,13 +185,16 @@ def _operation(entry: Mapping[str, Any]) -> Callable[..., Any]:
 
 
 def find_op(class_name: str) -> str:
-    """The name of the op whose class in Keras is `class_name`.
+    """The name of the op whose class in Keras is `class_name`, "image.…" where it is in keras.ops.image.
 
     Raises:
         ValueError: no installed distribution has it.
     """
+    spelt = next((key for key, (_, known) in _classes().items() if known == class_name), class_name.lower())
     for name in dir(ops):
-        if name.replace("_", "") == class_name.lower():
+        if name.replace("_", "") == spelt:
             if name in plugins.references("ops") or isinstance(getattr(ops, name), Operation):
                 return name
+    if _classes().get(spelt, ("", ""))[0] == "keras.src.ops.image" and "image" in plugins.references("ops"):
+        return "image." + next(name for name in dir(ops.image) if name.replace("_", "") == spelt)
     raise ValueError(f"unknown op {class_name!r}: no installed distribution has it")
