@@ -11,6 +11,7 @@ _OPTIMIZERS = {
     "lamb": "Lamb",
     "lion": "Lion",
     "loss_scale": "LossScaleOptimizer",
+    "multi": "MultiOptimizer OptimizerMap",
     "muon": "Muon",
     "rmsprop": "RMSprop",
     "schedule_free": "ScheduleFreeAdamW",

@@ -14,6 +14,8 @@ from pronghorn_optimizers.adaptive import Ftrl as Ftrl
 from pronghorn_optimizers.lamb import Lamb as Lamb
 from pronghorn_optimizers.lion import Lion as Lion
 from pronghorn_optimizers.loss_scale import LossScaleOptimizer as LossScaleOptimizer
+from pronghorn_optimizers.multi import MultiOptimizer as MultiOptimizer
+from pronghorn_optimizers.multi import OptimizerMap as OptimizerMap
 from pronghorn_optimizers.muon import Muon as Muon
 from pronghorn_optimizers.rmsprop import RMSprop as RMSprop
 from pronghorn_optimizers.schedule_free import ScheduleFreeAdamW as ScheduleFreeAdamW

@@ -130,10 +130,10 @@ def serialize_keras_object(obj: Any) -> Any:
     if isinstance(obj, (list, tuple)):
         items = [serialize_keras_object(item) for item in obj]
         return tuple(items) if isinstance(obj, tuple) else items
-    if isinstance(obj, Mapping):
-        return {key: serialize_keras_object(value) for key, value in obj.items()}
     if hasattr(obj, "get_config") and not inspect.isclass(obj):
         return _serialize_instance(obj)
+    if isinstance(obj, Mapping):
+        return {key: serialize_keras_object(value) for key, value in obj.items()}
     if callable(obj):
         return _serialize_function(obj)
     return _serialize_value(obj)
