@@ -5,6 +5,9 @@ Weights are set, data are not shuffled, so that the numbers can be compared.
 
 from __future__ import annotations
 
+import contextlib
+import io
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -329,3 +332,24 @@ def methods_of_ones_own(keras: Any) -> Any:
     model.compile("sgd", metrics=["mse"])
     run = model.fit(X, SUM, epochs=2, **ROWS)
     return [history_of(run), model.evaluate(X, SUM, verbose=0, return_dict=True), model.evaluate(X, SUM, verbose=0)]
+
+
+@scenario
+def printed_text(keras: Any) -> Any:
+    """What is printed, with letters in the place of durations."""
+    callbacks = keras.callbacks
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        model = dense(keras)
+        model.compile(keras.optimizers.SGD(0.1), "mse", metrics=["mae"])
+        talking = [
+            callbacks.LearningRateScheduler(lambda epoch, rate: 0.5 * rate, verbose=1),
+            callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=10, verbose=1),
+            callbacks.EarlyStopping("loss", patience=2, min_delta=10, restore_best_weights=True, verbose=1),
+        ]
+        options: dict[str, Any] = {"shuffle": False, "verbose": 2}
+        model.fit(X, SUM, epochs=9, batch_size=2, callbacks=talking, validation_data=(X, SUM), **options)
+        model.evaluate(X, SUM, verbose=2)
+        model.predict(X, batch_size=2, verbose=2)
+        model.fit(X, np.full_like(SUM, np.inf), callbacks=[callbacks.TerminateOnNaN()], verbose=0)
+    return re.sub(r"\d+(us|ms|s)(?=/step| - )", "TIME", printed.getvalue())
