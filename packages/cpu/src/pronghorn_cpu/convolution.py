@@ -21,8 +21,8 @@ from pronghorn_cpu.emit import element
 from pronghorn_cpu.launch import Callee, Launch, Pointer, Scratch, Slot, kernel_source
 from pronghorn_cpu.linear import Epilogue, combine_source, epilogue_source
 from pronghorn_cpu.matmul_kernels import Combine, spare_bytes
+from pronghorn_cpu.runner import default_pool
 from pronghorn_cpu.shape import Fill, plan_fill
-from pronghorn_cpu.threads import thread_count
 
 Ints = tuple[int, ...]
 
@@ -303,7 +303,7 @@ def _plan_forward(
     positions = math.prod(axis.count for axis in axes)
     if not batch * positions * channels:
         return ()
-    threads = threads or thread_count()
+    threads = threads or default_pool().threads
     segments, run = image.places()
     taps = [_flat(place, window) * b.tap for place in itertools.product(*(axis.taps for axis in axes))]
     terms = len(taps) * b.depth
@@ -383,7 +383,7 @@ def plan_kernel_gradient(
     if not batch * math.prod(axis.count for axis in axes):
         zeros = plan_fill(dtype, [Fill(rows * filters, 0)])
         return (replace(zeros, slots=tuple(Pointer(2) if slot == Pointer(0) else slot for slot in zeros.slots)),)
-    threads = threads or thread_count()
+    threads = threads or default_pool().threads
     positions = math.prod(axis.count for axis in axes)
     blocks = -(-axes[0].count // image.block)
     result = rows * filters * size

@@ -26,7 +26,7 @@ from pronghorn_cpu.matmul_kernels import (
     matmul_kernel,
     scratch_bytes,
 )
-from pronghorn_cpu.threads import thread_count
+from pronghorn_cpu.runner import default_pool
 
 _WORK_ROWS, _WORK_COLUMNS = 16, 64
 """The smallest piece of a result that is a thread's: a small layer still has pieces for many threads."""
@@ -173,7 +173,7 @@ def plan_matmul(
     Args:
         dtype: of A, B and the product, float32 or float64.
         epilogue: applied to each piece of the product while it is in cache. Its inputs must be `fusable`.
-        threads: for how many threads to provide scratch memory, by default `thread_count()`; more would idle.
+        threads: for how many threads to provide scratch memory, by default those of the pool; more would idle.
 
     Raises:
         ValueError: the shapes do not multiply or broadcast, or an epilogue's input is not fusable.
@@ -184,7 +184,7 @@ def plan_matmul(
     shape = _result_shape(a, b)
     if 0 in shape:
         return ()
-    threads = threads or thread_count()
+    threads = threads or default_pool().threads
     launches: list[Launch] = []
     for products in _batches(dtype, a, b, shape, epilogue):
         launches += _plan_products(_as_row(products), threads)

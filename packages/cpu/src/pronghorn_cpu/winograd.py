@@ -15,7 +15,7 @@ from pronghorn_cpu.convolution_kernels import tiles
 from pronghorn_cpu.launch import Launch, Pointer, Scratch, Slot, kernel_source
 from pronghorn_cpu.linear import Epilogue
 from pronghorn_cpu.loops import LANES
-from pronghorn_cpu.threads import thread_count
+from pronghorn_cpu.runner import default_pool
 from pronghorn_cpu.winograd_kernels import (
     EDGE,
     PLACES,
@@ -129,7 +129,7 @@ def plan_convolution(
     found = _Tiles(dtype, x, (x[0], *windows.count(x[1:-1]), filters), tuple(low for low, _ in windows.padding))
     size = found.size
     strides = (filters * size, size, channels * filters * size)
-    return _plan_products(found, Pointer(1), strides, epilogue, threads or thread_count())
+    return _plan_products(found, Pointer(1), strides, epilogue, threads)
 
 
 def plan_input_gradient(
@@ -140,14 +140,15 @@ def plan_input_gradient(
     found = _Tiles(dtype, dy, (dy[0], *sizes, channels), tuple(2 - low for low, _ in windows.padding))
     size = found.size
     tap = channels * filters * size
-    return _plan_products(found, Pointer(1, 8 * tap), (size, filters * size, -tap), None, threads or thread_count())
+    return _plan_products(found, Pointer(1, 8 * tap), (size, filters * size, -tap), None, threads)
 
 
 def _plan_products(
-    found: _Tiles, kernel: Pointer, strides: Ints, epilogue: Epilogue | None, threads: int
+    found: _Tiles, kernel: Pointer, strides: Ints, epilogue: Epilogue | None, threads: int | None
 ) -> tuple[Launch, ...]:
     """`strides` are the kernel's, from term to term, from column to column and from tap to tap."""
     dtype, depth, columns = found.dtype, found.image[-1], found.output[-1]
+    threads = threads or default_pool().threads
     positions = math.prod(found.output[:3])
     home, called, table = epilogue_table(epilogue, dtype, positions, columns, 0)
     start = found.thread_bytes * threads
@@ -175,7 +176,7 @@ def plan_kernel_gradient(
 ) -> tuple[Launch, ...]:
     """The launches of `convolution_kernel_gradient`; operands are x, dy and the result."""
     found = _Tiles(dtype, x, dy, tuple(low for low, _ in windows.padding))
-    threads = threads or thread_count()
+    threads = threads or default_pool().threads
     count = x[-1] * dy[-1]
     # Tiles of the product may go beyond the last channel.
     step = _apart((x[-1] + max(rows for _, rows, _ in _shapes(dtype))) * dy[-1] * found.size)
