@@ -7,6 +7,7 @@ from typing import Any
 
 from pronghorn import activations, constraints, initializers, ops, regularizers
 from pronghorn.layer import InputSpec, Layer
+from pronghorn.ops.axes import canonical_axes
 from pronghorn.tensor import Tensor
 
 
@@ -105,7 +106,9 @@ class PReLU(Layer):
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
-        shared = self.shared_axes or ()
+        shared = canonical_axes(
+            self.shared_axes or (), len(input_shape), f"layer {self.name!r}: argument `shared_axes`"
+        )
         self.alpha = self.add_weight(
             shape=[1 if axis in shared else n for axis, n in enumerate(input_shape)][1:],
             initializer=self.alpha_initializer,

@@ -8,6 +8,7 @@ from typing import Any
 
 from pronghorn import ops
 from pronghorn.layer import Layer, get_mask, set_mask
+from pronghorn.ops.axes import canonical_axis
 from pronghorn.tensor import Tensor
 
 
@@ -195,7 +196,8 @@ class Dot(Layer):
 
     def _axes(self, first: int, second: int) -> tuple[int, int]:
         i, j = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
-        return i % first, j % second
+        where = f"layer {self.name!r} (Dot): argument `axes`"
+        return canonical_axis(i, first, where), canonical_axis(j, second, where)
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         a, b = inputs

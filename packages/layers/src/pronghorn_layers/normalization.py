@@ -157,7 +157,7 @@ class BatchNormalization(_Normalization):
         def spread(variable: Any) -> Any:
             return None if variable is None else ops.reshape(ops.cast(variable, x.dtype), channels)
 
-        if training and self.trainable:
+        if training and self.trainable and 0 not in x.shape:  # an empty batch has no moments
             mean, variance = self._moments(x, mask)
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 now = ops.cast(ops.reshape(batch, moving.shape), moving.dtype)
@@ -283,6 +283,11 @@ class GroupNormalization(_Normalization):
 
     def build(self, input_shape: Any) -> None:
         (channels,) = _sizes(self, input_shape, self.axis)
+        if self.axis % len(input_shape) == 0:
+            raise ValueError(
+                f"layer {self.name!r} (GroupNormalization): argument `axis` is that of the batch in inputs of shape "
+                f"{tuple(input_shape)}; choose the axis of the channels"
+            )
         if self.groups == -1:
             self.groups = channels
         if channels % self.groups:

@@ -94,6 +94,7 @@ class _Cropping(Spatial):
         return tuple(None if n is None else n - sum(pair) for n, pair in zip(sizes, self._pairs, strict=True))
 
     def call(self, inputs: Tensor) -> Any:
+        self.compute_output_shape(inputs.shape)  # refuses to leave nothing
         everything = slice(None)
         inner = [slice(before, -after or None) for before, after in self._pairs]
         return inputs[self.arranged(everything, inner, everything)]

@@ -142,11 +142,14 @@ class RNN(Layer):
                 f"layer {self.name!r}: stateful=True was built for batches of {expected} sequences, got {batch}; "
                 f"keep the batch size, or drop the last batch"
             )
+        given = initial_state is not None
         if initial_state is None:
             initial_state = self.get_initial_state(batch) if self.states is None else self.states
         dtype = _compute_dtype(self.cell)
         states = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
         states = tree.map_structure(lambda s: ops.cast(s, dtype), states)
+        if given:
+            self._check_states(states, batch)
         if mask is not None:
             mask = self._checked_mask(tree.flatten(mask)[0], sequences)
         sequences, mask = _by_steps(sequences, self.go_backwards), _by_steps(mask, self.go_backwards)
@@ -162,6 +165,14 @@ class RNN(Layer):
         if not self.return_state:
             return output
         return (output, *tree.map_structure(lambda s: ops.cast(s, self.compute_dtype), states))
+
+    def _check_states(self, states: list[Any], batch: int | None) -> None:
+        expected = [x.shape for x in tree.flatten(self.get_initial_state(batch))]
+        if (found := [x.shape for x in tree.flatten(states)]) != expected:
+            raise ValueError(
+                f"layer {self.name!r} ({type(self).__name__}): argument `initial_state` must have the shapes "
+                f"{expected}, got {found}"
+            )
 
     def _checked_mask(self, mask: Any, sequences: Tensor) -> Tensor:
         mask = ops.cast(mask, "bool")
