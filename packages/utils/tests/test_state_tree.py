@@ -17,7 +17,7 @@ X = np.linspace(-1, 1, 12, dtype="float32").reshape(4, 3)
 
 def trained() -> Any:
     model = Sequential([Input((3,)), Affine(1, name="a")], name="net")
-    model.compile(Descent(0.1), lambda t, p: ops.mean(ops.square(p - t), axis=-1))
+    model.compile(Descent(0.1, name="descent"), lambda t, p: ops.mean(ops.square(p - t), axis=-1))
     model.fit(X, X[:, :1], epochs=2, verbose=0)
     return model
 
