@@ -73,13 +73,14 @@ def test_training_with_dropout_goes_on_bit_for_bit(tmp_path: Path) -> None:
 def run_script(*arguments: object) -> None:
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr
 
 
 def test_the_script_agrees_with_itself(tmp_path: Path) -> None:
-    run_script("pronghorn", "save", tmp_path)
-    run_script("pronghorn", "open", tmp_path)
+    models = ("stack", "graph", "nested", "net")
+    run_script("pronghorn", "save", tmp_path, *models)
+    run_script("pronghorn", "open", tmp_path, *models)
 
 
 @pytest.mark.deep
