@@ -242,7 +242,7 @@ VALUES: dict[str, Any] = {
     "activation": "softsign", "activity_regularizer": "l2", "addition_factor": 0.5, "all_ops": False, "alpha": 0.5,
     "antialias": True, "attention_axes": (1,), "axes": 1, "axis": 1, "bias_axes": None, "bins": 8,
     "bin_boundaries": [0.0, 0.1], "brightness_factor": 0.1, "center": False, "chain_depth": 2, "contrast_factor": 0.5,
-    "crop_to_aspect_ratio": True, "cropping": 2, "data_format": "channels_first", "depth_multiplier": 2,
+    "crop_to_aspect_ratio": True, "cropping": 0, "data_format": "channels_first", "depth_multiplier": 2,
     "dilation_rate": 2, "dims": (1, 2), "dropout": 0.5, "dtype": "float64", "epsilon": 0.5, "equation": "abc,cd->adb",
     "factor": 0.0, "fill_mode": "constant", "fill_value": 9.0, "filters": 4, "flash_attention": True, "groups": 2,
     "go_backwards": True, "head_dim": 2, "height": 2, "height_factor": 0.1, "hue_factor": 0.5, "input_dim": 6,
