@@ -222,3 +222,22 @@ def test_threads_of_one_model_while_another_trains_give_the_serial_bits() -> Non
     for t in threads:
         t.join()
     assert not failures
+
+
+def test_old_values_of_variables_outlive_their_successors() -> None:
+    v, w, u = (Variable(np.full((2, 3), value, np.float32)) for value in (1, 2, 3))
+
+    @jit
+    def rotate() -> Any:
+        a, b, c = v.value, w.value, u.value
+        v.assign(b)
+        w.assign(ops.reshape(ops.reshape(c, (6,)), (2, 3)))
+        u.assign(a)
+        return a, ops.reshape(b, (6,)), c + 0
+
+    for _ in range(2):
+        expected = v.numpy().copy(), w.numpy().copy(), u.numpy().copy()
+        for found, old in zip(rotate(), expected, strict=True):
+            np.testing.assert_array_equal(found.numpy().reshape(2, 3), old)
+        for variable, value in zip((v, w, u), (expected[1], expected[2], expected[0]), strict=True):
+            np.testing.assert_array_equal(variable.numpy(), value)

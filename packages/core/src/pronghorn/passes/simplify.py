@@ -9,7 +9,8 @@ import numpy as np
 
 from pronghorn.accelerator import to_numpy
 from pronghorn.graph import Graph, Node
-from pronghorn.op import Elementwise
+from pronghorn.op import Elementwise, cast_op
+from pronghorn.passes.memory import VIEWS
 from pronghorn.tensor import Tensor
 
 FOLDED_SIZE = 4096
@@ -44,10 +45,25 @@ def simplify(graph: Graph) -> Graph:
     outputs = [new.get(t, t) for t in graph.outputs]
     writes = {v: new.get(t, t) for v, t in graph.writes.items()}
     writes = {v: t for v, t in writes.items() if t is not graph.reads.get(v)}
+    overwritten = {t for v, t in graph.reads.items() if v in writes}
+    outputs = [_kept(t, overwritten, nodes) for t in outputs]
+    writes = {v: _kept(t, overwritten, nodes) for v, t in writes.items()}
     live = _live(nodes, [*outputs, *writes.values()])
     read = {t for node in live for t in node.inputs} | {*outputs, *writes.values()}
     reads = {v: t for v, t in graph.reads.items() if t in read or v in writes}
     return Graph(graph.inputs, outputs, live, reads, writes)
+
+
+def _kept(t: Tensor, overwritten: set[Tensor], nodes: list[Node]) -> Tensor:
+    """A result; where it is a variable's old value, a copy, since the new one may take its place before it is read."""
+    root = t
+    while root.node is not None and root.node.op.name in VIEWS:
+        root = root.node.inputs[0]
+    if root not in overwritten:
+        return t
+    node = _copy(Node(cast_op, (t,), {}, (t,)), (t,), {"dtype": t.dtype})
+    nodes.append(node)
+    return node.outputs[0]
 
 
 def _same(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> bool:
