@@ -78,7 +78,7 @@ def kill_and_start_again(folder: Path, kinds: tuple[str, ...], epochs: int, kill
 
 
 def test_a_few_kills(tmp_path: Path) -> None:
-    assert kill_and_start_again(tmp_path, ("arrays",), 2, kills=3, seed=1)["kills"] >= 4
+    assert kill_and_start_again(tmp_path, ("arrays",), 2, kills=3, seed=1)["kills"] >= 3
 
 
 @pytest.mark.deep

@@ -9,9 +9,10 @@ import numpy as np
 
 from pronghorn import dtypes
 from pronghorn.op import Op
-from pronghorn.ops import convolution, elementwise, linear, nn, reduction
+from pronghorn.ops import convolution, elementwise, linear, reduction
 from pronghorn.ops.convolution import Windows
 from pronghorn.ops.shape import permute
+from pronghorn.ops.softmax import softmax_rows
 from pronghorn.testing.kernels import KernelContract
 
 MATRICES = [
@@ -100,7 +101,7 @@ class TestSumPool(TestMaxPool):
 
 
 class TestSoftmax(KernelContract):
-    op = nn.softmax_rows
+    op = softmax_rows
     shapes = [((rows, columns),) for rows in (1, 7, 130) for columns in (1, 10, 16, 33, 1000)]
 
 
