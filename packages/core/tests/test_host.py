@@ -163,7 +163,7 @@ def test_a_model_whose_sizes_depend_on_the_strings() -> None:
     assert read.shape == (None, None)
     words = np.array(["aa", "b", "cc", "ddd", "e", "ff"])[:, None]
     m = Model(x, ops.mean(read, axis=-1, keepdims=True))
-    m.compile(loss=squared_error)
+    m.compile(Descent(0.1), squared_error)
     found = m.predict(words, batch_size=2, verbose=0)
     np.testing.assert_allclose(found[:, 0], [97, (98 + 32) / 2, (99 * 2 + 32) / 3, 100, (101 + 32) / 2, 102])
     assert np.isfinite(m.evaluate(words, found, batch_size=2, verbose=0))
