@@ -17,13 +17,9 @@ from pronghorn.model import Model
 from pronghorn.program import jit
 from pronghorn.tensor import Tensor, Variable, convert_to_tensor
 from pronghorn.testing.kernels import accelerators, using_accelerator
-from pronghorn.testing.layers import Affine, Descent
+from pronghorn.testing.layers import Affine, Descent, squared_error
 
 Array = np.ndarray[Any, Any]
-
-
-def squared_error(y_true: Any, y_pred: Any) -> Any:
-    return ops.mean(ops.square(y_pred - y_true), axis=-1)
 
 
 length = HostOp(

@@ -14,7 +14,7 @@ import pytest
 from pronghorn import layers
 from pronghorn.model import Model
 from pronghorn.saving import ModelFileError, load_model
-from pronghorn.testing.layers import Descent
+from pronghorn.testing.layers import Descent, squared_error
 from pronghorn.utils import FeatureSpace
 
 TABLE = {"age": [0.0, 1.0, 2.0, 3.0], "city": ["oslo", "rome", "oslo", "bern"], "code": [0, 1, 0, 7]}
@@ -85,7 +85,7 @@ def test_adapt_reads(source: str) -> None:
 def test_in_a_model_and_in_files(tmp_path: Path) -> None:
     prepared = space()
     model = Model(prepared.get_inputs(), layers.Dense(1)(prepared.get_encoded_features()))
-    model.compile(Descent(0.1), "mse")
+    model.compile(Descent(0.1), squared_error)
     data = {name: np.array(values) for name, values in TABLE.items()}
     losses = model.fit(data, np.arange(4.0), epochs=5, verbose=0).history["loss"]  # type: ignore[union-attr]
     assert losses[-1] < losses[0]

@@ -25,10 +25,6 @@ RTOL = {"half": 2e-3}
 """Of cases whose names end so: the outputs are rounded to 11 bits."""
 
 
-def squared_error(y_true: Any, y_pred: Any) -> Any:
-    return ops.mean(ops.square(y_pred - y_true), axis=-1)
-
-
 def expected(case: str, what: str) -> list[Any]:
     return [KERAS[f"{case}/{what}/{i}"] for i in range(20) if f"{case}/{what}/{i}" in KERAS]
 

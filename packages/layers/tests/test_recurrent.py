@@ -16,7 +16,7 @@ from pronghorn.layer import Layer, get_mask, set_mask
 from pronghorn.program import jit
 from pronghorn.tensor import convert_to_tensor
 from pronghorn.testing.kernels import accelerators, using_accelerator
-from pronghorn.testing.layers import Descent, LayerContract
+from pronghorn.testing.layers import Descent, LayerContract, squared_error
 
 KERAS = dict(np.load(Path(__file__).with_name("fixtures") / "recurrent.npz"))
 X, MASK, STATE = KERAS["x"], KERAS["mask"], KERAS["state"]
@@ -30,10 +30,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "activations": {"activation": "softsign", "use_bias": False},
 }
 KINDS = {"SimpleRNN": {}, "LSTM": {}, "GRU": {}, "GRU:before": {"reset_after": False}}
-
-
-def squared_error(y_true: Any, y_pred: Any) -> Any:
-    return ops.mean(ops.square(y_pred - y_true), axis=-1)
 
 
 def close(found: Any, case: str, rtol: float = 2e-5) -> None:

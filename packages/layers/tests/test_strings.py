@@ -16,12 +16,11 @@ from pronghorn import layers, ops
 from pronghorn.functional import Input
 from pronghorn.layer import Layer
 from pronghorn.model import Model
-from pronghorn.models import clone_model
 from pronghorn.program import jit
 from pronghorn.saving import ModelFileError, load_model, register_keras_serializable
 from pronghorn.sequential import Sequential
 from pronghorn.tensor import convert_to_tensor
-from pronghorn.testing.layers import Descent
+from pronghorn.testing.layers import Descent, squared_error
 from pronghorn.training.data import PyDataset
 
 TEXTS = np.array(["a b c", "b c", "c"])
@@ -223,7 +222,7 @@ def classifier(vectorize: Layer) -> Model:
     model = Sequential(
         [Input((1,), dtype="string"), vectorize, layers.Embedding(8, 4), layers.Flatten(), layers.Dense(1)]
     )
-    model.compile(Descent(0.5), "mse")
+    model.compile(Descent(0.5), squared_error)
     return model
 
 
@@ -233,7 +232,7 @@ def test_a_model_of_texts_is_that_of_their_numbers(tmp_path: Path) -> None:
     model = classifier(vectorize)
     texts, y = np.tile(TEXTS, 5), np.arange(15.0)[:, None]
     numbers = Sequential([Input((3,), dtype="int64"), layers.Embedding(8, 4), layers.Flatten(), layers.Dense(1)])
-    numbers.compile(Descent(0.5), "mse")
+    numbers.compile(Descent(0.5), squared_error)
     numbers.set_weights(model.get_weights())
     ids = vectorize(texts).numpy()
     theirs = numbers.fit(ids, y / 15, batch_size=4, epochs=3, shuffle=False, verbose=0)
@@ -258,9 +257,10 @@ def test_labels_as_outputs() -> None:
 
 
 def test_a_clone_needs_a_vocabulary_of_its_own() -> None:
+    cloning = pytest.importorskip("pronghorn_utils.cloning", reason="clone_model is in pronghorn-utils")
     vectorize = layers.TextVectorization(output_mode="multi_hot")
     vectorize.adapt(TEXTS)
-    clone = clone_model(Sequential([Input((1,), dtype="string"), vectorize]))
+    clone = cloning.clone_model(Sequential([Input((1,), dtype="string"), vectorize]))
     assert clone.output_shape == (None, 4)
     with pytest.raises(ValueError, match="has no vocabulary yet"):
         clone.predict(["a"], verbose=0)
