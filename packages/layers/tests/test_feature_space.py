@@ -94,7 +94,7 @@ def test_in_a_model_and_in_files(tmp_path: Path) -> None:
     numbers.set_weights(model.get_weights()[-2:])
     np.testing.assert_allclose(model.predict(data, verbose=0), numbers(prepared(TABLE)).numpy(), rtol=1e-5)
     model.save(tmp_path / "model.keras")
-    again = load_model(tmp_path / "model.keras", {"Descent": Descent})
+    again = load_model(tmp_path / "model.keras", {"Descent": Descent, "squared_error": squared_error})
     np.testing.assert_array_equal(again.predict(data, verbose=0), model.predict(data, verbose=0))
     prepared.save(tmp_path / "space.keras")
     np.testing.assert_array_equal(load_model(tmp_path / "space.keras")(TABLE).numpy(), prepared(TABLE).numpy())

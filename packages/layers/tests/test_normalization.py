@@ -16,6 +16,7 @@ from pronghorn import layers, ops, tree
 from pronghorn.layer import get_mask, set_mask
 from pronghorn.tensor import convert_to_tensor
 from pronghorn.testing import Descent
+from pronghorn.testing.layers import squared_error
 
 FIXTURES = Path(__file__).with_name("fixtures")
 KERAS = dict(np.load(FIXTURES / "normalization.npz"))

@@ -244,7 +244,7 @@ def test_a_model_of_texts_is_that_of_their_numbers(tmp_path: Path) -> None:
     assert model.evaluate(texts, y, verbose=0) == numbers.evaluate(ids, y, verbose=0)
     np.testing.assert_array_equal(model.predict("c, b", verbose=0), model.predict(["c b"], verbose=0))
     model.save(tmp_path / "m.keras")
-    again = load_model(tmp_path / "m.keras", {"Descent": Descent})
+    again = load_model(tmp_path / "m.keras", {"Descent": Descent, "squared_error": squared_error})
     np.testing.assert_array_equal(again.predict(texts, verbose=0), model.predict(texts, verbose=0))
     np.testing.assert_array_equal(again(TEXTS).numpy(), model(TEXTS).numpy())
 
