@@ -118,7 +118,8 @@ def test_registered_classes_and_functions() -> None:
         }
         assert deserialize_keras_object(written) is double
     finally:
-        get_custom_objects().clear()
+        for name in ("my_package>Registered", "my_package>twice"):
+            del get_custom_objects()[name]
     with pytest.raises(ValueError, match="unknown class 'Registered'.*register_keras_serializable"):
         deserialize_keras_object(config)
 

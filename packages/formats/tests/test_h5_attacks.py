@@ -228,6 +228,9 @@ def test_attack(name: str, report: Any) -> None:
     assert outcome["megabytes"] < 64
 
 
+@pytest.mark.skipif(
+    h5py.version.hdf5_version_tuple < (1, 14, 6), reason="older HDF5 libraries crash when they close damaged files"
+)
 def test_random_changes_of_bytes_raise_model_file_error_only(tmp_path: Path) -> None:
     model = Sequential([Input((3,)), layers.Dense(2, name="dense")], name="s")
     model.save(tmp_path / "good.h5")
