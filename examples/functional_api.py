@@ -5,7 +5,7 @@
 Will a headline be shared? The network reads its words with an LSTM and gets the hour and the author's followers beside
 them. A second output hears from the words alone, so that they are learned even where the other numbers say much. The
 headlines are invented: what counts is a word's place and its agreement with the hour. A majority vote is right half of
-the time, a linear classifier on words and numbers 0.6, the network 0.95.
+the time, the network 0.98.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
 
 Both are trained in one `train_step`: first the judge, on real and forged pictures, then the forger, against the judge
 just improved. How good the forgeries are is said by a digit reader that never saw them: its mean confidence in what it
-sees is 0.9, against 0.98 for real digits and 0.7 for draws from a normal distribution with the same covariance (the
-linear forger).
+sees is compared with that in real digits and in draws from a normal distribution with the same covariance (the linear
+forger).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
 
 The stories are made up as in bAbI's first task. The network attends to the sentences that fit the question and reads
 the answer from them, twice; one sentence is a sum of its word vectors and of a vector for its place in the story. It
-answers 0.99 of new questions; the place named most often in the story is right in 0.3.
+answers all new questions; the place named most often in the story is right in 0.47.
 """
 
 from __future__ import annotations

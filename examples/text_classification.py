@@ -2,9 +2,8 @@
 
     python examples/text_classification.py                 about 10 s
 
-Uses Keras's IMDB file where it can be had: test accuracy 0.87. Without it the script makes up reviews whose words are
-turned into their opposite by irony: counting good and bad words (a linear classifier) is right half of the time, the
-network 0.97.
+Uses Keras's IMDB file where it can be had. Without it the script makes up reviews whose words are turned into their
+opposite by irony: counting good and bad words (a linear classifier) is right half of the time, the network in all.
 """
 
 from __future__ import annotations

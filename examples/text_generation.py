@@ -5,7 +5,7 @@
 
 Without --text the script learns from sentences it makes up, in which the verb agrees with a subject some words before
 it. What counts is the perplexity on text not seen: how many characters the network wavers between, on average. Knowing
-only the character before (a linear model of pairs) leaves 5.5, the network 1.6.
+only the character before (a linear model of pairs) leaves 4.8, the network 1.4 (64 units, 600 sentences, 8 epochs).
 """
 
 from __future__ import annotations

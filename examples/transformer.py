@@ -3,7 +3,7 @@
     python examples/transformer.py                 about a minute
 
 Twelve digits go in, the same digits in order come out: each output has to look at all inputs. Two blocks of
-self-attention put 0.99 of the digits right; a linear map of the inputs 0.3.
+self-attention put all digits right after four epochs; a linear map of the inputs 0.72.
 """
 
 from __future__ import annotations
