@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pronghorn import plugins
 from pronghorn.tensor import Tensor, constant
-from pronghorn.training.callback import HOOKS, Callback, CallbackList, History
+from pronghorn.training.callback import HOOKS, Callback, CallbackList, EpochLines, History
 from pronghorn.training.logs import Logs, read
-from pronghorn.training.progress import ProgbarLogger
 
 
 class Model:
@@ -35,13 +35,27 @@ class Recorder(Callback):
         logs["learning_rate"] = 0.1
 
 
-def test_yours_come_first_then_history_then_the_progress_bar() -> None:
+@pytest.fixture
+def no_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if pronghorn-callbacks were not installed."""
+    monkeypatch.setattr(plugins, "references", lambda kind: {})
+
+
+@pytest.mark.usefixtures("no_progress_bar")
+def test_yours_come_first_then_history_then_the_lines_per_epoch() -> None:
     recorder = Recorder()
     callbacks = CallbackList([[recorder]], add_history=True, add_progbar=True, model=Model(), verbose=0)
-    assert [type(c) for c in callbacks.callbacks] == [Recorder, History, ProgbarLogger]
-    own = CallbackList([History(), ProgbarLogger()], add_history=True, add_progbar=True, verbose=0)
-    assert [type(c) for c in own.callbacks] == [History, ProgbarLogger]
+    assert [type(c) for c in callbacks.callbacks] == [Recorder, History, EpochLines]
+    own = CallbackList([History(), EpochLines()], add_history=True, add_progbar=True, verbose=0)
+    assert [type(c) for c in own.callbacks] == [History, EpochLines]
     assert recorder.params == {"verbose": 0}
+
+
+@pytest.mark.usefixtures("no_progress_bar")
+def test_a_line_per_epoch_where_no_progress_bar_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    callbacks = CallbackList(add_progbar=True, epochs=2)
+    callbacks.on_epoch_end(1, {"loss": 0.123456, "val_loss": 2.0, "note": "text"})
+    assert capsys.readouterr().out == "Epoch 2/2 - loss: 0.1235 - val_loss: 2\n"
 
 
 def test_what_a_callback_adds_to_the_logs_history_records() -> None:

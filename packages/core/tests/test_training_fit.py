@@ -395,12 +395,12 @@ def test_losses_of_layers_are_enough_to_train() -> None:
 # ---------------------------------------------------------------------------------------------- compile
 
 
-def test_the_program_can_be_printed_after_fit() -> None:
+def test_the_program_can_be_looked_at_after_fit() -> None:
     model = linear()
     with pytest.raises(RuntimeError, match="call fit first"):
         _ = model.train_program
     model.fit(X, Y, **QUIET)
-    assert "matmul" in str(model.train_program)
+    assert any("matmul" in each.name for each in model.train_program.instructions())
 
 
 def test_compile_config_round_trip() -> None:

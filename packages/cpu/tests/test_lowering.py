@@ -94,7 +94,7 @@ class TestTraining:
         instructions = program.instructions()
         assert len(instructions) <= 22
         assert {i.kind for i in instructions} == {"kernel"}
-        assert "fused_matmul" in str(program)
+        assert any("fused_matmul" in i.name for i in instructions)
 
 
 def sequence(x: Tensor, w: Tensor) -> Tensor:

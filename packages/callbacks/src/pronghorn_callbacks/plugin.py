@@ -10,6 +10,7 @@ _CALLBACKS = {
     "early_stopping": "EarlyStopping",
     "learning_rate": "LearningRateScheduler ReduceLROnPlateau",
     "model_checkpoint": "ModelCheckpoint",
+    "progress": "ProgbarLogger",
     "remote_monitor": "RemoteMonitor",
     "small": "LambdaCallback TerminateOnNaN",
     "swap_ema_weights": "SwapEMAWeights",
@@ -23,3 +24,9 @@ def pronghorn_callbacks() -> dict[str, str]:
     return {
         name: f"pronghorn_callbacks.{module}:{name}" for module, names in _CALLBACKS.items() for name in names.split()
     }
+
+
+@hookimpl
+def pronghorn_utils() -> dict[str, str]:
+    """Name -> "module:attribute"."""
+    return {"Progbar": "pronghorn_callbacks.progress:Progbar"}

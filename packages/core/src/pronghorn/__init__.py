@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pronghorn.tensor import Tensor as Tensor
     from pronghorn.tensor import Variable as Variable
     from pronghorn.training.callback import Callback as Callback
-    from pronghorn.training.plotting import plot as plot
 
 __version__ = "0.1.0"
 
@@ -57,9 +56,8 @@ _HOMES = {
     "install_as_keras": "pronghorn.compat",
     "jit": "pronghorn.program",
     "name_scope": "pronghorn.naming",
-    "plot": "pronghorn.training.plotting",
 }
-_TOP_LEVEL = ("Function", "KerasTensor", "device")
+_TOP_LEVEL = ("Function", "KerasTensor", "device", "plot")
 _MODULES = (
     "activations",
     "backend",

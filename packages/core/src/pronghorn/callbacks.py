@@ -2,8 +2,4 @@
 
 from pronghorn.plugins import facade
 
-__getattr__, __dir__ = facade(
-    __name__,
-    "callbacks",
-    {"pronghorn.training.callback": "Callback CallbackList History", "pronghorn.training.progress": "ProgbarLogger"},
-)
+__getattr__, __dir__ = facade(__name__, "callbacks", {"pronghorn.training.callback": "Callback CallbackList History"})

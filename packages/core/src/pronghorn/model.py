@@ -91,8 +91,7 @@ class Model(Trainer, Layer):
             show_trainable: whether a column says which layers are trainable.
             layer_range: names, or regular expressions, of the first and the last layer to list.
         """
-        from pronghorn.summary import summary
-
+        summary = plugins.load("utils", "model.summary")
         text = summary(self, line_length, positions, expand_nested, show_trainable, layer_range)
         (print_fn or _print)(text)
 

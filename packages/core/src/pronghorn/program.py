@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pronghorn import accelerator, config, dtypes, host, naming, tree
+from pronghorn import accelerator, config, dtypes, host, naming, plugins, tree
 from pronghorn.accelerator import Executable, Instruction
 from pronghorn.graph import Graph, Node, Spec
 from pronghorn.host import Staged
@@ -230,9 +230,7 @@ class Program:
         return self._latest.executable
 
     def __str__(self) -> str:
-        from pronghorn.listing import listing
-
-        return listing(self.__name__, self.executable)
+        return plugins.load("utils", "program.listing")(self.__name__, self.executable)  # type: ignore[no-any-return]
 
     def instructions(self) -> list[Instruction]:
         """The instructions of the latest plan."""
@@ -243,9 +241,7 @@ class Program:
 
         The program runs `repeats` times on zeros; variables keep the values they had before.
         """
-        from pronghorn.listing import profile
-
-        return profile(self.__name__, self.executable, repeats)
+        return plugins.load("utils", "program.profile")(self.__name__, self.executable, repeats)
 
 
 _programs: weakref.WeakSet[Program] = weakref.WeakSet()

@@ -14,6 +14,5 @@ __getattr__, __dir__ = facade(
             "serialize_keras_object"
         ),
         "pronghorn.training.data": "PyDataset Sequence pack_x_y_sample_weight unpack_x_y_sample_weight",
-        "pronghorn.training.progress": "Progbar",
     },
 )

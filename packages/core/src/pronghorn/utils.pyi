@@ -15,7 +15,7 @@ from pronghorn.training.data import PyDataset as PyDataset
 from pronghorn.training.data import Sequence as Sequence
 from pronghorn.training.data import pack_x_y_sample_weight as pack_x_y_sample_weight
 from pronghorn.training.data import unpack_x_y_sample_weight as unpack_x_y_sample_weight
-from pronghorn.training.progress import Progbar as Progbar
+from pronghorn_callbacks.progress import Progbar as Progbar
 from pronghorn_layers.feature_space import FeatureSpace as FeatureSpace
 from pronghorn_utils import bounding_boxes as bounding_boxes
 from pronghorn_utils.arrays import normalize as normalize

@@ -45,4 +45,8 @@ def pronghorn_utils() -> dict[str, str]:
         **{f"config.{name}": f"pronghorn_utils.settings:{name}" for name in SETTINGS.split()},
         **{f"tree.{name}": f"pronghorn_utils.trees:{name}" for name in TREES.split()},
         **{f"keras.{name}": f"pronghorn_utils.symbols:{name}" for name in ("Function", "KerasTensor", "device")},
+        "keras.plot": "pronghorn_utils.curves:plot",
+        "model.summary": "pronghorn_utils.summary:summary",
+        "program.listing": "pronghorn_utils.listing:listing",
+        "program.profile": "pronghorn_utils.listing:profile",
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pronghorn import tree
+from pronghorn import config, plugins, tree
 
 if TYPE_CHECKING:
     from pronghorn.training.trainer import Trainer
@@ -138,8 +138,6 @@ class CallbackList(Callback):
         **params: Any,
     ) -> None:
         super().__init__()
-        from pronghorn.training.progress import ProgbarLogger
-
         self.callbacks: list[Any] = [] if callbacks is None else tree.flatten(callbacks)
         for callback in self.callbacks:
             if isinstance(callback, type) or not any(hasattr(callback, hook) for hook in HOOKS):
@@ -149,8 +147,11 @@ class CallbackList(Callback):
         if add_history and self.history is None:
             self.history = History()
             self.callbacks.append(self.history)
-        if add_progbar and not any(isinstance(c, ProgbarLogger) for c in self.callbacks):
-            self.callbacks.append(ProgbarLogger())
+        if add_progbar:
+            bar = plugins.references("callbacks").get("ProgbarLogger")
+            logger = bar.load() if bar else EpochLines
+            if not any(isinstance(c, logger) for c in self.callbacks):
+                self.callbacks.append(logger())
         self._find_hooks()
         if model is not None:
             self.set_model(model)
@@ -173,6 +174,9 @@ class CallbackList(Callback):
         self._find_hooks()
 
     def set_params(self, params: dict[str, Any]) -> None:
+        if (verbose := params.get("verbose", 1)) not in ("auto", 0, 1, 2):
+            choices = "'auto', 0 (silent), 1 (progress bar) or 2 (a line per epoch)"
+            raise ValueError(f"verbose: expected {choices}, got {verbose!r}")
         super().set_params(params)
         for callback in self.callbacks:
             callback.set_params(params)
@@ -210,6 +214,14 @@ for _name in HOOKS:
     setattr(CallbackList, _name, _dispatcher(_name))
 
 
+class EpochLines(Callback):
+    """A line per epoch of `fit`, where pronghorn-callbacks with its progress bar is not installed."""
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        values = "".join(f" - {name}: {value:.4g}" for name, value in (logs or {}).items() if isinstance(value, float))
+        config.say(f"Epoch {epoch + 1}/{self.params['epochs']}{values}")
+
+
 class History(Callback):
     """Records the logs of each epoch; `fit` returns it.
 
@@ -233,7 +245,5 @@ class History(Callback):
         self.model.history = self
 
     def plot(self, path: Any = None, metrics: Iterable[str] | None = None) -> Any:
-        """Draws the curves of the loss and the metrics: see `pronghorn.training.plotting.plot`."""
-        from pronghorn.training.plotting import plot
-
-        return plot(self, path, metrics)
+        """Draws the curves of the loss and the metrics: see `pronghorn.plot`."""
+        return plugins.load("utils", "keras.plot")(self, path, metrics)

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from pronghorn import config
-from pronghorn.training import progress
-from pronghorn.training.progress import Progbar, ProgbarLogger, resolve_verbose
+from pronghorn.training.callback import Callback, CallbackList, History
+from pronghorn_callbacks import progress
+from pronghorn_callbacks.progress import Progbar, ProgbarLogger, resolve_verbose
 
 GREEN, GREY, BOLD, PLAIN = "\x1b[32m", "\x1b[37m", "\x1b[1m", "\x1b[0m"
 
@@ -223,7 +224,7 @@ def test_verbose(pipe: Output) -> None:
     pipe.terminal = True
     assert resolve_verbose("auto") == 1
     with pytest.raises(ValueError, match="verbose: expected 'auto', 0 .silent., 1 .progress bar. or 2 .* got 'loud'"):
-        resolve_verbose("loud")
+        CallbackList(ProgbarLogger(), verbose="loud")
 
 
 def test_no_standard_output_is_no_error(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,3 +254,10 @@ def test_a_logger_gets_finished_lines_where_interactive_logging_is_disabled(
     line = "4/4 - 2s - 500ms/step - loss: 1.5000 - val_loss: 5.0000e-04"
     assert caplog.messages == ["Epoch 1/2", line, "Epoch 2/2", line, "Epoch 2: early stopping"]
     assert terminal.getvalue() == ""
+
+
+def test_it_comes_after_yours_and_after_history() -> None:
+    callbacks = CallbackList([[Callback()]], add_history=True, add_progbar=True, verbose=0)
+    assert [type(c) for c in callbacks.callbacks] == [Callback, History, ProgbarLogger]
+    own = CallbackList([History(), ProgbarLogger()], add_history=True, add_progbar=True, verbose=0)
+    assert [type(c) for c in own.callbacks] == [History, ProgbarLogger]

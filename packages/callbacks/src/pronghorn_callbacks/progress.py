@@ -116,16 +116,10 @@ def _screen() -> _Stream | _Notebook | _Log:
 
 
 def resolve_verbose(verbose: Any) -> int:
-    """0, 1 or 2 for what the user passed; "auto" is 1 on a terminal or in a notebook, and 2 elsewhere.
-
-    Raises:
-        ValueError: it is none of 0, 1, 2, True, False, "auto".
-    """
+    """0, 1 or 2 for what the user passed; "auto" is 1 on a terminal or in a notebook, and 2 elsewhere."""
     if verbose == "auto":
         return 1 if in_notebook() or (sys.stdout is not None and sys.stdout.isatty()) else 2
-    if verbose in (0, 1, 2):
-        return int(verbose)
-    raise ValueError(f"verbose: expected 'auto', 0 (silent), 1 (progress bar) or 2 (a line per epoch), got {verbose!r}")
+    return int(verbose)
 
 
 class Progbar:
