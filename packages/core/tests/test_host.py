@@ -185,6 +185,7 @@ def test_what_fails_in_a_string_fails_in_its_step() -> None:
 
 
 def test_a_thread_reads_ahead_of_training() -> None:
+    pytest.importorskip("pronghorn_utils", reason="the threads are pronghorn-utils'")
     threads: list[str] = []
 
     def read(x: Array) -> Array:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +16,12 @@ from pronghorn.tensor import constant
 from pronghorn.training.arrays import as_array, as_arrays, class_weights
 from pronghorn.training.data import (
     Epochs,
-    PyDataset,
     gather,
     make_source,
     pack_x_y_sample_weight,
     split_arrays,
     unpack_x_y_sample_weight,
 )
-from pronghorn.training.workers import ahead
 
 X = np.random.default_rng(0).normal(size=(25, 3))
 Y = np.arange(25)
@@ -134,105 +129,7 @@ def test_columns_of_data_frames() -> None:
     assert as_array(Series(X), "x").shape == (25, 3)
 
 
-# ---------------------------------------------------------------------------------------------- made in Python
-
-
-class Batches(PyDataset):
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.events: list[Any] = []
-
-    def __len__(self) -> int:
-        return 4
-
-    def __getitem__(self, index: int) -> Any:
-        self.events.append(index)
-        return X[index * 8 : index * 8 + 8], Y[index * 8 : index * 8 + 8]
-
-    def on_epoch_begin(self) -> None:
-        self.events.append("begin")
-
-    def on_epoch_end(self) -> None:
-        self.events.append("end")
-
-
-@pytest.mark.parametrize("workers", [1, 3])
-def test_data_sets_in_python(workers: int) -> None:
-    expected = batches(make_source(X, Y, batch_size=8))
-    data_set = Batches(workers=workers, max_queue_size=2)
-    assert_same(batches(make_source(data_set)), expected)
-    data_set.events.clear()
-    assert_same(batches(Epochs(make_source(data_set))), expected)
-    assert data_set.events[0] == "begin"
-    assert data_set.events[-1] == "end"
-    shuffled = [int(y[0]) for _, y, _ in batches(make_source(data_set, shuffle=True))]
-    assert sorted(shuffled) == [0, 8, 16, 24]
-
-
-def test_errors_of_worker_threads_name_the_item_and_end_the_threads() -> None:
-    class Broken(Batches):
-        def __getitem__(self, index: int) -> Any:
-            if index == 2:
-                raise KeyError("no such image")
-            return super().__getitem__(index)
-
-    for workers in (1, 2):
-        with pytest.raises(KeyError) as caught:
-            batches(make_source(Broken(workers=workers)))
-        assert caught.value.__notes__ == ["while reading item 2 of the data set"]
-    assert not [t for t in threading.enumerate() if t.name.startswith("pronghorn-data")]
-
-
-def test_reading_ahead_is_bounded_and_in_order() -> None:
-    started: list[int] = []
-
-    def square(i: int) -> int:
-        started.append(i)
-        return i * i
-
-    results = ahead(square, range(100), workers=2, depth=3)
-    assert [next(results) for _ in range(4)] == [0, 1, 4, 9]
-    assert len(started) <= 7
-    results.close()
-
-
-@pytest.mark.parametrize("end", ["iterator", "iterable", "only next", "lists"])
-def test_streams(end: str) -> None:
-    items = [(X[:8], Y[:8]), (X[8:], Y[8:])]
-
-    class Next:
-        """What a generator from R has."""
-
-        def __init__(self) -> None:
-            self.items = iter(items)
-
-        def __next__(self) -> Any:
-            return next(self.items)
-
-    class Iterable:
-        def __iter__(self) -> Any:
-            return iter(items)
-
-    stream: Any = {
-        "iterator": iter(items),
-        "iterable": Iterable(),
-        "only next": Next(),
-        "lists": iter([list(item) for item in items]),
-    }[end]
-    source = make_source(stream)
-    assert source.example()[0].shape == (8, 3)
-    expected = [batches(make_source(x, y))[0] for x, y in items]
-    assert_same(batches(source), expected)
-    assert_same(batches(source), expected if end == "iterable" else [])
-
-
-def test_epochs_of_an_iterator_go_on_those_of_arrays_begin_again() -> None:
-    stream = Epochs(make_source(iter(X[k : k + 5] for k in range(0, 25, 5))), steps=2)
-    assert [x[0, 0] for x, _, _ in batches(stream)] == list(X[[0, 5], 0].astype("float32"))
-    assert [x[0, 0] for x, _, _ in batches(stream)] == list(X[[10, 15], 0].astype("float32"))
-    assert not stream.dry
-    assert len(batches(stream)) == 1
-    assert stream.dry
+def test_epochs_of_arrays_begin_again() -> None:
     array = Epochs(make_source(Y, batch_size=10), steps=2)
     assert [[x[0] for x, _, _ in batches(array)] for _ in range(3)] == [[0, 10], [20, 0], [10, 20]]
     array.restart()
@@ -278,103 +175,6 @@ def test_whole_numbers(value: Any) -> None:
     for wrong in (value + 0.5, float("nan"), "128", None):
         with pytest.raises(ValueError, match="n: expected a whole number of at least 1, got"):
             as_integer(wrong, "n")
-
-
-PROCESSES = """
-import os
-from concurrent.futures import BrokenExecutor
-import numpy as np
-from pronghorn.training.data import PyDataset, make_source
-
-class Data(PyDataset):
-    def __init__(self, last, **kwargs):
-        super().__init__(**kwargs)
-        self.last = last
-
-    def __len__(self):
-        return 4
-
-    def __getitem__(self, index):
-        if index == self.last:
-            os._exit(1)
-        return np.full(2, index), np.full(2, os.getpid())
-
-if __name__ == "__main__":
-    options = {"workers": 2, "use_multiprocessing": True, "max_queue_size": 2}
-    batches = [batch for batch, _ in make_source(Data(None, **options))]
-    assert [x[0] for x, _, _ in batches] == [0, 1, 2, 3]
-    assert os.getpid() not in {int(y[0]) for _, y, _ in batches}
-    try:
-        list(make_source(Data(2, **options)))
-    except BrokenExecutor as error:
-        print(error.__notes__[0], "|", error.__notes__[1])
-"""
-
-
-def test_worker_processes(tmp_path: Path) -> None:
-    script = tmp_path / "train.py"
-    script.write_text(PROCESSES)
-    run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-    assert run.stdout.startswith("while reading item") and "A worker process ended before its time" in run.stdout
-
-
-def test_a_data_set_that_does_not_call_its_base() -> None:
-    class Bare(PyDataset):
-        def __init__(self) -> None:
-            pass
-
-        def __len__(self) -> int:
-            return 2
-
-        def __getitem__(self, index: int) -> Any:
-            if index > 1:
-                raise IndexError(index)
-            return X[:4] + index
-
-    assert [len(x) for x, _, _ in batches(make_source(Bare()))] == [4, 4]
-    assert len(list(Bare())) == 2
-
-
-def test_an_error_of_a_generator_says_at_which_batch() -> None:
-    def broken() -> Any:
-        yield X[:4], Y[:4]
-        yield X[4:8], Y[4:8]
-        raise OSError("the disk is gone")
-
-    for peeked in (False, True):
-        source = make_source(broken())
-        if peeked:
-            source.example()
-        with pytest.raises(OSError, match="the disk is gone") as caught:
-            batches(source)
-        assert caught.value.__notes__ == ["while reading item 2 of the data set"]
-
-
-class Foreign:
-    """A tensor of another library: only NumPy's protocol."""
-
-    def __init__(self, array: Any) -> None:
-        self.array = np.asarray(array)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        return self.array if dtype is None else self.array.astype(dtype)
-
-
-class Loader:
-    """What torch's DataLoader gives: lists of tensors, the last of them shorter, a new pass for each `iter`."""
-
-    def __len__(self) -> int:
-        return 4
-
-    def __iter__(self) -> Any:
-        return ([Foreign(X[k : k + 8]), Foreign(Y[k : k + 8])] for k in range(0, 25, 8))
-
-
-def test_loaders_of_other_libraries() -> None:
-    source = make_source(Loader())
-    assert source.batches == 4 and source.restarts and source.example()[0].shape == (8, 3)
-    for _ in range(2):
-        assert_same(batches(source), batches(make_source(X, Y, batch_size=8)))
 
 
 def test_frames_of_pandas() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -140,15 +139,6 @@ def test_arrays_begin_again_within_an_epoch_of_many_steps() -> None:
     assert linear().fit(X, Y, steps_per_epoch=2, **QUIET).params["steps"] == 2
 
 
-def test_an_iterator_goes_on_and_running_dry_ends_training() -> None:
-    batches = iter([(X[:10], Y[:10])] * 5)
-    with pytest.warns(UserWarning, match="ended within the 3 batches that steps_per_epoch asks for"):
-        history = linear().fit(batches, epochs=4, steps_per_epoch=3, **QUIET)
-    assert history.epoch == [0, 1]
-    with pytest.warns(UserWarning, match="used up by the pass before"):
-        assert linear().fit(iter([(X, Y)]), epochs=2, **QUIET).epoch == [0]
-
-
 def test_several_steps_per_execution_are_the_same_training() -> None:
     seen: list[int] = []
 
@@ -242,13 +232,6 @@ def test_predict_joins_the_batches(batch_size: int | None) -> None:
     outputs = linear().predict(X, batch_size, **QUIET)
     assert outputs.dtype == np.float32
     np.testing.assert_allclose(outputs, X @ np.full((5, 3), 0.5), rtol=1e-4, atol=1e-6)
-
-
-def test_predict_of_a_generator_of_unknown_length() -> None:
-    model = linear()
-    parts = [X[:10], X[10:11], X[11:60], X[60:]]
-    np.testing.assert_array_equal(model.predict((part for part in parts), **QUIET), model.predict(X, **QUIET))
-    assert model.predict(iter(parts), steps=2, **QUIET).shape == (11, 3)
 
 
 def test_predict_hands_out_memory_of_its_own() -> None:
@@ -446,19 +429,12 @@ def test_without_jit_the_steps_run_operation_by_operation() -> None:
         ({"x": lambda: X}, "x: expected arrays, a PyDataset, or an iterable of batches, got function"),
         ({"y": iter([Y])}, "y: expected arrays like x, got list_iterator"),
         ({"x": iter([X])}, "y: must not be passed where x is a list_iterator"),
-        ({"x": itertools.repeat((X, Y)), "y": None}, "steps_per_epoch: the data have no end"),
-        ({"x": iter([(X, Y, X, Y)]), "y": None}, r"a batch must be .*, got a tuple of 4 items"),
-        ({"x": iter([]), "y": None}, "the generator gave no batch"),
-        ({"x": iter([(X[:4], Y[:4]), (X[:0], Y[:0])]), "y": None}, r"x has no rows \(shape \(0, 5\)\)"),
-        ({"x": iter([(X[:4], Y[:4]), (X[:4, :3], Y[:4])]), "y": None}, r"5.*3"),
-        ({"x": iter([(X[:4], Y[:3])]), "y": None}, "x has 4 rows and y has 3"),
         ({"epochs": -1}, "epochs: expected a whole number of at least 0, got -1"),
         ({"batch_size": 0}, "batch_size: expected a whole number of at least 1, got 0"),
         ({"batch_size": 2.5}, "batch_size: expected a whole number of at least 1, got 2.5"),
         ({"epochs": "3"}, "epochs: expected a whole number of at least 0, got '3'"),
         ({"validation_split": 1.5}, "validation_split: expected a fraction between 0 and 1, got 1.5"),
         ({"validation_split": 0.999}, "both need at least one"),
-        ({"x": iter([(X, Y)]), "y": None, "validation_split": 0.2}, "validation_split works on arrays only"),
         ({"shuffle": "rows"}, "shuffle: expected True, False or 'batch', got 'rows'"),
         ({"verbose": 3}, "verbose: expected 'auto', 0"),
         ({"class_weight": {3: 1.0}}, "expected class number -> weight, got 3: 1.0; classes are 0 to 2"),
@@ -479,9 +455,8 @@ def test_nan_labels_are_refused_where_the_loss_is_ours(monkeypatch: pytest.Monke
     monkeypatch.setattr(SquaredError, "__module__", "pronghorn_objectives.regression")
     y = Y.copy()
     y[3] = np.nan
-    for data in ((X, y), (iter([(X, y)]), None)):
-        with pytest.raises(ValueError, match="y holds NaN, first in row 3, which makes the loss NaN"):
-            linear(metrics=None).fit(*data, **QUIET)
+    with pytest.raises(ValueError, match="y holds NaN, first in row 3, which makes the loss NaN"):
+        linear(metrics=None).fit(X, y, **QUIET)
 
 
 def test_nan_labels_are_left_to_losses_of_ones_own() -> None:
@@ -510,32 +485,6 @@ def test_unknown_names_are_refused_at_once() -> None:
             linear(**arguments)
     with pytest.raises(ValueError, match="jit_compile must be True, False or 'auto', got 'yes'"):
         linear(jit_compile="yes")
-
-
-def test_a_batch_size_for_a_generator_has_no_effect_and_says_so() -> None:
-    with pytest.warns(UserWarning, match="batch_size=4 has no effect"):
-        linear().fit(iter([(X, Y)]), batch_size=4, **QUIET)
-
-
-def test_outputs_of_different_shapes_cannot_be_joined() -> None:
-    class Double(Layer):
-        def call(self, inputs: Any) -> Any:
-            return inputs * 2.0
-
-    model = pronghorn.Sequential([Double()])
-    with pytest.raises(ValueError, match=r"have shape \(2, 4\), those of an earlier one \(2, 3\)"):
-        model.predict(iter([np.ones((2, 3)), np.ones((2, 4))]), **QUIET)
-
-
-def test_batches_of_any_sizes_train_alike() -> None:
-    sizes, starts = (30, 7, 33), (0, 30, 37)
-    stream = ((X[k : k + n], Y[k : k + n]) for k, n in zip(starts, sizes, strict=True))
-    streamed, by_hand = linear(), linear()
-    streamed.fit(stream, **QUIET)
-    for k, n in zip(starts, sizes, strict=True):
-        by_hand.train_on_batch(X[k : k + n], Y[k : k + n])
-    for found, expected in zip(streamed.get_weights(), by_hand.get_weights(), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_functions_of_a_step_are_made_again() -> None:
@@ -579,7 +528,6 @@ def test_a_loss_may_refuse_labels_before_the_first_step(monkeypatch: pytest.Monk
     wrong = np.where(np.arange(70)[:, None] == 69, 101.0, Y)
     for train in (
         lambda model: model.fit(X, wrong, **QUIET),
-        lambda model: model.fit(iter([(X, wrong)]), **QUIET),
         lambda model: model.evaluate(X, wrong, **QUIET),
         lambda model: model.train_on_batch(X, wrong),
         lambda model: model.fit(X, Y, validation_data=(X, wrong), **QUIET),

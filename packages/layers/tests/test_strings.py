@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import pronghorn as keras
 from pronghorn import layers, ops
 from pronghorn.functional import Input
 from pronghorn.layer import Layer
@@ -21,7 +22,6 @@ from pronghorn.saving import ModelFileError, load_model, register_keras_serializ
 from pronghorn.sequential import Sequential
 from pronghorn.tensor import convert_to_tensor
 from pronghorn.testing.layers import Descent, squared_error
-from pronghorn.training.data import PyDataset
 
 TEXTS = np.array(["a b c", "b c", "c"])
 
@@ -29,14 +29,18 @@ TEXTS = np.array(["a b c", "b c", "c"])
 # ------------------------------------------------------------------------------------------------ adapt
 
 
-class Texts(PyDataset):
+def data_set() -> Any:
     """Each text as a batch, with a label."""
+    pytest.importorskip("pronghorn_utils")
 
-    def __len__(self) -> int:
-        return len(TEXTS)
+    class Texts(keras.utils.PyDataset):  # type: ignore[misc]
+        def __len__(self) -> int:
+            return len(TEXTS)
 
-    def __getitem__(self, index: int) -> Any:
-        return TEXTS[index : index + 1], np.zeros(1)
+        def __getitem__(self, index: int) -> Any:
+            return TEXTS[index : index + 1], np.zeros(1)
+
+    return Texts()
 
 
 SOURCES: dict[str, Callable[[], Any]] = {
@@ -50,7 +54,7 @@ SOURCES: dict[str, Callable[[], Any]] = {
     "batches": lambda: iter([TEXTS[:2], TEXTS[2:]]),
     "batches of lists": lambda: iter([TEXTS[:2].tolist(), ["c"]]),
     "batches with labels": lambda: iter([(TEXTS[:2], np.zeros(2)), (TEXTS[2:], np.zeros(1))]),
-    "a PyDataset": Texts,
+    "a PyDataset": data_set,
 }
 
 

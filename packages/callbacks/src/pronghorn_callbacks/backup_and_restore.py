@@ -13,14 +13,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pronghorn import tree
+from pronghorn import plugins, tree
 from pronghorn.saving.files import ModelFileError, remove_unfinished, replacing
 from pronghorn.saving.hdf5 import open_groups, read
 from pronghorn.saving.load import reading
 from pronghorn.saving.weights import read_weights, restore_seeds, seed_states, write_weights
 from pronghorn.tensor import Variable
 from pronghorn.training.callback import CallbackList, Logs
-from pronghorn.training.data import PyDataset
 from pronghorn_callbacks.packed import Array, given, pack, set_state, state_of, unpack
 from pronghorn_callbacks.save_frequency import SaveFrequency
 
@@ -180,9 +179,11 @@ class BackupAndRestore(SaveFrequency):
             name = type(subject).__name__
             if subject is None or hasattr(subject, "get_state"):
                 continue
-            if not isinstance(subject, PyDataset):
+            if not epochs.source.numbered:
                 _say(f"the {name} would be read from its start, without what was taken; is it always the same?")
-            elif any(getattr(type(subject), hook) is not getattr(PyDataset, hook) for hook in _HOOKS):
+                continue
+            base = plugins.load("utils", "PyDataset")
+            if any(getattr(type(subject), hook) is not getattr(base, hook) for hook in _HOOKS):
                 _say(f"the data set {name} would be without what its on_epoch_begin and on_epoch_end changed")
 
     # ------------------------------------------------------------------------------------------------ restoring

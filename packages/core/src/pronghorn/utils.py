@@ -13,6 +13,6 @@ __getattr__, __dir__ = facade(
             "get_registered_name get_registered_object register_keras_serializable "
             "serialize_keras_object"
         ),
-        "pronghorn.training.data": "PyDataset Sequence pack_x_y_sample_weight unpack_x_y_sample_weight",
+        "pronghorn.training.data": "pack_x_y_sample_weight unpack_x_y_sample_weight",
     },
 )

@@ -11,8 +11,6 @@ from pronghorn.saving.registry import get_registered_name as get_registered_name
 from pronghorn.saving.registry import get_registered_object as get_registered_object
 from pronghorn.saving.registry import register_keras_serializable as register_keras_serializable
 from pronghorn.saving.registry import serialize_keras_object as serialize_keras_object
-from pronghorn.training.data import PyDataset as PyDataset
-from pronghorn.training.data import Sequence as Sequence
 from pronghorn.training.data import pack_x_y_sample_weight as pack_x_y_sample_weight
 from pronghorn.training.data import unpack_x_y_sample_weight as unpack_x_y_sample_weight
 from pronghorn_callbacks.progress import Progbar as Progbar
@@ -37,6 +35,8 @@ from pronghorn_utils.sequences import pad_sequences as pad_sequences
 from pronghorn_utils.splitting import split_dataset as split_dataset
 from pronghorn_utils.state_tree import get_state_tree as get_state_tree
 from pronghorn_utils.state_tree import set_state_tree as set_state_tree
+from pronghorn_utils.streams import PyDataset as PyDataset
+from pronghorn_utils.streams import Sequence as Sequence
 from pronghorn_utils.text_files import text_dataset_from_directory as text_dataset_from_directory
 from pronghorn_utils.timeseries import timeseries_dataset_from_array as timeseries_dataset_from_array
 from pronghorn_utils.tokenizing import Tokenizer as Tokenizer

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pronghorn import tree
 from pronghorn.arguments import as_integer
-from pronghorn.training.workers import ahead
+from pronghorn_utils.workers import ahead
 
 Indices = NDArray[np.intp]
 

@@ -18,6 +18,8 @@ TREES = """
 def pronghorn_utils() -> dict[str, str]:
     """Helper name -> "module:attribute"."""
     return {
+        "PyDataset": "pronghorn_utils.streams:PyDataset",
+        "Sequence": "pronghorn_utils.streams:Sequence",
         "Tokenizer": "pronghorn_utils.tokenizing:Tokenizer",
         "array_to_img": "pronghorn_utils.images:array_to_img",
         "bounding_boxes": "pronghorn_utils.bounding_boxes",
@@ -45,6 +47,8 @@ def pronghorn_utils() -> dict[str, str]:
         **{f"config.{name}": f"pronghorn_utils.settings:{name}" for name in SETTINGS.split()},
         **{f"tree.{name}": f"pronghorn_utils.trees:{name}" for name in TREES.split()},
         **{f"keras.{name}": f"pronghorn_utils.symbols:{name}" for name in ("Function", "KerasTensor", "device")},
+        "data.ahead": "pronghorn_utils.workers:ahead",
+        "data.stream_source": "pronghorn_utils.streams:stream_source",
         "keras.plot": "pronghorn_utils.curves:plot",
         "model.summary": "pronghorn_utils.summary:summary",
         "program.listing": "pronghorn_utils.listing:listing",

@@ -1,4 +1,4 @@
-"""What fit, evaluate and predict read: arrays in memory or in files, data sets in Python, generators.
+"""What fit, evaluate and predict read: arrays in memory or in files; data sets in Python come from utils.
 
 Every source yields `(data, indices)`, the arguments of a compiled step. For arrays in memory `data` holds the
 whole arrays (as `Rows`) and `indices` the batch's rows: gathering and casting them is the first thing the
@@ -7,7 +7,6 @@ step does. Otherwise `data` holds the arrays of the batch and `indices` is None.
 
 from __future__ import annotations
 
-import itertools
 import math
 import warnings
 from collections import deque
@@ -16,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pronghorn import config, dtypes, tree
+from pronghorn import config, dtypes, plugins, tree
 from pronghorn.arguments import as_integer
 from pronghorn.host import Staged
 from pronghorn.program import Program, Rows, batch_rows
@@ -30,7 +29,6 @@ from pronghorn.training.arrays import (
     is_arrays,
     weighted,
 )
-from pronghorn.training.workers import ahead, read
 
 Shuffle = bool | Literal["batch"]
 Batches = Generator[tuple[Any, Any], None, None]
@@ -104,12 +102,14 @@ class Source:
         rows: the number of rows in a pass; None where it is not known.
         restarts: whether a second pass begins again.
         endless: whether a pass is known to have no end.
+        numbered: whether batches are made by number, so that a pass can begin with any.
     """
 
     batches: int | None = None
     rows: int | None = None
     restarts = True
     endless = False
+    numbered = False
     subject: Any = None
     """The user's object whose `get_state` and `set_state`, where it has them, say where it stands."""
 
@@ -171,7 +171,7 @@ class ArraySource(Source):
             return ((sources, rows) for rows in indices)
         if self.batches == 1:
             return ((self._read(rows), None) for rows in indices)
-        return ((batch, None) for batch in ahead(self._read, indices, 1, READ_AHEAD))
+        return ((batch, None) for batch in ahead(self._read, indices))
 
     def _indices(self, first: int) -> Iterator[Array]:
         total, size = len(self.range), self.batch_size
@@ -204,172 +204,19 @@ def read_rows(source: Any, indices: Array) -> Array:
     return np.asarray(source[unique])[positions.reshape(-1)]
 
 
+def ahead(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    """The results of `function` on `items`; a thread computes them ahead where pronghorn-utils is installed."""
+    threads = plugins.references("utils").get("data.ahead")
+    return threads.load()(function, items, 1, READ_AHEAD) if threads else map(function, items)
+
+
 def prepared(step: Any, batches: Batches) -> Batches:
     """The batches; a thread does ahead of a compiled step what that leaves to the host, such as looking strings up."""
     for batch in batches:
         yield batch
         if isinstance(step, Program) and isinstance(step.executable, Staged):
-            yield from ahead(step.prepare, batches, 1, READ_AHEAD)
+            yield from ahead(step.prepare, batches)
         yield from batches
-
-
-_END = object()
-"""What comes after the last item."""
-
-
-class BatchSource(Source):
-    """Batches made in Python: a generator, an iterator, or an iterable that starts again with each pass."""
-
-    def __init__(self, stream: Iterable[Any], class_weight: Mapping[Any, float] | None = None) -> None:
-        self.stream = self.subject = stream
-        self.class_weight = class_weight
-        self.restarts = not hasattr(stream, "__next__")
-        self.endless = isinstance(stream, (itertools.cycle, itertools.repeat, itertools.count))
-        self.batches = _length(stream)
-        self._waiting: list[Any] = []
-        self._taken = 0
-        self._check: Callable[[Any], None] | None = None
-
-    def batches_from(self, first: int) -> Batches:
-        while first and self._waiting:
-            self._waiting.pop()
-            first -= 1
-        return self._batches(self._items(first))
-
-    def _batches(self, items: Iterator[Any]) -> Batches:
-        while self._waiting:
-            yield self._waiting.pop(), None
-        for item in items:
-            yield self._batch(item), None
-
-    def _items(self, first: int) -> Iterator[Any]:
-        items = iter(self.stream)
-        deque(itertools.islice(items, first), maxlen=0)
-        return self._numbered(items, first if self.restarts else self._taken + first)
-
-    def _numbered(self, items: Iterator[Any], start: int) -> Iterator[Any]:
-        """The items; an error on the way to one says which it is."""
-        for number in itertools.count(start):
-            item = read(lambda _: next(items, _END), number)
-            if item is _END:
-                return
-            self._taken = number + 1
-            yield item
-
-    def _batch(self, item: Any) -> Triple:
-        batch = weighted(as_arrays(*unpack_x_y_sample_weight(item)), self.class_weight)
-        if self._check is not None:
-            self._check(batch[1])
-        return batch
-
-    def _first(self) -> Any:
-        item = next(iter(self.stream), None)
-        if item is None:
-            raise ValueError("x: the generator gave no batch; it is empty or used up")
-        self._taken += 1
-        return item
-
-    def example(self) -> Triple:
-        batch = self._waiting[0] if self._waiting else self._batch(self._first())
-        if not self.restarts:
-            self._waiting = [batch]
-        return symbols(batch)
-
-    def forget_example(self) -> None:
-        self._waiting.clear()
-
-    def check_labels(self, check: Callable[[Any], None]) -> None:
-        self._check = check
-        for batch in self._waiting:
-            check(batch[1])
-
-
-def _length(stream: Any) -> int | None:
-    try:
-        return len(stream)
-    except TypeError:
-        return None
-
-
-class PyDataset:
-    """Base class of data sets in Python: `__getitem__(i)` returns batch i, `__len__` how many there are.
-
-    One that changes from epoch to epoch has `get_state()`, which gives plain values, and `set_state(state)`, so that
-    an interrupted training can be resumed.
-
-    Args:
-        workers: how many make batches ahead of their use; 0 and 1 stand for the training thread itself.
-        use_multiprocessing: whether the workers are processes, to which the data set is sent by pickle, and not
-            threads. A script that uses them must train below `if __name__ == "__main__":`.
-        max_queue_size: batches that are made ahead, at most, where workers > 1.
-    """
-
-    workers = 1
-    use_multiprocessing = False
-    max_queue_size = 10
-
-    def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10) -> None:
-        self.workers = as_integer(workers, "PyDataset: workers", least=0)
-        self.use_multiprocessing = bool(use_multiprocessing)
-        self.max_queue_size = as_integer(max_queue_size, "PyDataset: max_queue_size")
-
-    @property
-    def num_batches(self) -> int | None:
-        """The number of batches in a pass; None for an endless data set."""
-        return _length(self)
-
-    def __iter__(self) -> Iterator[Any]:
-        """The batches of a pass in their order."""
-        return map(self.__getitem__, itertools.count() if self.num_batches is None else range(self.num_batches))
-
-    def __getitem__(self, index: int) -> Any:
-        """Batch `index`: x, (x, y) or (x, y, sample_weight)."""
-        raise NotImplementedError(f"{type(self).__name__} has no __getitem__")
-
-    def on_epoch_begin(self) -> None:
-        """Called before each epoch."""
-
-    def on_epoch_end(self) -> None:
-        """Called after each epoch."""
-
-
-Sequence = PyDataset
-"""The name that PyDataset had in Keras 2."""
-
-
-class PyDatasetSource(BatchSource):
-    """The batches of a PyDataset, in a new random order in each pass where `shuffle` is true."""
-
-    def __init__(self, dataset: PyDataset, shuffle: Shuffle, class_weight: Mapping[Any, float] | None) -> None:
-        super().__init__((), class_weight)
-        self.dataset = self.subject = dataset
-        self.shuffle = shuffle
-        self.restarts = True
-        self.batches = dataset.num_batches
-        self.endless = self.batches is None
-        if self.batches == 0:
-            raise ValueError(f"x: the data set {type(dataset).__name__} has no batches (its len() is 0)")
-
-    def _items(self, first: int) -> Iterator[Any]:
-        order = itertools.islice(itertools.count() if self.batches is None else self._order(self.batches), first, None)
-        dataset = self.dataset
-        if dataset.workers > 1 or dataset.use_multiprocessing:
-            workers, processes = max(dataset.workers, 1), dataset.use_multiprocessing
-            return ahead(dataset.__getitem__, order, workers, dataset.max_queue_size, processes)
-        return (read(dataset.__getitem__, index) for index in order)
-
-    def _order(self, batches: int) -> Iterable[int]:
-        return map(int, np.random.permutation(batches)) if self.shuffle else range(batches)
-
-    def _first(self) -> Any:
-        return self.dataset[0]
-
-    def on_epoch_begin(self) -> None:
-        self.dataset.on_epoch_begin()
-
-    def on_epoch_end(self) -> None:
-        self.dataset.on_epoch_end()
-        self.batches = self.dataset.num_batches
 
 
 def make_source(
@@ -400,8 +247,7 @@ def make_source(
         data = as_arrays(x, y, sample_weight, lazy=True)
         size = size or (32 if steps is None else math.ceil(count_rows(data) / steps))
         return ArraySource(data, size, shuffle, class_weight=class_weight)
-    streams = isinstance(x, PyDataset) or hasattr(x, "__iter__") or hasattr(x, "__next__")
-    if not streams or isinstance(x, (list, tuple, Mapping)):
+    if not (hasattr(x, "__iter__") or hasattr(x, "__next__")) or isinstance(x, (list, tuple, Mapping)):
         raise ValueError(f"x: expected arrays, a PyDataset, or an iterable of batches, got {kind}: {x!r}")
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
@@ -409,11 +255,7 @@ def make_source(
     if size is not None:
         message = f"batch_size={size} has no effect: x is a {kind}, which makes the batches itself"
         warnings.warn(message, stacklevel=4)
-    if isinstance(x, PyDataset):
-        return PyDatasetSource(x, shuffle, class_weight)
-    if not hasattr(x, "__iter__"):
-        x = map(next, itertools.repeat(x))
-    return BatchSource(x, class_weight)
+    return plugins.load("utils", "data.stream_source")(x, shuffle, class_weight)  # type: ignore[no-any-return]
 
 
 def split_arrays(source: Source, fraction: Any, batch_size: int | None = None) -> tuple[Source, Source]:
@@ -539,7 +381,7 @@ class Epochs:
         first, subject = state["taken"], self.source.subject
         if state["own"] is not None:
             subject.set_state(state["own"])
-            if not isinstance(subject, PyDataset):  # which has put itself there
+            if not self.source.numbered:  # a stream has put itself there
                 self.source.forget_example()
                 first = 0
         if state["start"] is not None:
