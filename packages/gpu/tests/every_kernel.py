@@ -11,7 +11,8 @@ from pronghorn import dtypes
 from pronghorn.body import Body, Step
 from pronghorn.op import Elementwise
 from pronghorn.ops.recurrent import GRU, LSTM, SIMPLE
-from pronghorn_gpu.convolution import columns_kernel, convolution_kernel
+from pronghorn_gpu.convolution import convolution_kernel
+from pronghorn_gpu.convolution_ways import columns_kernel
 from pronghorn_gpu.elementwise import map_kernel
 from pronghorn_gpu.launch import DTYPES, Kernel
 from pronghorn_gpu.linear import LARGE, SMALL, matmul_kernel

@@ -45,13 +45,15 @@ def describe() -> str:
     if simulated():
         return "available: Numba's CUDA simulator, for tests (set_accelerator('gpu') to use it)"
     try:
-        from pronghorn_gpu.library import library
+        from pronghorn_gpu.library import blas, dnn, tensor_float
         from pronghorn_gpu.target import cuda
 
         card = cuda.get_current_device()
         name = card.name.decode() if isinstance(card.name, bytes) else card.name
         kind = "numba-cuda" if find_spec("numba_cuda") else "numba.cuda"
-        blas = library()
-        return f"available: {name}, {kind}, " + (f"{blas.name} for products" if blas else "no cuBLAS: own kernels")
+        products = "cuBLAS" if blas() is not None else "own kernels"
+        convolutions = "cuDNN" if dnn() is not None else products
+        precision = " in TF32" if tensor_float() else ""
+        return f"available: {name}, {kind}, products{precision} by {products}, convolutions by {convolutions}"
     except Exception as error:
         return f"available, but: {error}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -45,6 +45,30 @@ def kernel(body: str, kinds: Sequence[str], helpers: str = "") -> Kernel:
     parameters = ", ".join(["p", "int64s", *(f"{v}s" for v in views)])
     lines = "\n".join(f"    {line}" if line else "" for line in body.strip("\n").splitlines())
     return Kernel(f"{helpers}\ndef kernel({parameters}):\n{lines}\n", views)
+
+
+def each(
+    total: str, names: Sequence[str], steps: str | Sequence[str], kinds: Sequence[str], helpers: str = "",
+    setup: Sequence[str] = (),
+) -> Kernel:  # fmt: skip
+    """A kernel whose threads take turns at the elements 0 … `total` - 1.
+
+    Args:
+        names: what the slots of its block are called, in their order.
+        steps: statements for each element `i`.
+        kinds, helpers: as in `kernel`.
+        setup: statements before the first element.
+    """
+    lines = steps.strip("\n").splitlines() if isinstance(steps, str) else steps
+    text = [
+        *(f"{name} = int64s[p + {k}]" for k, name in enumerate(names)),
+        *setup,
+        "i = int64(cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x)",
+        f"while i < {total}:",
+        *("    " + line for line in lines),
+        "    i += cuda.blockDim.x * cuda.gridDim.x",
+    ]
+    return kernel("\n".join(text), kinds, helpers)
 
 
 @dataclass(frozen=True)
@@ -97,7 +121,8 @@ class Product:
     """A product of matrices for a library: C (rows, columns) = A' B'.
 
     `a` and `b` are read transposed where their flag is set; `leading` are the elements from row to row as they are
-    stored, `strides` those from one matrix of a batch to the next.
+    stored, `strides` those from one matrix of a batch to the next. `bias` (columns,) is added to each row; `activation`
+    ("relu", "gelu_tanh" or none) comes last.
     """
 
     dtype: str
@@ -112,18 +137,50 @@ class Product:
     transpose_b: bool
     strides: tuple[int, int, int]
     leading: tuple[int, int, int]
+    bias: Pointer | Scratch | None = None
+    activation: str = ""
+
+
+@dataclass(frozen=True)
+class Convolve:
+    """A convolution for a library, or one of its gradients: `c` is made of `a` and `b`.
+
+    Images (batch, *spatial, channels) and results (batch, *spatial, filters) are dense; kernels lie as (filters,
+    *window, channels of a group). `kind` is "output" (of image and kernel), "input" (of the result's gradient and
+    kernel) or "kernel" (of image and the result's gradient). `padding` is the same at both ends.
+    """
+
+    dtype: str
+    kind: str
+    image: tuple[int, ...]
+    kernel: tuple[int, ...]
+    result: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+    a: Pointer | Scratch
+    b: Pointer | Scratch
+    c: Pointer | Scratch
+    space: Scratch
+    """Where the library's own workspace begins."""
+    algorithm: tuple[int, int] = (-1, 0)
+    """The library's algorithm and kind of arithmetic, when it has been asked."""
+    workspace: int = 0
+    """As of a launch; what the library needs is known when it has been asked."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Two ways: with a library that multiplies matrices of `dtype`, where one is installed, else by kernels alone."""
+    """Ways to the same result, best first; the first is taken whose calls the libraries here can do. The last has no
+    call."""
 
-    dtype: str
-    library: tuple[Launch | Product, ...]
-    kernels: tuple[Launch, ...]
+    ways: tuple[tuple[Launch | Product | Convolve, ...], ...]
 
 
-Work = Launch | Product | Choice
+Settled = Launch | Product | Convolve
+Work = Settled | Choice
+_Work = TypeVar("_Work", bound=Work)
 
 
 def _renumber_slot(slot: Any, order: Sequence[int | Scratch]) -> Any:
@@ -135,19 +192,17 @@ def _renumber_slot(slot: Any, order: Sequence[int | Scratch]) -> Any:
     return replace(slot, operand=place)
 
 
-def renumber(work: Sequence[Work], order: Sequence[int | Scratch]) -> tuple[Work, ...]:
+def renumber(work: Sequence[_Work], order: Sequence[int | Scratch]) -> tuple[_Work, ...]:
     """The same work with operand k called `order[k]`, or found in scratch memory."""
-    found: list[Work] = []
+    found: list[Any] = []
     for item in work:
         if isinstance(item, Launch):
             found.append(replace(item, slots=tuple(_renumber_slot(s, order) for s in item.slots)))
-        elif isinstance(item, Product):
-            found.append(
-                replace(item, **{name: _renumber_slot(getattr(item, name), order) for name in ("a", "b", "c")})
-            )
+        elif isinstance(item, Choice):
+            found.append(Choice(tuple(renumber(way, order) for way in item.ways)))
         else:
-            ways: Any = (renumber(item.library, order), renumber(item.kernels, order))
-            found.append(Choice(item.dtype, *ways))
+            pointers = {name: slot for name, slot in vars(item).items() if isinstance(slot, Pointer)}
+            found.append(replace(item, **{name: _renumber_slot(slot, order) for name, slot in pointers.items()}))
     return tuple(found)
 
 
@@ -156,8 +211,8 @@ def workspace_of(work: Sequence[Work]) -> int:
     sizes = [0]
     for item in work:
         if isinstance(item, Choice):
-            sizes += [workspace_of(item.library), workspace_of(item.kernels)]
-        elif isinstance(item, Launch):
+            sizes += map(workspace_of, item.ways)
+        elif not isinstance(item, Product):
             sizes.append(item.workspace)
     return max(sizes)
 

@@ -1,8 +1,7 @@
-"""cuBLAS, where it is installed, through its C functions.
+"""NVIDIA's libraries, where they are installed: which of them do what, and how they are found.
 
-cuBLAS stores matrices by columns, so a product by rows is that of the other order: C' = B' A'. float32 is computed in
-float32 (no TF32), float16 and bfloat16 are summed in float32. One stream and a workspace of our own keep results the
-same from run to run.
+`PRONGHORN_GPU_LIBRARY` names those that may be used ("none", "cublas", "cudnn"; all by default). float32 is computed in
+float32 unless `PRONGHORN_GPU_TF32=1` lets tensor cores round the factors to TF32 (10 bits of mantissa).
 """
 
 from __future__ import annotations
@@ -10,32 +9,37 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
-from collections.abc import Sequence
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pronghorn_gpu.device import CudaDevice, device
-from pronghorn_gpu.launch import Choice, Launch, Product, Work
+from pronghorn_gpu.launch import Choice, Convolve, Launch, Product, Settled, Work
 from pronghorn_gpu.target import SIMULATED
 
-_TYPES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}
-"""cudaDataType of what products are made of."""
-
-_COMPUTE = {"float32": 68, "float64": 70, "float16": 68, "bfloat16": 68}
-"""cublasComputeType: CUBLAS_COMPUTE_32F, and _64F."""
-
-_DEFAULT_ALGORITHM = -1
-_WORKSPACE = 32 << 20
+Run = Callable[[], None]
 
 
-def find_library(name: str, versions: tuple[int, ...] = (13, 12, 11)) -> ctypes.CDLL | None:
+def tensor_float() -> bool:
+    """Whether products of float32 may be computed in TF32."""
+    return os.environ.get("PRONGHORN_GPU_TF32", "0") not in ("", "0")
+
+
+def wanted(name: str) -> bool:
+    """Whether a library may be used here."""
+    names = os.environ.get("PRONGHORN_GPU_LIBRARY")
+    return not SIMULATED and (names is None or name in names.split(","))
+
+
+def find_library(name: str, versions: Sequence[int]) -> ctypes.CDLL | None:
     """The shared library `name` of NVIDIA's wheels, or of the system; None where there is none."""
     folders: list[Path] = []
     spec = importlib.util.find_spec("nvidia")
     for root in (spec.submodule_search_locations or []) if spec is not None else []:
-        folders += sorted(Path(root).glob("cu1?/lib"), reverse=True)
-        folders += [Path(root) / name / "lib", Path(root) / name / "bin"]
+        for pattern in ("*/lib", "*/bin", "*/bin/x64", "*/bin/x86_64"):
+            folders += sorted(Path(root).glob(pattern), reverse=True)  # cu13 before what is of CUDA 12
     for version in versions:
         file = f"{name}64_{version}.dll" if os.name == "nt" else f"lib{name}.so.{version}"
         for path in (*(folder / file for folder in folders), Path(file)):
@@ -48,84 +52,102 @@ def find_library(name: str, versions: tuple[int, ...] = (13, 12, 11)) -> ctypes.
     return None
 
 
-class Blas:
-    """cuBLAS on the device's stream."""
+class LibraryError(RuntimeError):
+    """A function of a library failed with a status."""
 
-    name = "cuBLAS"
+    def __init__(self, name: str, status: int, text: str) -> None:
+        super().__init__(f"{name} failed: {text} (PRONGHORN_GPU_LIBRARY=none does without NVIDIA's libraries)")
+        self.status = status
 
-    def __init__(self, functions: ctypes.CDLL, target: CudaDevice) -> None:
-        self._functions = functions
-        self._device = target
-        self._handle = ctypes.c_void_p()
-        target.enter()
-        self._call("cublasCreate_v2", ctypes.byref(self._handle))
-        self._call("cublasSetStream_v2", self._handle, target.stream)
-        self._workspace = target.allocate(_WORKSPACE, "cuBLAS's workspace")
-        address = ctypes.c_void_p(target.address(self._workspace.address))
-        self._call("cublasSetWorkspace_v2", self._handle, address, ctypes.c_size_t(_WORKSPACE))
-        self._one = {"float64": ctypes.c_double(1.0)}
-        self._zero = {"float64": ctypes.c_double(0.0)}
 
-    def _call(self, name: str, *arguments: Any) -> None:
-        status = getattr(self._functions, name)(*arguments)
+class Functions:
+    """The C functions of a library, each raising where it fails."""
+
+    def __init__(self, library: Any, status: Callable[[int], str] = "status {}".format) -> None:
+        self._library = library
+        self._status = status
+
+    def __call__(self, name: str, *arguments: Any) -> None:
+        status = getattr(self._library, name)(*arguments)
         if status:
-            raise RuntimeError(f"{name} failed with status {status}")
-
-    def supports(self, dtype: str) -> bool:
-        """Whether it multiplies matrices of `dtype`."""
-        return dtype in _TYPES
-
-    def product(self, work: Product, a: int, b: int, c: int) -> None:
-        """Hands a product to the stream; a, b and c are addresses from the start of the heap."""
-        self._call("cublasGemmStridedBatchedEx", *self.arguments(work, a, b, c))
-
-    def arguments(self, work: Product, a: int, b: int, c: int) -> tuple[Any, ...]:
-        """Of cublasGemmStridedBatchedEx."""
-        kind = _TYPES[work.dtype]
-        one = self._one.get(work.dtype, ctypes.c_float(1.0))
-        zero = self._zero.get(work.dtype, ctypes.c_float(0.0))
-        lead_a, lead_b, lead_c = work.leading
-        stride_a, stride_b, stride_c = work.strides
-
-        def matrix(address: int, lead: int, stride: int) -> tuple[Any, ...]:
-            pointer = ctypes.c_void_p(self._device.address(address))
-            return pointer, ctypes.c_int(kind), ctypes.c_int(lead), ctypes.c_longlong(stride)
-
-        return (
-            self._handle,
-            ctypes.c_int(int(work.transpose_b)),
-            ctypes.c_int(int(work.transpose_a)),
-            ctypes.c_int(work.columns),
-            ctypes.c_int(work.rows),
-            ctypes.c_int(work.inner),
-            ctypes.byref(one),
-            *matrix(b, lead_b, stride_b),
-            *matrix(a, lead_a, stride_a),
-            ctypes.byref(zero),
-            *matrix(c, lead_c, stride_c),
-            ctypes.c_int(work.batch),
-            ctypes.c_int(_COMPUTE[work.dtype]),
-            ctypes.c_int(_DEFAULT_ALGORITHM),
-        )
+            raise LibraryError(name, status, self._status(status))
 
 
-def chosen(work: Sequence[Work]) -> tuple[Launch | Product, ...]:
-    """The work with every choice made."""
-    found: list[Launch | Product] = []
+class Descriptor:
+    """Something that a library makes and destroys, freed when it is no longer used.
+
+    `kind` is the name of both functions, with {} where they say "Create" and "Destroy".
+    """
+
+    def __init__(self, functions: Functions, kind: str, *arguments: Any) -> None:
+        self.handle = ctypes.c_void_p()
+        functions(kind.format("Create"), ctypes.byref(self.handle), *arguments)
+        weakref.finalize(self, functions, kind.format("Destroy"), self.handle).atexit = False
+
+
+def _loaded(name: str, versions: Sequence[int], make: Callable[[ctypes.CDLL], Any]) -> Any:
+    """The binding of a library for the card, None where it cannot be had; a warning says so where it should work."""
+    functions = find_library(name, versions)
+    if functions is None:
+        return None
+    try:
+        return make(functions)
+    except (AttributeError, LibraryError) as error:
+        warnings.warn(f"{name} is installed but not used: {error}", RuntimeWarning, stacklevel=2)
+        return None
+
+
+@cache
+def blas() -> Any:
+    """cuBLAS for products; None where it is not installed or not wanted."""
+    from pronghorn_gpu.blas import Blas
+    from pronghorn_gpu.device import device
+
+    return _loaded("cublasLt", (13, 12), lambda found: Blas(found, device())) if wanted("cublas") else None
+
+
+@cache
+def dnn() -> Any:
+    """cuDNN for convolutions; None where it is not installed or not wanted."""
+    from pronghorn_gpu.device import device
+    from pronghorn_gpu.dnn import Dnn
+
+    if not wanted("cudnn"):
+        return None
+    # it opens these by their names alone, which finds those that are open
+    companions = [find_library(name, (13, 12)) for name in ("cublasLt", "cublas", "nvrtc")]
+    return _loaded("cudnn", (9,), lambda found: Dnn(found, device(), companions))
+
+
+def _available(way: Sequence[Settled]) -> tuple[Settled, ...] | None:
+    """A way whose calls the libraries can do, with what they said of them; else None."""
+    found: list[Settled] = []
+    for part in way:
+        if not isinstance(part, Launch):
+            binding = blas() if isinstance(part, Product) else dnn()
+            asked = None if binding is None else binding.asked(part)
+            if asked is None:
+                return None
+            part = asked
+        found.append(part)
+    return tuple(found)
+
+
+def chosen(work: Sequence[Work]) -> tuple[Launch | Choice, ...]:
+    """The work with each choice down to the best way here and the one without libraries, which is for operands that lie
+    so that no library takes them."""
+    found: list[Any] = []
     for item in work:
         if isinstance(item, Choice):
-            blas = library()
-            found += item.kernels if blas is None or not blas.supports(item.dtype) else item.library
+            best = next(way for way in map(_available, item.ways) if way is not None)
+            found += best if best == item.ways[-1] else [Choice((best, item.ways[-1]))]
         else:
             found.append(item)
     return tuple(found)
 
 
-@cache
-def library() -> Any:
-    """The library of products, None where there is none (or PRONGHORN_GPU_LIBRARY=none asks for our own kernels)."""
-    if SIMULATED or os.environ.get("PRONGHORN_GPU_LIBRARY") == "none":
-        return None
-    functions = find_library("cublas")
-    target = device()
-    return Blas(functions, target) if functions is not None and isinstance(target, CudaDevice) else None
+def prepared(call: Product | Convolve, address: Callable[[Any], int]) -> Run | None:
+    """The call as something to run, for operands at the addresses that `address` gives slots, in bytes from the start
+    of the heap; None where the library does not take such addresses."""
+    run: Run | None = (blas() if isinstance(call, Product) else dnn()).prepared(call, address)
+    return run

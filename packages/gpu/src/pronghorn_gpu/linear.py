@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -257,7 +258,7 @@ def plan_matmul(dtype: str, a: Operand, b: Operand) -> tuple[Work, ...]:
         (space.strides[0][0], space.strides[1][0], rows * columns),
         (stored[0], stored[1], columns),
     )
-    return (Choice(dtype, (product,), launches),)
+    return (Choice(((product,), launches)),)
 
 
 def _broadcast(x: Sequence[int], y: Sequence[int]) -> list[int]:
@@ -273,6 +274,22 @@ def _along(x: Operand, lead: Sequence[int]) -> tuple[int, ...]:
     return (*[0] * missing, *(stride if n == m else 0 for stride, n, m in own))
 
 
+def absorbed(body: Body, columns: int, extras: Sequence[Sequence[int]]) -> tuple[bool, str] | None:
+    """Whether a bias and which activation are all that a body does with a product (its input 0), as a library does both
+    with it; None where it does anything else."""
+    width = len(body.inputs)
+    kinds = {body.dtype(k) for k in range(width + len(body.steps))}
+    value, steps, bias, activation = 0, list(body.steps), False, ""
+    if steps and steps[0].name == "add" and set(steps[0].arguments) == {0, 1} and width == 2:
+        bias, value = math.prod(extras[0]) == columns == (*extras[0], 0)[-2], width
+        del steps[0]
+    if steps and steps[0].name in ("relu", "gelu_tanh") and steps[0].arguments == (value,):
+        activation, value = steps[0].name, width + len(body.steps) - len(steps)
+        del steps[0]
+    whole = not steps and body.outputs == (value,) and len(kinds) == 1 and width == 1 + bias
+    return (bias, activation) if whole and value else None
+
+
 def plan_epilogue(node: Node, work: tuple[Work, ...]) -> tuple[Work, ...]:
     """A product (operands 0, 1, and 2 for its result) and the map behind it, in place in an output of its dtype."""
     body: Body = node.attrs["body"]
@@ -283,4 +300,13 @@ def plan_epilogue(node: Node, work: tuple[Work, ...]) -> tuple[Work, ...]:
     extras: list[Any] = [t.shape for t in node.inputs[2:]]
     space = dense(shape, [shape, *extras], len(outputs))
     behind = renumber(plan_map(body, [space]), [home, *range(2, len(node.inputs)), *outputs])
-    return (*renumber(work, (0, 1, home)), *behind)
+    found: list[Any] = [*renumber(work, (0, 1, home))]
+    if not found or not isinstance(found[-1], Choice):
+        return (*found, *behind)
+    ways: list[Any] = [(*way, *behind) for way in found[-1].ways]
+    last = found[-1].ways[0][-1]
+    whole = absorbed(body, shape[-1], extras)
+    if whole and isinstance(last, Product):
+        bias = Pointer(2, dtype) if whole[0] else None
+        ways.insert(0, (*found[-1].ways[0][:-1], replace(last, bias=bias, activation=whole[1])))
+    return (*found[:-1], Choice(tuple(ways)))

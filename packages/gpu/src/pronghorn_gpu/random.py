@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 
 from pronghorn_gpu.emit import HELPERS, store
-from pronghorn_gpu.launch import THREADS, Kernel, Launch, Pointer, blocks_for, kernel
+from pronghorn_gpu.launch import THREADS, Kernel, Launch, Pointer, blocks_for, each
 
 DRAWS = {
     "random_bits": ("uint32",),
@@ -81,26 +81,17 @@ def random_kernel(name: str, dtype: str) -> Kernel:
         words.append(_SECOND)
     if name == "random_normal" and dtype == "float64":
         words += _FLIPPED.strip().splitlines()
-    lines = [f"    {line}" for line in words]
+    steps = ["block, lane = i // 16, i % 16", "counter = uint64(i)", *words]
     for k in range(4):
-        lines += [
-            f"    at = block * 64 + lane + {16 * k}",
-            "    if at < count:",
-            f"        {store(dtype, 'target + at', _value(name, dtype, k))}",
+        steps += [
+            f"at = block * 64 + lane + {16 * k}",
+            "if at < count:",
+            f"    {store(dtype, 'target + at', _value(name, dtype, k))}",
         ]
-    drawn = "\n".join(lines)
-    text = f"""
-count, counters, call, state, target = int64s[p], int64s[p + 1], int64s[p + 2], int64s[p + 3], int64s[p + 4]
-seed, stream = uint64(int64s[state]), uint64(int64s[state + 1])
-offset = uint64(int64s[state + 2] + call)
-i = int64(cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x)
-while i < counters:
-    block, lane = i // 16, i % 16
-    counter = uint64(i)
-{drawn}
-    i += cuda.blockDim.x * cuda.gridDim.x
-"""
-    return kernel(text, [dtype], HELPERS + _PHILOX)
+    names = ("count", "counters", "call", "state", "target")
+    state = [f"{word} = uint64(int64s[state + {k}])" for k, word in enumerate(("seed", "stream", "offset"))]
+    state.append("offset = offset + uint64(call)")
+    return each("counters", names, steps, [dtype], HELPERS + _PHILOX, state)
 
 
 def plan_random(name: str, dtype: str, count: int, call: int) -> tuple[Launch, ...]:

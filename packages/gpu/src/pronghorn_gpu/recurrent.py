@@ -46,15 +46,14 @@ def _rounded_up(nbytes: int) -> int:
     return -(-nbytes // 256) * 256
 
 
-def _needs(work: Sequence[Work], nbytes: int) -> tuple[Work, ...]:
+def _needs(work: Sequence[Any], nbytes: int) -> tuple[Any, ...]:
     """The work, whose scratch memory is `nbytes`."""
-    found: list[Work] = []
+    found: list[Any] = []
     for item in work:
         if isinstance(item, Launch):
             found.append(replace(item, workspace=nbytes))
         elif isinstance(item, Choice):
-            kernels: Any = _needs(item.kernels, nbytes)
-            found.append(replace(item, kernels=kernels))
+            found.append(Choice(tuple(_needs(way, nbytes) for way in item.ways)))
         else:
             found.append(item)
     return tuple(found)

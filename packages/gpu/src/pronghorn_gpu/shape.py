@@ -15,7 +15,7 @@ from pronghorn.body import Body
 from pronghorn.passes.access import elements
 from pronghorn_gpu.elementwise import offset, plan_map, unravel
 from pronghorn_gpu.emit import HELPERS, cast, load, rounded, store
-from pronghorn_gpu.launch import THREADS, Kernel, Launch, Pointer, Scratch, Slot, Work, blocks_for, kernel, renumber
+from pronghorn_gpu.launch import THREADS, Kernel, Launch, Pointer, Scratch, Slot, Work, blocks_for, each, renumber
 from pronghorn_gpu.sorting import plan_order
 from pronghorn_gpu.spaces import Space, dense_strides
 
@@ -27,25 +27,25 @@ def moved(dtype: str) -> str:
     return f"uint{8 * dtypes.itemsize(dtype)}"
 
 
-def plan_copies(dtype: str, spaces: Sequence[Space]) -> tuple[Work, ...]:
+def plan_copies(dtype: str, spaces: Sequence[Space]) -> tuple[Launch, ...]:
     """Copies; the operands of each space are its source and its target."""
     return plan_map(Body((moved(dtype),), (), (0,)), spaces)
 
 
-def plan_transpose(dtype: str, x: Ints, axes: Ints) -> tuple[Work, ...]:
+def plan_transpose(dtype: str, x: Ints, axes: Ints) -> tuple[Launch, ...]:
     shape = tuple(x[a] for a in axes)
     strides = dense_strides(x)
     return plan_copies(dtype, [Space(shape, (tuple(strides[a] for a in axes), dense_strides(shape)))])
 
 
-def plan_slice(dtype: str, x: Ints, start: Ints, size: Ints, step: Ints) -> tuple[Work, ...]:
+def plan_slice(dtype: str, x: Ints, start: Ints, size: Ints, step: Ints) -> tuple[Launch, ...]:
     strides = dense_strides(x)
     begin = sum(a * s for a, s in zip(start, strides, strict=True))
     own = tuple(s * k for s, k in zip(strides, step, strict=True))
     return plan_copies(dtype, [Space(tuple(size), (own, dense_strides(size)), (begin, 0))])
 
 
-def plan_concatenate(dtype: str, *shapes: Ints, axis: int) -> tuple[Work, ...]:
+def plan_concatenate(dtype: str, *shapes: Ints, axis: int) -> tuple[Launch, ...]:
     whole = [*shapes[0]]
     whole[axis] = sum(s[axis] for s in shapes)
     strides = dense_strides(whole)
@@ -57,7 +57,7 @@ def plan_concatenate(dtype: str, *shapes: Ints, axis: int) -> tuple[Work, ...]:
     return renumber(plan_copies(dtype, spaces), order)
 
 
-def plan_pad(dtype: str, x: Ints, low: Ints, high: Ints, interior: Ints, value: float) -> tuple[Work, ...] | None:
+def plan_pad(dtype: str, x: Ints, low: Ints, high: Ints, interior: Ints, value: float) -> tuple[Launch, ...] | None:
     if min((*low, *high), default=0) < 0:
         return None
     steps = [gap + 1 for gap in interior]
@@ -72,18 +72,10 @@ def plan_pad(dtype: str, x: Ints, low: Ints, high: Ints, interior: Ints, value: 
 @cache
 def fill_kernel(kind: str) -> Kernel:
     """The block: elements, the bits of the value, the target's base."""
-    text = f"""
-total, target = int64s[p], int64s[p + 2]
-value = {kind}(int64s[p + 1])
-i = int64(cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x)
-while i < total:
-    {kind}s[target + i] = value
-    i += cuda.blockDim.x * cuda.gridDim.x
-"""
-    return kernel(text, [kind])
+    return each("total", ("total", "bits", "target"), [f"{kind}s[target + i] = {kind}(bits)"], [kind])
 
 
-def plan_fill(dtype: str, count: int, value: float, operand: int | Scratch) -> tuple[Work, ...]:
+def plan_fill(dtype: str, count: int, value: float, operand: int | Scratch) -> tuple[Launch, ...]:
     """`count` elements of an operand set to `value`."""
     if not count:
         return ()
@@ -102,20 +94,16 @@ def plan_fill(dtype: str, count: int, value: float, operand: int | Scratch) -> t
 def gather_kernel(source: str, target: str, index: str) -> Kernel:
     """The block: elements of the result; number of indices; elements of a row; rows of the source; bases of source,
     indices and result. An index out of range is moved to the nearest row."""
-    text = f"""
-total, count, inner, rows = int64s[p], int64s[p + 1], int64s[p + 2], int64s[p + 3]
-x, indices, target = int64s[p + 4], int64s[p + 5], int64s[p + 6]
-i = int64(cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x)
-while i < total:
-    k = i // inner % count
-    row = int64({index}s[indices + k])
-    row = row + rows if row < 0 else row
-    row = max(int64(0), min(rows - 1, row))
-    value = {load(source, "x + (i // inner // count * rows + row) * inner + i % inner")}
-    {store(target, "target + i", cast(source, target, "value"))}
-    i += cuda.blockDim.x * cuda.gridDim.x
+    names = ("total", "count", "inner", "rows", "x", "indices", "target")
+    steps = f"""
+k = i // inner % count
+row = int64({index}s[indices + k])
+row = row + rows if row < 0 else row
+row = max(int64(0), min(rows - 1, row))
+value = {load(source, "x + (i // inner // count * rows + row) * inner + i % inner")}
+{store(target, "target + i", cast(source, target, "value"))}
 """
-    return kernel(text, [source, target, index], HELPERS)
+    return each("total", names, steps, [source, target, index], HELPERS)
 
 
 def plan_gather(dtype: str, index: str, x: Ints, indices: Ints, axis: int) -> tuple[Work, ...]:
@@ -133,43 +121,36 @@ def plan_gather(dtype: str, index: str, x: Ints, indices: Ints, axis: int) -> tu
 @cache
 def keys_kernel(index: str) -> Kernel:
     """The block: number of indices, rows; bases of the indices and of the keys (int64)."""
-    text = f"""
-count, rows, indices, keys = int64s[p], int64s[p + 1], int64s[p + 2], int64s[p + 3]
-i = int64(cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x)
-while i < count:
-    row = int64({index}s[indices + i])
-    row = row + rows if row < 0 else row
-    int64s[keys + i] = rows if row < 0 or row > rows else row
-    i += cuda.blockDim.x * cuda.gridDim.x
+    names = ("count", "rows", "indices", "keys")
+    steps = f"""
+row = int64({index}s[indices + i])
+row = row + rows if row < 0 else row
+int64s[keys + i] = rows if row < 0 or row > rows else row
 """
-    return kernel(text, [index])
+    return each("count", names, steps, [index])
 
 
 @cache
 def segments_kernel(dtype: str) -> Kernel:
     """The block: number of indices, rows, columns; bases of the values, the keys, their order and the result."""
     add = rounded(dtype, f"{'float32' if dtype in ('float16', 'bfloat16') else dtype}(a + x)")
-    text = f"""
-count, rows, columns = int64s[p], int64s[p + 1], int64s[p + 2]
-values, keys, order, target = int64s[p + 3], int64s[p + 4], int64s[p + 5], int64s[p + 6]
-i = int64(cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x)
-while i < count * columns:
-    k, column = i // columns, i % columns
-    row = int64s[keys + int32s[order + k]]
-    first = k == 0
-    if not first:
-        first = int64s[keys + int32s[order + k - 1]] != row
-    if first and row < rows:
-        a = {load(dtype, "values + int32s[order + k] * columns + column")}
+    names = ("count", "rows", "columns", "values", "keys", "order", "target")
+    steps = f"""
+k, column = i // columns, i % columns
+row = int64s[keys + int32s[order + k]]
+first = k == 0
+if not first:
+    first = int64s[keys + int32s[order + k - 1]] != row
+if first and row < rows:
+    a = {load(dtype, "values + int32s[order + k] * columns + column")}
+    k += 1
+    while k < count and int64s[keys + int32s[order + min(k, count - 1)]] == row:
+        x = {load(dtype, "values + int32s[order + k] * columns + column")}
+        a = {add}
         k += 1
-        while k < count and int64s[keys + int32s[order + min(k, count - 1)]] == row:
-            x = {load(dtype, "values + int32s[order + k] * columns + column")}
-            a = {add}
-            k += 1
-        {store(dtype, "target + row * columns + column", "a")}
-    i += cuda.blockDim.x * cuda.gridDim.x
+    {store(dtype, "target + row * columns + column", "a")}
 """
-    return kernel(text, [dtype, "int32"], HELPERS)
+    return each("count * columns", names, steps, [dtype, "int32"], HELPERS)
 
 
 def plan_scatter_rows(dtype: str, index: str, values: Ints, indices: Ints, rows: int) -> tuple[Work, ...]:
@@ -192,32 +173,13 @@ def plan_scatter_rows(dtype: str, index: str, values: Ints, indices: Ints, rows:
 def block_kernel(kind: str, index: str, rank: int, update: bool) -> Kernel:
     """The block: elements of the small array; its sizes; those of the large one; strides of the large one; bases of
     start, small and large array. `update`: the small one goes into the large one, not the other way round."""
-    sizes = [f"n{k} = int64s[p + {1 + k}]" for k in range(rank)]
-    whole = [f"m{k} = int64s[p + {1 + rank + k}]" for k in range(rank)]
-    strides = [f"s{k} = int64s[p + {1 + 2 * rank + k}]" for k in range(rank)]
-    at = 1 + 3 * rank
+    names = ["total", *(f"{x}{k}" for x in "nms" for k in range(rank)), "start", "small", "large"]
     begin = [f"a{k} = max(int64(0), min(m{k} - n{k}, int64({index}s[start + {k}])))" for k in range(rank)]
-    setup = [
-        *sizes,
-        *whole,
-        *strides,
-        f"start, small, large = int64s[p + {at}], int64s[p + {at + 1}], int64s[p + {at + 2}]",
-    ]
-    coordinates = unravel("i", rank, [f"n{k}" for k in range(rank)]) if rank else []
-    coordinates += [f"d{k} = d{k} + a{k}" for k in range(rank)]
+    steps = unravel("i", rank, [f"n{k}" for k in range(rank)]) if rank else []
+    steps += [f"d{k} = d{k} + a{k}" for k in range(rank)]
     place = offset("large", rank, [f"s{k}" for k in range(rank)])
     move = f"{kind}s[{place}] = {kind}s[small + i]" if update else f"{kind}s[small + i] = {kind}s[{place}]"
-    lines = "\n".join([*setup, *begin])
-    steps = "\n".join("    " + line for line in [*coordinates, move])
-    text = f"""
-total = int64s[p]
-{lines}
-i = int64(cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x)
-while i < total:
-{steps}
-    i += cuda.blockDim.x * cuda.gridDim.x
-"""
-    return kernel(text, [kind, index])
+    return each("total", names, [*steps, move], [kind, index], setup=begin)
 
 
 def _plan_block(

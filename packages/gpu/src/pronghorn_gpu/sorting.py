@@ -7,7 +7,7 @@ from functools import cache
 
 from pronghorn.passes.access import elements
 from pronghorn_gpu.emit import HELPERS, load, register, rounded, store
-from pronghorn_gpu.launch import THREADS, Kernel, Launch, Pointer, Scratch, Slot, Work, blocks_for, kernel
+from pronghorn_gpu.launch import THREADS, Kernel, Launch, Pointer, Scratch, Slot, Work, blocks_for, each
 
 Ints = Sequence[int]
 
@@ -27,36 +27,32 @@ def merge_kernel(dtype: str, descending: bool) -> Kernel:
     first turn, which reads no indices; bases of the keys, and of the indices (int32) before and after.
     """
     key = load(dtype, "keys + line + int64(int32s[source + line + {} * inner] if later else {}) * inner")
-    text = f"""
-total, n, inner, width, later = int64s[p], int64s[p + 1], int64s[p + 2], int64s[p + 3], int64s[p + 4]
-keys, source, target = int64s[p + 5], int64s[p + 6], int64s[p + 7]
-i = int64(cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x)
-while i < total:
-    place = i // inner % n
-    line = i - place * inner
-    start = place // (2 * width) * (2 * width)
-    left = place - start < width
-    low = min(n, start + width) if left else start
-    high = min(n, start + 2 * width) if left else start + width
-    first = low
-    mine = {key.format("place", "place")}
-    while low < high:
-        middle = (low + high) // 2
-        other = {key.format("middle", "middle")}
-        if left:
-            smaller = {_before("other", "mine", descending)}
-        else:
-            smaller = not {_before("mine", "other", descending)}
-        if smaller:
-            low = middle + 1
-        else:
-            high = middle
-    found = low - first
-    to = place + found if left else place - width + found
-    int32s[target + line + to * inner] = int32(int32s[source + i] if later else place)
-    i += cuda.blockDim.x * cuda.gridDim.x
+    names = ("total", "n", "inner", "width", "later", "keys", "source", "target")
+    steps = f"""
+place = i // inner % n
+line = i - place * inner
+start = place // (2 * width) * (2 * width)
+left = place - start < width
+low = min(n, start + width) if left else start
+high = min(n, start + 2 * width) if left else start + width
+first = low
+mine = {key.format("place", "place")}
+while low < high:
+    middle = (low + high) // 2
+    other = {key.format("middle", "middle")}
+    if left:
+        smaller = {_before("other", "mine", descending)}
+    else:
+        smaller = not {_before("mine", "other", descending)}
+    if smaller:
+        low = middle + 1
+    else:
+        high = middle
+found = low - first
+to = place + found if left else place - width + found
+int32s[target + line + to * inner] = int32(int32s[source + i] if later else place)
 """
-    return kernel(text, [dtype, "int32"], HELPERS)
+    return each("total", names, steps, [dtype, "int32"], HELPERS)
 
 
 def plan_order(
@@ -91,21 +87,17 @@ def plan_argsort(dtype: str, x: Ints, axis: int, descending: bool) -> tuple[Work
 def cumsum_kernel(dtype: str) -> Kernel:
     """The block: lines; elements of a line; elements between two of them; whether it runs from the end; both bases."""
     kind = register(dtype)
-    text = f"""
-lines, n, inner, reverse = int64s[p], int64s[p + 1], int64s[p + 2], int64s[p + 3]
-x, target = int64s[p + 4], int64s[p + 5]
-i = int64(cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x)
-while i < lines:
-    line = i // inner * n * inner + i % inner
-    a = {kind}(0)
-    for k in range(n):
-        at = line + (n - 1 - k if reverse else k) * inner
-        value = {load(dtype, "x + at")}
-        a = {rounded(dtype, f"{kind}(a + value)")}
-        {store(dtype, "target + at", "a")}
-    i += cuda.blockDim.x * cuda.gridDim.x
+    names = ("lines", "n", "inner", "reverse", "x", "target")
+    steps = f"""
+line = i // inner * n * inner + i % inner
+a = {kind}(0)
+for k in range(n):
+    at = line + (n - 1 - k if reverse else k) * inner
+    value = {load(dtype, "x + at")}
+    a = {rounded(dtype, f"{kind}(a + value)")}
+    {store(dtype, "target + at", "a")}
 """
-    return kernel(text, [dtype], HELPERS)
+    return each("lines", names, steps, [dtype], HELPERS)
 
 
 def plan_cumsum(dtype: str, x: Ints, axis: int, reverse: bool) -> tuple[Work, ...] | None:
@@ -121,23 +113,20 @@ def plan_cumsum(dtype: str, x: Ints, axis: int, reverse: bool) -> tuple[Work, ..
 def searchsorted_kernel(dtype: str, right: bool) -> Kernel:
     """The block: values; elements of the sorted vector; bases of the vector, the values and the result."""
     smaller = f"not {_before('mine', 'other')}" if right else _before("other", "mine")
-    text = f"""
-total, n, vector, values, target = int64s[p], int64s[p + 1], int64s[p + 2], int64s[p + 3], int64s[p + 4]
-i = int64(cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x)
-while i < total:
-    mine = {load(dtype, "values + i")}
-    low, high = int64(0), n
-    while low < high:
-        middle = (low + high) // 2
-        other = {load(dtype, "vector + middle")}
-        if {smaller}:
-            low = middle + 1
-        else:
-            high = middle
-    int32s[target + i] = int32(low)
-    i += cuda.blockDim.x * cuda.gridDim.x
+    names = ("total", "n", "vector", "values", "target")
+    steps = f"""
+mine = {load(dtype, "values + i")}
+low, high = int64(0), n
+while low < high:
+    middle = (low + high) // 2
+    other = {load(dtype, "vector + middle")}
+    if {smaller}:
+        low = middle + 1
+    else:
+        high = middle
+int32s[target + i] = int32(low)
 """
-    return kernel(text, [dtype, "int32"], HELPERS)
+    return each("total", names, steps, [dtype, "int32"], HELPERS)
 
 
 def plan_searchsorted(dtype: str, vector: Ints, values: Ints, right: bool) -> tuple[Work, ...]:

@@ -6,13 +6,12 @@ import math
 from functools import cache
 
 from pronghorn.ops.convolution import Windows
-from pronghorn_gpu.convolution import AXES, GEOMETRY, geometry
 from pronghorn_gpu.elementwise import unravel
 from pronghorn_gpu.emit import HELPERS, load, register, rounded, store
-from pronghorn_gpu.launch import THREADS, Kernel, Launch, Pointer, Slot, Work, blocks_for, kernel
+from pronghorn_gpu.geometry import AXES, GEOMETRY, geometry
+from pronghorn_gpu.launch import THREADS, Kernel, Launch, Pointer, Slot, Work, blocks_for, each
 from pronghorn_gpu.reduction import combined, initial
 
-HEADER = 2
 _LOOP = ["for t{k} in range(window{k}):", "q{k} = o{k} * stride{k} - pad{k} + t{k} * dilation{k}"]
 
 
@@ -56,8 +55,7 @@ def pool_kernel(name: str, dtype: str) -> Kernel:
     kind = register(dtype)
     forward = name in ("max_pool", "max_pool_pick", "sum_pool")
     bases = {"max_pool_gradient": 4, "max_pool_pick": 4}.get(name, 2)
-    names = [*GEOMETRY, *(f"b{k}" for k in range(bases))]
-    setup = [f"{key} = int64s[p + {HEADER + k}]" for k, key in enumerate(names)]
+    names = ["total", "channels", *GEOMETRY, *(f"b{k}" for k in range(bases))]
 
     def at(base: int, where: tuple[str, str]) -> str:
         return load(dtype, _pixel(f"b{base}", *where))
@@ -79,25 +77,17 @@ def pool_kernel(name: str, dtype: str) -> Kernel:
         # in the order of the places within a window, as the reference adds
         add = rounded(dtype, combined("sum", kind, "a", "x"))
         if name == "sum_pool_gradient":
-            each = [f"x = {load(dtype, _pixel('b0', *_WINDOW))}", f"a = {add}"]
+            reads = [f"x = {load(dtype, _pixel('b0', *_WINDOW))}", f"a = {add}"]
         else:
             hit = [*first_hit, "    found = True", "    mine = q0 == c0 and q1 == c1 and q2 == c2"]
-            each = [f"top = {at(1, _WINDOW)}", "found = False", "mine = False", *_taps(hit)]
-            each += ["if mine:", f"    x = {at(2, _WINDOW)}", f"    a = {add}"]
-        work = [f"a = {kind}(0)", *_covering(each)]
+            reads = [f"top = {at(1, _WINDOW)}", "found = False", "mine = False", *_taps(hit)]
+            reads += ["if mine:", f"    x = {at(2, _WINDOW)}", f"    a = {add}"]
+        work = [f"a = {kind}(0)", *_covering(reads)]
     side, place = ("count", "o") if forward else ("image", "c")
     coordinates = unravel("i // channels", 1 + AXES, ["", *(f"{side}{k}" for k in range(AXES))], "m")
     coordinates += ["n = m0", *(f"{place}{k} = m{k + 1}" for k in range(AXES)), "channel = i % channels"]
-    lines = "\n".join("    " + line for line in [*coordinates, *work, store(dtype, f"b{bases - 1} + i", "a")])
-    text = f"""
-total, channels = int64s[p], int64s[p + 1]
-{chr(10).join(setup)}
-i = int64(cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x)
-while i < total:
-{lines}
-    i += cuda.blockDim.x * cuda.gridDim.x
-"""
-    return kernel(text, [dtype], HELPERS)
+    steps = [*coordinates, *work, store(dtype, f"b{bases - 1} + i", "a")]
+    return each("total", names, steps, [dtype], HELPERS)
 
 
 def plan_pool(name: str, dtype: str, image: tuple[int, ...], windows: Windows) -> tuple[Work, ...]:

@@ -18,7 +18,7 @@ from pronghorn_gpu import library
 from pronghorn_gpu.buffer import DeviceBuffer, resident
 from pronghorn_gpu.device import device
 from pronghorn_gpu.feeding import Feed
-from pronghorn_gpu.launch import DTYPES, Launch, Pointer, Product, Real, Scratch
+from pronghorn_gpu.launch import DTYPES, Choice, Launch, Pointer, Real, Scratch
 from pronghorn_gpu.lowered import Frame, Lowered, LoweredGraph
 
 Array = np.ndarray[Any, Any]
@@ -153,23 +153,29 @@ class Writer:
         node = lowered.node
         places = [self._address(frame, t) for t in (*node.inputs, *node.outputs)] if lowered.work else []
         scratch = frame.base + frame.lowered.plan.workspaces.get(node, 0)
-        for item in lowered.work or ():
-            self._add(item, places, scratch)
 
-    def _add(self, work: Launch | Product, places: Sequence[int], scratch: int) -> None:
+        def address(slot: Pointer | Scratch) -> int:
+            """In bytes."""
+            if isinstance(slot, Pointer):
+                return places[slot.operand] + slot.offset * dtypes.itemsize(slot.dtype)
+            return scratch + slot.offset
+
         def resolve(slot: Any) -> int:
             if isinstance(slot, (Pointer, Scratch)):
-                size = dtypes.itemsize(slot.dtype)
-                if isinstance(slot, Pointer):
-                    return places[slot.operand] // size + slot.offset
-                return (scratch + slot.offset) // size
+                return address(slot) // dtypes.itemsize(slot.dtype)
             return slot.bits if isinstance(slot, Real) else int(slot)
 
-        if isinstance(work, Product):
-            a, b, c = (resolve(slot) * dtypes.itemsize(work.dtype) for slot in (work.a, work.b, work.c))
-            self._do(lambda: library.library().product(work, a, b, c), captures=True)
-            return
-        self.launch(work, [resolve(slot) for slot in work.slots])
+        for item in lowered.work or ():
+            ways = item.ways if isinstance(item, Choice) else ((item,),)
+            for way in ways:
+                parts = [part if isinstance(part, Launch) else library.prepared(part, address) for part in way]
+                if None not in parts:
+                    break
+            for part in parts:
+                if isinstance(part, Launch):
+                    self.launch(part, [resolve(slot) for slot in part.slots])
+                elif part is not None:
+                    self._do(part, captures=True)
 
     def launch(self, work: Launch, parameters: list[int]) -> None:
         """A launch with these parameters."""
