@@ -217,6 +217,17 @@ def test_masks_are_passed_on_or_lost_with_a_warning() -> None:
     assert get_mask(layer(masked((2, 3, 4)))) is not None
 
 
+def test_a_mask_of_ones_own_means_masks_are_supported() -> None:
+    class Halves(Layer):
+        def call(self, inputs: Any) -> Any:
+            return inputs[:, :3], inputs[:, 3:]
+
+        def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+            return mask[:, :3], mask[:, 3:]
+
+    assert all(get_mask(half).shape == (2, 3) for half in Halves()(masked((2, 6, 4))))
+
+
 def test_masks_fill_arguments() -> None:
     class Two(Layer):
         supports_masking = True
@@ -226,7 +237,7 @@ def test_masks_fill_arguments() -> None:
             return query
 
     recorder, two = Recorder(), Two()
-    recorder.supports_masking = two.supports_masking = True
+    recorder.supports_masking = True
     recorder(masked((1, 2, 3)))
     assert recorder._seen[1] is not None
     two(np.ones((1, 2, 3)), masked((1, 2, 3)))

@@ -137,6 +137,17 @@ class TestSymbols:
         with pytest.raises(TypeError, match=r"ops\.cond"):
             jit(lambda x: x if x > 0 else -x)(constant(1.0, "float64"))
 
+    def test_what_follows_from_sizes_alone_has_a_value(self) -> None:
+        """As where a user tiles by a tensor of sizes; a value that depends on an argument stays an error."""
+
+        def tiled(x: Tensor) -> Tensor:
+            sizes = ops.concatenate([ops.expand_dims(ops.shape(x)[0], 0), ops.full((1,), 2, "int32")])
+            if ops.max(sizes) > 2:
+                return ops.broadcast_to(ops.sum(x), sizes) + float(ops.sum(sizes))
+            return x
+
+        np.testing.assert_array_equal(jit(tiled)(constant([1.0, 2.0, 3.0], "float64")).numpy(), np.full((3, 2), 11.0))
+
     def test_a_leaked_symbol_is_explained(self) -> None:
         kept: list[Tensor] = []
         jit(lambda x: kept.append(x) or x * 1.5)(constant(1.0, "float64"))

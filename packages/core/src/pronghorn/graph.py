@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from pronghorn import tree
 from pronghorn.tensor import MODEL, Shape, Tensor, Variable
 
@@ -131,6 +133,17 @@ def topological(outputs: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> list[
                 if t.node is not None and t.node not in seen and t not in stops
             )
     return order
+
+
+def constant_value(t: Tensor) -> np.ndarray[Any, Any] | None:
+    """The value of a traced tensor that depends on nothing but constants, None where it depends on more."""
+    values: dict[Tensor, Any] = {}
+    for node in topological([t]):
+        if t.scope is MODEL or any(u.scope is not None and u not in values for u in node.inputs) or any(node.bodies()):
+            return None
+        result = node.op.reference(*(values[u] if u in values else u.numpy() for u in node.inputs), **node.attrs)
+        values.update(zip(node.outputs, result if isinstance(result, tuple) else (result,), strict=True))
+    return np.array(values[t], copy=True) if t in values else None
 
 
 def model_tensors(structure: Any) -> bool:

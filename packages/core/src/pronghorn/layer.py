@@ -76,10 +76,14 @@ class Layer(Owner, Configurable, Operation):
         input_shape, input_dim: shape of one sample, for the first layer of a Sequential model; `Input` says it better.
     """
 
+    supports_masking = False
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
             cls.build = _recorded(cls.build)  # type: ignore[method-assign]
+        if "compute_mask" in vars(cls):
+            cls.supports_masking = vars(cls).get("supports_masking", True)
 
     def __init__(
         self,
@@ -99,7 +103,6 @@ class Layer(Owner, Configurable, Operation):
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.autocast = autocast
         self.built = False
-        self.supports_masking = False
         self.input_spec: Any = None
         self._trainable = bool(trainable)
         self._dtype_policy = policy.get(dtype)

@@ -127,48 +127,42 @@ class Tensor(_Operators):
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The value as a NumPy array that the caller owns."""
+        return self._value("numpy()", "ops.convert_to_numpy outside of the traced code")
+
+    def _value(self, what: str, instead: str) -> np.ndarray[Any, Any]:
+        """The value; of a symbol too, where it follows from constants (sizes, for example) alone."""
         if self.scope is not None:
-            self._refuse("numpy()", "ops.convert_to_numpy outside of the traced code")
+            from pronghorn.graph import constant_value
+
+            value = constant_value(self)
+            if value is not None:
+                return value
+            kind = "model graph" if self.scope is MODEL else "program"
+            raise TypeError(_SYMBOLIC_USE.format(what=what, tensor=self, kind=kind, instead=instead))
         from pronghorn import accelerator
 
         array = accelerator.to_numpy(self.buffer)
         return np.array(array) if self._shared or not array.flags.writeable else array
 
-    def _refuse(self, what: str, instead: str) -> None:
-        kind = "model graph" if self.scope is MODEL else "program"
-        raise TypeError(_SYMBOLIC_USE.format(what=what, tensor=self, kind=kind, instead=instead))
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        if self.scope is not None:
-            self._refuse("a NumPy function", "ops has the function of the same name, for example ops.sum for np.sum")
-        array = self.numpy()
+        array = self._value("a NumPy function", "ops has the function of the same name, for example ops.sum for np.sum")
         return array if dtype is None else array.astype(dtype, copy=False)
 
     def item(self) -> Any:
         """The only element, as a Python number."""
-        if self.scope is not None:
-            self._refuse("item()", "keep the tensor")
-        return self.numpy().item()
+        return self._value("item()", "keep the tensor").item()
 
     def __bool__(self) -> bool:
-        if self.scope is not None:
-            self._refuse("Python control flow", "ops.cond, ops.where, ops.while_loop or ops.scan")
-        return bool(self.numpy())
+        return bool(self._value("Python control flow", "ops.cond, ops.where, ops.while_loop or ops.scan"))
 
     def __float__(self) -> float:
-        if self.scope is not None:
-            self._refuse("float()", "ops.cast(x, 'float32')")
-        return float(self.numpy())
+        return float(self._value("float()", "ops.cast(x, 'float32')"))
 
     def __int__(self) -> int:
-        if self.scope is not None:
-            self._refuse("int()", "ops.cast(x, 'int32')")
-        return int(self.numpy())
+        return int(self._value("int()", "ops.cast(x, 'int32')"))
 
     def __index__(self) -> int:
-        if self.scope is not None:
-            self._refuse("an index or a size", "ops.take or ops.slice, and static shapes")
-        value = self.numpy()
+        value = self._value("an index or a size", "ops.take or ops.slice, and static shapes")
         if not dtypes.is_integer(self.dtype):
             raise TypeError(f"only integer tensors can be used as an index, got dtype {self.dtype}")
         return int(value)
