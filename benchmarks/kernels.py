@@ -80,8 +80,8 @@ def convolutions() -> list[Kernel]:
     """Convolutions of W2 and W4 in all three directions; Torch's images are channels last."""
     import torch
 
-    from pronghorn.ops import convolution as c
-    from pronghorn.ops.convolution import Windows
+    from pronghorn.ops.attributes import Windows
+    from pronghorn_ops.primitives import convolution as c
 
     found = []
     for name, batch, size, channels, filters, window, stride, padding in [

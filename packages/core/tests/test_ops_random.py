@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pronghorn import ops, random
+from pronghorn import random
 from pronghorn.interpreter import Tracer, using
 from pronghorn.ops.random import philox_bits
 
@@ -105,19 +105,3 @@ def test_traced_and_eager_draws_are_equal() -> None:
         for found, draw in zip(program([]), (random.normal, random.uniform), strict=True):
             np.testing.assert_array_equal(found, draw((8,), seed=eager))
     np.testing.assert_array_equal(traced.state.numpy(), eager.state.numpy())
-
-
-def test_draws_inside_and_outside_of_a_loop_differ() -> None:
-    from pronghorn import accelerator
-
-    generator = random.SeedGenerator(5)
-    tracer = Tracer()
-    with using(tracer):
-        before = random.uniform((4,), seed=generator)
-        _, inside = ops.scan(lambda carry, _: (carry, random.uniform((4,), seed=generator)), ops.zeros(()), length=3)
-        after = random.uniform((4,), seed=generator)
-        graph = tracer.finish([before, inside, after])
-    results = accelerator.current().compile(graph)([])
-    drawn = np.concatenate([r.ravel() for r in results])
-    assert len(np.unique(drawn)) == 5 * 4
-    np.testing.assert_array_equal(generator.state.numpy(), [5, 0, 5])

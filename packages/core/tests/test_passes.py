@@ -11,7 +11,6 @@ from pronghorn import ops
 from pronghorn.accelerator import interpret
 from pronghorn.autodiff import GradientTape
 from pronghorn.graph import Graph
-from pronghorn.ops.convolution import Windows, convolution
 from pronghorn.passes import memory
 from pronghorn.passes.access import collapse
 from pronghorn.passes.fuse import fuse
@@ -87,18 +86,6 @@ class TestFuse:
         assert kinds.count("table") == 1
         assert "fused_matmul" in kinds and "fused_reduce" in kinds
         assert len(kinds) <= 9
-
-    def test_bias_and_activation_are_a_convolutions_epilogue(self) -> None:
-        def function(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
-            return ops.tanh(convolution(x, kernel, windows=windows, groups=1) + bias) * 2.0
-
-        windows = Windows(size=(3, 2), strides=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1))
-        arrays = RNG.standard_normal((2, 5, 6, 3)), RNG.standard_normal((3, 2, 3, 4)), RNG.standard_normal(4)
-        graph = simplify(trace(function, *arrays))
-        fused = fuse(graph)
-        assert names(fused) == ["fused_convolution"]
-        for before, after in zip(evaluate(graph, *arrays), evaluate(fused, *arrays), strict=True):
-            np.testing.assert_array_equal(before, after)
 
     @pytest.mark.parametrize("seed", range(8))
     def test_random_graphs(self, seed: int) -> None:

@@ -9,11 +9,12 @@ import numpy as np
 
 from pronghorn import dtypes
 from pronghorn.op import Op
-from pronghorn.ops import convolution, elementwise, linear, reduction
-from pronghorn.ops.convolution import Windows
+from pronghorn.ops import elementwise, linear, reduction
+from pronghorn.ops.attributes import Windows
 from pronghorn.ops.shape import permute
-from pronghorn.ops.softmax import softmax_rows
 from pronghorn.testing.kernels import KernelContract
+from pronghorn_ops.primitives import convolution
+from pronghorn_ops.primitives.softmax import softmax_rows
 
 MATRICES = [
     ((m, k), (k, n))

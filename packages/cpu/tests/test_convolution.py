@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pronghorn.ops import convolution as reference
-from pronghorn.ops.convolution import Windows
+from pronghorn.ops.attributes import Windows
 from pronghorn_cpu import host
 from pronghorn_cpu.cache import load
 from pronghorn_cpu.convolution import plan_convolution, plan_input_gradient, plan_kernel_gradient
 from pronghorn_cpu.launch import Launch
 from pronghorn_cpu.windows import plan_windows
+from pronghorn_ops.primitives import convolution as reference
 
 GUARD = 64
 

@@ -13,13 +13,13 @@ from pronghorn import ops, random
 from pronghorn.autodiff import GradientTape
 from pronghorn.graph import Spec
 from pronghorn.op import primitive
-from pronghorn.ops.convolution import Windows, convolution, maximum_of_windows, sum_pool
 from pronghorn.ops.shape import pad_with
 from pronghorn.program import Program, Rows, batch_rows, jit
 from pronghorn.tensor import Tensor, Variable, constant
 from pronghorn.testing.kernels import using_accelerator
 from pronghorn_cpu import cache
 from pronghorn_cpu.runner import default_pool
+from pronghorn_ops.primitives.convolution import Windows, convolution, maximum_of_windows, sum_pool
 
 Compare = Callable[..., None]
 pytestmark = pytest.mark.usefixtures("on_cpu")

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from pronghorn.ops.recurrent import GRU, LSTM, SIMPLE, Recurrence, recurrence, recurrence_gradient
 from pronghorn.program import Program
 from pronghorn.testing.kernels import KernelContract, using_accelerator
 from pronghorn_cpu import cache, host
+from pronghorn_ops.primitives.recurrent import GRU, LSTM, SIMPLE, Recurrence, recurrence, recurrence_gradient
 
 SIZES = [(1, 1, 1), (4, 2, 5), (3, 17, 16), (2, 9, 40), (5, 33, 3), (0, 2, 3), (3, 0, 4)]
 """Steps, sequences, units."""

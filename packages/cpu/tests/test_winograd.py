@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from pronghorn.op import Op
-from pronghorn.ops import convolution as reference
-from pronghorn.ops.convolution import Windows
+from pronghorn.ops.attributes import Windows
 from pronghorn.testing import KernelContract
 from pronghorn_cpu import host, winograd
+from pronghorn_ops.primitives import convolution as reference
 
 SAME = Windows((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1))
 VALID = Windows((3, 3), (1, 1), ((0, 0), (0, 0)), (1, 1))

@@ -10,7 +10,6 @@ from primitives import primitives
 from pronghorn import dtypes
 from pronghorn.body import Body, Step
 from pronghorn.op import Elementwise
-from pronghorn.ops.recurrent import GRU, LSTM, SIMPLE
 from pronghorn_gpu.convolution import convolution_kernel
 from pronghorn_gpu.convolution_ways import columns_kernel
 from pronghorn_gpu.elementwise import map_kernel
@@ -22,6 +21,7 @@ from pronghorn_gpu.reduction import reduce_kernel
 from pronghorn_gpu.shape import block_kernel, fill_kernel, gather_kernel, keys_kernel, segments_kernel
 from pronghorn_gpu.sorting import cumsum_kernel, merge_kernel, searchsorted_kernel
 from pronghorn_gpu.windows import pool_kernel
+from pronghorn_ops.primitives.recurrent import GRU, LSTM, SIMPLE
 
 FLOATS = ("float32", "float64", "float16", "bfloat16")
 NUMBERS = tuple(d for d in DTYPES if d != "bool")

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from pronghorn import dtypes
-from pronghorn.ops import convolution
-from pronghorn.ops.convolution import Windows
+from pronghorn.ops.attributes import Windows
+from pronghorn_ops.primitives import convolution
 
 BASE = 1 << 40
 """The address of the device's memory."""

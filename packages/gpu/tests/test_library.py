@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from pronghorn import dtypes, ops
-from pronghorn.ops import convolution as c
-from pronghorn.ops.convolution import Windows
+from pronghorn.ops.attributes import Windows
 from pronghorn.ops.linear import product
 from pronghorn.program import Program
+from pronghorn_ops.primitives import convolution as c
 
 sys.path.insert(0, str(Path(__file__).parent))
 

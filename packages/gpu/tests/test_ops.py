@@ -13,10 +13,10 @@ from pronghorn import dtypes, plugins
 from pronghorn.op import Elementwise
 from pronghorn.ops import elementwise, random
 from pronghorn.ops.linear import product
-from pronghorn.ops.recurrent import GRU, LSTM, SIMPLE, recurrence, recurrence_gradient
 from pronghorn.ops.reduction import reduce_max, reduce_sum
 from pronghorn.ops.shape import gather, permute, scatter_rows
 from pronghorn.program import Program
+from pronghorn_ops.primitives.recurrent import GRU, LSTM, SIMPLE, recurrence, recurrence_gradient
 
 sys.path.insert(0, str(Path(__file__).parent))
 from primitives import primitives  # noqa: E402

@@ -145,6 +145,18 @@ def as_integer(value: Any, name: str, least: int = 1) -> int:
     raise ValueError(f"{name}: expected a whole number of at least {least}, got {value!r}")
 
 
+def per_dimension(value: Any, rank: int, what: str, least: int = 1) -> tuple[int, ...]:
+    """A number for all spatial dimensions, or one for each, as a tuple.
+
+    Raises:
+        ValueError: they are of another number, no integers, or smaller than `least`.
+    """
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * rank
+    if len(values) != rank or any(int(v) != v or v < least for v in values):
+        raise ValueError(f"{what} must be an integer of at least {least}, or {rank} of them, got {value!r}")
+    return tuple(int(v) for v in values)
+
+
 def as_shape(sizes: Any, name: str = "shape") -> Shape:
     """A shape given as a number or a list of numbers, which may be floats, as a tuple.
 

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pronghorn.ops.convolution import Windows
+from pronghorn.ops.attributes import Windows
 from pronghorn_cpu import host
 from pronghorn_cpu.convolution_kernels import Gathered, Pack, gathered_kernel, pack_kernel, tiles
 from pronghorn_cpu.emit import element

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pronghorn.graph import Node
-from pronghorn.ops.recurrent import Recurrence
+from pronghorn.ops.attributes import Recurrence
 from pronghorn.tensor import Tensor
 from pronghorn_cpu import host
 from pronghorn_cpu.launch import Launch, Pointer, Scratch, Slot, kernel_source

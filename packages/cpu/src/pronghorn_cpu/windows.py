@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pronghorn.ops.convolution import Windows
+from pronghorn.ops.attributes import Windows
 from pronghorn_cpu.convolution import plan_sum, three
 from pronghorn_cpu.emit import element
 from pronghorn_cpu.launch import Launch, Pointer, Scratch, Slot, kernel_source

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pronghorn.ops.convolution import Windows
+from pronghorn.ops.attributes import Windows
 from pronghorn_cpu import host
 from pronghorn_cpu.convolution import epilogue_table
 from pronghorn_cpu.convolution_kernels import tiles

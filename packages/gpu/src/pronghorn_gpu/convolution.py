@@ -10,7 +10,7 @@ import math
 from functools import cache
 
 from pronghorn import dtypes
-from pronghorn.ops.convolution import Windows
+from pronghorn.ops.attributes import Windows
 from pronghorn_gpu.convolution_ways import Shape, ways
 from pronghorn_gpu.elementwise import unravel
 from pronghorn_gpu.emit import load

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from pronghorn import dtypes
-from pronghorn.ops.convolution import Windows
+from pronghorn.ops.attributes import Windows
 from pronghorn.passes.memory import aligned
 from pronghorn_gpu.elementwise import unravel
 from pronghorn_gpu.emit import HELPERS, load, store

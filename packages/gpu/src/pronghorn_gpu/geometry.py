@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pronghorn.ops.convolution import Windows
+from pronghorn.ops.attributes import Windows
 from pronghorn_gpu.elementwise import unravel
 
 AXES = 3

@@ -1,6 +1,6 @@
 """Recurrences over whole sequences: for each step a product and the map of the cell's program, forward and back.
 
-The program is the cell's own text (`pronghorn.ops.recurrent`); every step launches the same two kernels.
+The program is the cell's own text (`pronghorn_ops.primitives.recurrent`); every step launches the same two kernels.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from pronghorn import dtypes
 from pronghorn.body import Body, Step
 from pronghorn.graph import Node
-from pronghorn.ops.recurrent import Recurrence
+from pronghorn.ops.attributes import Recurrence
 from pronghorn_gpu.elementwise import plan_map
 from pronghorn_gpu.launch import Choice, Launch, Scratch, Work, renumber, workspace_of
 from pronghorn_gpu.linear import Operand, plan_matmul

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import cache
 
-from pronghorn.ops.convolution import Windows
+from pronghorn.ops.attributes import Windows
 from pronghorn_gpu.elementwise import unravel
 from pronghorn_gpu.emit import HELPERS, load, register, rounded, store
 from pronghorn_gpu.geometry import AXES, GEOMETRY, geometry

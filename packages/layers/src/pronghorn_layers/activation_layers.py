@@ -139,7 +139,7 @@ class Softmax(Layer):
             outputs = ops.softmax(inputs, axis=self.axis)
         else:
             outputs = ops.exp(inputs - ops.logsumexp(inputs, axis=tuple(self.axis), keepdims=True))
-        return outputs if mask is None else ops.where(mask, outputs, 0.0)
+        return outputs if mask is None else ops.where(mask, outputs, 0.0)  # type: ignore[no-any-return]
 
 
 def masked(logits: Tensor, mask: Any) -> Tensor:

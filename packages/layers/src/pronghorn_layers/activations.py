@@ -122,7 +122,7 @@ def sparse_plus(x: Any) -> Tensor:
 
 def softmax(x: Any, axis: int = -1) -> Tensor:
     """exp(x) / sum(exp(x)) along `axis`"""
-    return ops.softmax(x, axis=axis)
+    return ops.softmax(x, axis=axis)  # type: ignore[no-any-return]
 
 
 def log_softmax(x: Any, axis: int = -1) -> Tensor:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
-from pronghorn import activations, constraints, initializers, ops, random, regularizers
+from pronghorn import activations, constraints, initializers, ops, plugins, random, regularizers
 from pronghorn.arguments import as_integer
 from pronghorn.layer import Layer
-from pronghorn.ops.recurrent import GRU, LSTM, SIMPLE, Recurrence, recurrence
+from pronghorn.ops.attributes import Recurrence
 from pronghorn.random import SeedGenerator
 from pronghorn.tensor import Tensor
 
@@ -167,6 +167,7 @@ class RecurrentCell(Layer):
         weights = [ops.convert_to_tensor(self.recurrent_kernel, projected.dtype)]
         if formula.bias:
             weights.append(self._recurrent_bias())
+        recurrence = plugins.load("ops", "primitives.recurrence")
         results = recurrence(projected, *weights, *states, *masks, cell=formula, masked=mask is not None)
         return list(results[: len(states)]) if isinstance(results, tuple) else [results]
 
@@ -239,7 +240,7 @@ class SimpleRNNCell(RecurrentCell):
         )
 
     def recurrence(self) -> Recurrence | None:
-        return SIMPLE if self.activation is activations.tanh else None
+        return plugins.load("ops", "primitives.SIMPLE") if self.activation is activations.tanh else None
 
     def step(self, projected: Tensor, states: Sequence[Tensor], noise: Noise) -> tuple[Tensor, list[Tensor]]:
         output = self.activation(projected + self._times_recurrent_kernel(states[0], noise.state))
@@ -323,7 +324,7 @@ class LSTMCell(RecurrentCell):
         return with_open_forget_gate
 
     def recurrence(self) -> Recurrence | None:
-        return LSTM if _are_standard(self) else None
+        return plugins.load("ops", "primitives.LSTM") if _are_standard(self) else None
 
     def step(self, projected: Tensor, states: Sequence[Tensor], noise: Noise) -> tuple[Tensor, list[Tensor]]:
         h, c = states
@@ -403,7 +404,7 @@ class GRUCell(RecurrentCell):
         return self.bias[0] if self.reset_after else self.bias
 
     def recurrence(self) -> Recurrence | None:
-        return GRU if _are_standard(self) and self.reset_after else None
+        return plugins.load("ops", "primitives.GRU") if _are_standard(self) and self.reset_after else None
 
     def _recurrent_bias(self) -> Tensor:
         if self.bias is None:

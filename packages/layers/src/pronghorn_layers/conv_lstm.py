@@ -5,9 +5,9 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any, ClassVar
 
-from pronghorn import config, ops, random
+from pronghorn import config, ops, plugins, random
+from pronghorn.arguments import per_dimension
 from pronghorn.layer import InputSpec
-from pronghorn.ops.convolution import per_dimension, place_windows
 from pronghorn.tensor import Tensor
 from pronghorn_layers.cells import LSTMCell, Noise
 from pronghorn_layers.recurrent import _OverOwnCell
@@ -74,6 +74,7 @@ class ConvLSTMCell(LSTMCell):
             )
         last = self.feature_axis == -1
         sizes, name = sample[:-1] if last else sample[1:], f"layer {self.name!r}"
+        place_windows = plugins.load("ops", "primitives.place_windows")
         windows = place_windows(name, sizes, self.kernel_size, self.strides, self.padding, self.dilation_rate)
         return (*windows.count(sizes), self.filters) if last else (self.filters, *windows.count(sizes))
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pronghorn import activations, constraints, initializers, ops, regularizers
-from pronghorn.arguments import as_integer
+from pronghorn import activations, constraints, initializers, ops, plugins, regularizers
+from pronghorn.arguments import as_integer, per_dimension
 from pronghorn.layer import InputSpec
-from pronghorn.ops.convolution import per_dimension, transposed_sizes
 from pronghorn.tensor import Shape, Tensor, Variable
 from pronghorn_layers.spatial import Spatial
 
@@ -423,7 +422,8 @@ class _Transposed(_Convolution):
         return self.filters
 
     def output_sizes(self, sizes: Shape) -> Shape:
-        return transposed_sizes(sizes, self.extent, self.strides, self.padding, self.output_padding)
+        transposed_sizes = plugins.load("ops", "primitives.transposed_sizes")
+        return transposed_sizes(sizes, self.extent, self.strides, self.padding, self.output_padding)  # type: ignore[no-any-return]
 
     def build_kernels(self, channels: int) -> None:
         self.kernel = self.weight("kernel", (*self.kernel_size, self.filters, channels), "kernel")

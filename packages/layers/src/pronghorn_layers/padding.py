@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pronghorn import ops
-from pronghorn.ops.convolution import per_dimension
+from pronghorn.arguments import per_dimension
 from pronghorn.tensor import Shape, Tensor
 from pronghorn_layers.spatial import Spatial
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pronghorn import ops
-from pronghorn.ops.convolution import per_dimension
+from pronghorn.arguments import per_dimension
 from pronghorn.tensor import Shape, Tensor
 from pronghorn_layers.spatial import Spatial
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from pronghorn import config, ops
+from pronghorn.arguments import per_dimension
 from pronghorn.op import composed
-from pronghorn.ops.convolution import Windows, per_dimension
+from pronghorn.ops.attributes import Windows
 from pronghorn.tensor import Tensor, constant, convert_to_tensor
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from pronghorn import dtypes, ops
 from pronghorn.op import composed, promote
-from pronghorn.ops.convolution import Windows, convolution
+from pronghorn.ops.attributes import Windows
 from pronghorn.tensor import convert_to_tensor
+from pronghorn_ops.primitives.convolution import convolution
 
 
 @composed

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from pronghorn import config, ops
+from pronghorn.arguments import per_dimension
 from pronghorn.op import composed, promote
-from pronghorn.ops import convolution as primitives
-from pronghorn.ops.convolution import Windows, per_dimension, place_windows, transposed_sizes
+from pronghorn.ops.attributes import Windows
 from pronghorn.tensor import Tensor, convert_to_tensor
+from pronghorn_ops.primitives import convolution as primitives
+from pronghorn_ops.primitives.convolution import place_windows, transposed_sizes
 
 Ints = tuple[int, ...]
 

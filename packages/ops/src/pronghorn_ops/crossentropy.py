@@ -13,8 +13,8 @@ from pronghorn import config, dtypes, ops
 from pronghorn.graph import Spec
 from pronghorn.op import composed, primitive
 from pronghorn.ops.axes import canonical_axis
-from pronghorn.ops.softmax import first, row_sum, softmax_rows, through
 from pronghorn.tensor import Tensor, convert_to_tensor
+from pronghorn_ops.primitives.softmax import first, row_sum, softmax_rows, through
 
 Array = np.ndarray[Any, Any]
 

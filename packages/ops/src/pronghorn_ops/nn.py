@@ -12,8 +12,8 @@ import numpy as np
 from pronghorn import dtypes, ops
 from pronghorn.op import composed, primitive
 from pronghorn.ops.axes import canonical_axis
-from pronghorn.ops.softmax import first, over_axes, row_sum, through
 from pronghorn.tensor import Tensor, constant, convert_to_tensor
+from pronghorn_ops.primitives.softmax import first, over_axes, row_sum, through
 
 Array = np.ndarray[Any, Any]
 

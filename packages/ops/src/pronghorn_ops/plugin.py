@@ -35,6 +35,9 @@ MODULES = {
     "control": """
         fori_loop map switch vectorized_map
     """,
+    "control_flow": """
+        cond scan while_loop
+    """,
     "convolution": """
         adaptive_average_pool adaptive_max_pool average_pool conv conv_transpose depthwise_conv max_pool separable_conv
     """,
@@ -83,6 +86,9 @@ MODULES = {
     "rearranging": """
         argpartition diagflat dsplit geomspace hsplit rearrange select unravel_index vander view vsplit
     """,
+    "primitives.softmax": """
+        softmax
+    """,
     "running": """
         cumprod cumsum prod
     """,
@@ -108,6 +114,12 @@ DISTRIBUTIONS = ("beta", "binomial", "categorical", "dropout", "gamma", "randint
 """Functions of `random`, offered as "random.gamma" …, which `pronghorn.random` shows."""
 
 
+PRIMITIVES = {
+    "convolution": "convolution place_windows transposed_sizes",
+    "recurrent": "GRU LSTM SIMPLE recurrence",
+}
+"""What other packages use of the modules of primitives, offered as "primitives.convolution" …"""
+
 NAMESPACES = {
     "image": "pronghorn_ops.image",
     **{name: f"pronghorn_ops.namespaces.{name}" for name in ("linalg", "nn", "numpy")},
@@ -119,4 +131,10 @@ NAMESPACES = {
 def pronghorn_ops() -> dict[str, str]:
     """Name -> "module:attribute"."""
     functions = {name: f"pronghorn_ops.{module}:{name}" for module, names in MODULES.items() for name in names.split()}
-    return functions | NAMESPACES | {f"random.{name}": f"pronghorn_ops.random:{name}" for name in DISTRIBUTIONS}
+    primitives = {
+        f"primitives.{name}": f"pronghorn_ops.primitives.{module}:{name}"
+        for module, names in PRIMITIVES.items()
+        for name in names.split()
+    }
+    distributions = {f"random.{name}": f"pronghorn_ops.random:{name}" for name in DISTRIBUTIONS}
+    return functions | primitives | NAMESPACES | distributions

@@ -6,12 +6,10 @@ and optimizers are written in; the long tail comes from the packages that offer 
 
 from __future__ import annotations
 
-from pronghorn.ops.control import *  # noqa: F403
 from pronghorn.ops.elementwise import *  # noqa: F403
 from pronghorn.ops.linear import *  # noqa: F403
 from pronghorn.ops.reduction import *  # noqa: F403
 from pronghorn.ops.shape import *  # noqa: F403
-from pronghorn.ops.softmax import *  # noqa: F403
 from pronghorn.plugins import facade
 from pronghorn.tensor import convert_to_tensor as convert_to_tensor
 from pronghorn.tensor import is_tensor as is_tensor

@@ -5,14 +5,13 @@ Each has a NumPy reference, so that a fused graph can be checked against the gra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from pronghorn import dtypes
+from pronghorn import dtypes, plugins
 from pronghorn.body import Body, Step
 from pronghorn.graph import Spec
 from pronghorn.op import Op, reference_kernel
@@ -69,8 +68,8 @@ fused_reduce = Op("fused_reduce", _reduce_reference, _reduce_infer)
 """attrs: body, shape, kind (the reduction op), axis, keepdims."""
 
 
-def _with_epilogue(name: str, module: str, attribute: str) -> Op:
-    """A primitive of two operands, found in a module that needs this one, and a map behind it.
+def _with_epilogue(name: str, find: Callable[[], Op]) -> Op:
+    """A primitive of two operands, which `find` finds, and a map behind it.
 
     attrs: those of the primitive, body (its input 0 is the product), shape. Inputs: a, b, the body's other inputs.
     """
@@ -78,8 +77,7 @@ def _with_epilogue(name: str, module: str, attribute: str) -> Op:
     def reference(
         a: Array, b: Array, *extras: Array, body: Body, shape: tuple[int, ...], **attrs: Any
     ) -> tuple[Array, ...]:
-        product: Op = getattr(import_module(module), attribute)
-        return tuple(run_body(body, [product.reference(a, b, **attrs), *extras], shape))
+        return tuple(run_body(body, [find().reference(a, b, **attrs), *extras], shape))
 
     def infer(*specs: Spec, body: Body, shape: tuple[int, ...], **attrs: Any) -> tuple[Spec, ...]:
         return tuple(Spec(shape, body.dtype(k)) for k in body.outputs)
@@ -87,9 +85,15 @@ def _with_epilogue(name: str, module: str, attribute: str) -> Op:
     return Op(f"fused_{name}", reference, infer)
 
 
+def _matmul() -> Op:
+    from pronghorn.ops.linear import product  # which needs this module
+
+    return product
+
+
 EPILOGUES = {
-    "matmul": _with_epilogue("matmul", "pronghorn.ops.linear", "product"),
-    "convolution": _with_epilogue("convolution", "pronghorn.ops.convolution", "convolution"),
+    "matmul": _with_epilogue("matmul", _matmul),
+    "convolution": _with_epilogue("convolution", lambda: plugins.load("ops", "primitives.convolution")),
 }
 """Primitive -> the op that applies a map to its product piece by piece."""
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from pronghorn import ops
+from pronghorn.arguments import per_dimension
 from pronghorn.op import composed
-from pronghorn.ops.convolution import per_dimension, place_windows
 from pronghorn.ops.shape import pad_with
 from pronghorn.tensor import Tensor, constant
 from pronghorn_ops.image.batches import as_batch
+from pronghorn_ops.primitives.convolution import place_windows
 
 
 def _patches(op: str, x: Tensor, size: Any, strides: Any, dilation_rate: Any, padding: str) -> Any:

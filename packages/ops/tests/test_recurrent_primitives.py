@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pronghorn.autodiff import check_gradients
-from pronghorn.ops.recurrent import GRU, LSTM, SIMPLE, Recurrence, recurrence
+from pronghorn_ops.primitives.recurrent import GRU, LSTM, SIMPLE, Recurrence, recurrence
 
 CELLS = pytest.mark.parametrize("cell", [SIMPLE, LSTM, GRU], ids=lambda cell: cell.name)
 MASK = np.array([[True, False], [True, True], [False, True]])

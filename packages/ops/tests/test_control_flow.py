@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pronghorn import ops, random
+from pronghorn import accelerator, ops, random
 from pronghorn.autodiff import GradientTape
+from pronghorn.interpreter import Tracer, using
 from pronghorn.program import jit
 from pronghorn.random import SeedGenerator
 from pronghorn.tensor import Tensor, Variable, constant
@@ -199,3 +200,17 @@ class TestWhile:
         function = gradients_of(lambda x: self.grow(x, maximum_iterations=8)[1])
         x = constant(2.0, "float64")
         assert_same(function(x), jit(function)(x))
+
+
+def test_draws_inside_and_outside_of_a_loop_differ() -> None:
+    generator = random.SeedGenerator(5)
+    tracer = Tracer()
+    with using(tracer):
+        before = random.uniform((4,), seed=generator)
+        _, inside = ops.scan(lambda carry, _: (carry, random.uniform((4,), seed=generator)), ops.zeros(()), length=3)
+        after = random.uniform((4,), seed=generator)
+        graph = tracer.finish([before, inside, after])
+    results = accelerator.current().compile(graph)([])
+    drawn = np.concatenate([r.ravel() for r in results])
+    assert len(np.unique(drawn)) == 5 * 4
+    np.testing.assert_array_equal(generator.state.numpy(), [5, 0, 5])

@@ -8,9 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pronghorn import ops
+from pronghorn.accelerator import interpret
 from pronghorn.autodiff import check_gradients
-from pronghorn.ops import convolution as c
-from pronghorn.ops.convolution import Windows
+from pronghorn.ops.attributes import Windows
+from pronghorn.passes.fuse import fuse
+from pronghorn.passes.simplify import simplify
+from pronghorn.program import Program
+from pronghorn.tensor import Tensor
+from pronghorn_ops.primitives import convolution as c
+from pronghorn_ops.primitives.convolution import convolution
 
 CASES = {
     "line": (Windows((3,), (2,), ((1, 1),), (1,)), (9,), 1),
@@ -99,3 +106,17 @@ def test_half_precision_sums_in_single_precision() -> None:
     windows = Windows((1,), (1,), ((0, 0),), (1,))
     x, kernel = np.ones((1, 1, 4096), "float16"), np.ones((1, 4096, 1), "float16")
     assert c.convolution(x, kernel, windows=windows, groups=1).numpy().item() == 4096
+
+
+def test_bias_and_activation_are_a_convolutions_epilogue() -> None:
+    def function(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+        return ops.tanh(convolution(x, kernel, windows=windows, groups=1) + bias) * 2.0
+
+    rng = np.random.default_rng(0)
+    windows = Windows(size=(3, 2), strides=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1))
+    arrays = rng.standard_normal((2, 5, 6, 3)), rng.standard_normal((3, 2, 3, 4)), rng.standard_normal(4)
+    graph = simplify(Program(function).trace(arrays, {})[0])
+    fused = fuse(graph)
+    assert [node.op.name for node in fused.nodes] == ["fused_convolution"]
+    before, after = (interpret(each, dict(zip(each.inputs, arrays, strict=True)))[0] for each in (graph, fused))
+    np.testing.assert_array_equal(before[0], after[0])

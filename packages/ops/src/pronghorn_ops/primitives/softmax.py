@@ -19,8 +19,6 @@ from pronghorn.ops.reduction import reduce_sum
 from pronghorn.ops.shape import reshape, transpose
 from pronghorn.tensor import Tensor, convert_to_tensor
 
-__all__ = ["softmax"]
-
 Array = np.ndarray[Any, Any]
 
 

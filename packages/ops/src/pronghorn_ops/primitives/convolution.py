@@ -1,7 +1,7 @@
 """The primitives of convolution and pooling over one to three spatial dimensions.
 
 Arrays are (batch, *spatial, channels). The three of convolution are the three ways to read one trilinear form, so each
-is the gradient of the others. The public functions are in the ops package.
+is the gradient of the others. The public functions are in `pronghorn_ops.convolution`.
 """
 
 # mypy: disable-error-code="has-type,no-any-return"
@@ -12,57 +12,40 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
 import numpy as np
 
+from pronghorn.arguments import per_dimension
 from pronghorn.graph import Spec
 from pronghorn.op import primitive
+from pronghorn.ops.attributes import Windows
 
 Array = np.ndarray[Any, Any]
 Ints = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Windows:
-    """How windows lie over the spatial dimensions; one entry per dimension."""
+def _places(windows: Windows, count: Ints) -> Iterator[tuple[Ints, tuple[slice, ...]]]:
+    """Each place in a window, and the index of the cells of a padded array that are there in `count` windows."""
+    for place in itertools.product(*map(range, windows.size)):
+        cells = [
+            slice(k * d, k * d + (n - 1) * s + 1, s)
+            for k, d, s, n in zip(place, windows.dilation, windows.strides, count, strict=True)
+        ]
+        yield place, (slice(None), *cells)
 
-    size: Ints
-    strides: Ints
-    padding: tuple[tuple[int, int], ...]
-    """Cells added before and after; a negative number after: so many cells at the end are in no window."""
-    dilation: Ints
 
-    def count(self, sizes: Ints) -> Ints:
-        """How many windows there are along dimensions of these sizes."""
-        cells = (n + sum(added) - extent for n, added, extent in zip(sizes, self.padding, self.extent, strict=True))
-        return tuple(n // stride + 1 for n, stride in zip(cells, self.strides, strict=True))
+def _padded(windows: Windows, x: Array, value: float = 0) -> Array:
+    """The array with its padding."""
+    widths = [(0, 0), *((low, max(high, 0)) for low, high in windows.padding), (0, 0)]
+    return np.pad(x, widths, constant_values=value)
 
-    @property
-    def extent(self) -> Ints:
-        """From a window's first cell to its last, both counted."""
-        return tuple((k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True))
 
-    def places(self, count: Ints) -> Iterator[tuple[Ints, tuple[slice, ...]]]:
-        """Each place in a window, and the index of the cells of a padded array that are there in `count` windows."""
-        for place in itertools.product(*map(range, self.size)):
-            cells = [
-                slice(k * d, k * d + (n - 1) * s + 1, s)
-                for k, d, s, n in zip(place, self.dilation, self.strides, count, strict=True)
-            ]
-            yield place, (slice(None), *cells)
-
-    def padded(self, x: Array, value: float = 0) -> Array:
-        """The array with its padding."""
-        widths = [(0, 0), *((low, max(high, 0)) for low, high in self.padding), (0, 0)]
-        return np.pad(x, widths, constant_values=value)
-
-    def cut(self, x: Array, sizes: Ints) -> Array:
-        """The part of a padded array that is not padding."""
-        inner = (slice(low, low + n) for (low, _), n in zip(self.padding, sizes, strict=True))
-        return np.ascontiguousarray(x[(slice(None), *inner)])
+def _cut(windows: Windows, x: Array, sizes: Ints) -> Array:
+    """The part of a padded array that is not padding."""
+    inner = (slice(low, low + n) for (low, _), n in zip(windows.padding, sizes, strict=True))
+    return np.ascontiguousarray(x[(slice(None), *inner)])
 
 
 # ---------------------------------------------------------------------------------------------- convolution
@@ -92,9 +75,9 @@ def _convolution_gradient(g: Any, out: Any, x: Any, kernel: Any, windows: Window
 def convolution(x: Array, kernel: Array, windows: Windows, groups: int) -> Array:
     """x (batch, *spatial, channels) with the kernel (*window, channels // groups, filters)."""
     count = windows.count(x.shape[1:-1])
-    padded, shape = windows.padded(x), (len(x), *count, kernel.shape[-1])
+    padded, shape = _padded(windows, x), (len(x), *count, kernel.shape[-1])
     out = np.zeros((groups, math.prod(shape[:-1]), shape[-1] // groups), np.promote_types(x.dtype, np.float32))
-    for place, cells in windows.places(count):
+    for place, cells in _places(windows, count):
         out += _rows(padded[cells], groups) @ _rows(kernel[place], groups)
     return _joined(out, shape).astype(x.dtype)
 
@@ -116,10 +99,10 @@ def _input_spec(dy: Spec, kernel: Spec, sizes: Ints, windows: Windows, groups: i
 def convolution_input_gradient(dy: Array, kernel: Array, sizes: Ints, windows: Windows, groups: int) -> Array:
     """The gradient of `convolution` with respect to an input of spatial `sizes`, for that of its output."""
     rows, channels = _rows(dy, groups), kernel.shape[-2] * groups
-    whole = windows.padded(np.zeros((len(dy), *sizes, channels), np.promote_types(dy.dtype, np.float32)))
-    for place, cells in windows.places(dy.shape[1:-1]):
+    whole = _padded(windows, np.zeros((len(dy), *sizes, channels), np.promote_types(dy.dtype, np.float32)))
+    for place, cells in _places(windows, dy.shape[1:-1]):
         whole[cells] += _joined(rows @ _rows(kernel[place], groups).swapaxes(1, 2), (*dy.shape[:-1], channels))
-    return windows.cut(whole, sizes).astype(dy.dtype)
+    return _cut(windows, whole, sizes).astype(dy.dtype)
 
 
 def _kernel_gradient_rule(g: Any, out: Any, x: Any, dy: Any, windows: Windows, groups: int) -> tuple[Any, Any]:
@@ -135,9 +118,9 @@ def _kernel_gradient_rule(g: Any, out: Any, x: Any, dy: Any, windows: Windows, g
 )
 def convolution_kernel_gradient(x: Array, dy: Array, windows: Windows, groups: int) -> Array:
     """The gradient of `convolution` with respect to its kernel, for that of its output."""
-    padded, rows, channels = windows.padded(x), _rows(dy, groups), x.shape[-1] // groups
+    padded, rows, channels = _padded(windows, x), _rows(dy, groups), x.shape[-1] // groups
     out = np.empty((*windows.size, channels, dy.shape[-1]), x.dtype)
-    for place, cells in windows.places(dy.shape[1:-1]):
+    for place, cells in _places(windows, dy.shape[1:-1]):
         product = _rows(padded[cells], groups).swapaxes(1, 2) @ rows
         out[place] = _joined(product, out.shape[-2:])
     return out
@@ -156,8 +139,8 @@ def _lowest(x: Array) -> float:
 
 def _first_hits(x: Array, out: Array, windows: Windows) -> Iterator[tuple[tuple[slice, ...], Array]]:
     """For each place in a window, its cells, and in which windows it is the first that has the maximum."""
-    padded, open_ = windows.padded(x, _lowest(x)), np.ones(out.shape, bool)
-    for _, cells in windows.places(out.shape[1:-1]):
+    padded, open_ = _padded(windows, x, _lowest(x)), np.ones(out.shape, bool)
+    for _, cells in _places(windows, out.shape[1:-1]):
         here = padded[cells]
         hit = open_ & ((here == out) | (here != here))
         open_ &= ~hit
@@ -168,8 +151,8 @@ def _first_hits(x: Array, out: Array, windows: Windows) -> Iterator[tuple[tuple[
 def maximum_of_windows(x: Array, windows: Windows) -> Array:
     """The maximum of each window; padding is no candidate, NaN wins."""
     count = windows.count(x.shape[1:-1])
-    padded = windows.padded(x, _lowest(x))
-    return reduce(np.maximum, (padded[cells] for _, cells in windows.places(count))).copy()
+    padded = _padded(windows, x, _lowest(x))
+    return reduce(np.maximum, (padded[cells] for _, cells in _places(windows, count))).copy()
 
 
 @primitive(
@@ -178,10 +161,10 @@ def maximum_of_windows(x: Array, windows: Windows) -> Array:
 )
 def max_pool_gradient(x: Array, out: Array, g: Array, windows: Windows) -> Array:
     """Each window's gradient goes to the first of its maxima."""
-    whole = windows.padded(np.zeros_like(x, dtype=g.dtype))
+    whole = _padded(windows, np.zeros_like(x, dtype=g.dtype))
     for cells, hit in _first_hits(x, out, windows):
         whole[cells] += np.where(hit, g, np.zeros((), g.dtype))
-    return windows.cut(whole, x.shape[1:-1])
+    return _cut(windows, whole, x.shape[1:-1])
 
 
 @primitive(
@@ -190,7 +173,7 @@ def max_pool_gradient(x: Array, out: Array, g: Array, windows: Windows) -> Array
 )
 def max_pool_pick(x: Array, out: Array, values: Array, windows: Windows) -> Array:
     """The element of `values` where each window of x has its first maximum."""
-    padded, picked = windows.padded(values), np.zeros_like(out, dtype=values.dtype)
+    padded, picked = _padded(windows, values), np.zeros_like(out, dtype=values.dtype)
     for cells, hit in _first_hits(x, out, windows):
         picked = np.where(hit, padded[cells], picked)
     return picked
@@ -199,8 +182,8 @@ def max_pool_pick(x: Array, out: Array, values: Array, windows: Windows) -> Arra
 @primitive(_pooled, lambda g, out, x, windows: (sum_pool_gradient(g, sizes=x.shape[1:-1], windows=windows),))
 def sum_pool(x: Array, windows: Windows) -> Array:
     """The sum of each window."""
-    padded, count = windows.padded(x), windows.count(x.shape[1:-1])
-    return reduce(np.add, (padded[cells] for _, cells in windows.places(count))).copy()
+    padded, count = _padded(windows, x), windows.count(x.shape[1:-1])
+    return reduce(np.add, (padded[cells] for _, cells in _places(windows, count))).copy()
 
 
 @primitive(
@@ -209,25 +192,13 @@ def sum_pool(x: Array, windows: Windows) -> Array:
 )
 def sum_pool_gradient(g: Array, sizes: Ints, windows: Windows) -> Array:
     """Each window's gradient goes to all of its cells."""
-    whole = windows.padded(np.zeros((len(g), *sizes, g.shape[-1]), g.dtype))
-    for _, cells in windows.places(g.shape[1:-1]):
+    whole = _padded(windows, np.zeros((len(g), *sizes, g.shape[-1]), g.dtype))
+    for _, cells in _places(windows, g.shape[1:-1]):
         whole[cells] += g
-    return windows.cut(whole, sizes)
+    return _cut(windows, whole, sizes)
 
 
 # ---------------------------------------------------------------------------------------------- where windows lie
-
-
-def per_dimension(value: Any, rank: int, what: str, least: int = 1) -> Ints:
-    """A number for all spatial dimensions, or one for each, as a tuple.
-
-    Raises:
-        ValueError: they are of another number, no integers, or smaller than `least`.
-    """
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * rank
-    if len(values) != rank or any(int(v) != v or v < least for v in values):
-        raise ValueError(f"{what} must be an integer of at least {least}, or {rank} of them, got {value!r}")
-    return tuple(int(v) for v in values)
 
 
 def place_windows(op: str, sizes: Ints, window: Ints, strides: Any, padding: str, dilation_rate: Any = 1) -> Windows:

@@ -19,8 +19,6 @@ from pronghorn.ops.elementwise import add
 from pronghorn.ops.shape import stack, zeros_like
 from pronghorn.tensor import Tensor, Variable, convert_to_tensor
 
-__all__ = ["cond", "scan", "while_loop"]
-
 Array = np.ndarray[Any, Any]
 Function = Callable[..., Any]
 
