@@ -87,6 +87,28 @@ class TestFuse:
         assert "fused_matmul" in kinds and "fused_reduce" in kinds
         assert len(kinds) <= 9
 
+    def test_maps_behind_a_reshaped_product_are_its_epilogue(self) -> None:
+        """Operands may be a matrix, a row, a column or a number, in the axes of the reshaped product."""
+
+        def function(x: Tensor, w: Tensor, bias: Tensor, column: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
+            y = ops.reshape(ops.matmul(ops.reshape(x, (-1, 4)), w), (2, 3, 5, 2)) + bias
+            return ops.tanh(y) * column + whole * 2.0, y
+
+        shapes = (2, 3, 4), (4, 10), (5, 2), (2, 3, 1, 1), (2, 3, 5, 2)
+        arrays = [RNG.standard_normal(shape) for shape in shapes]
+        graph = simplify(trace(function, *arrays))
+        fused = fuse(graph)
+        assert names(fused) == ["reshape", "fused_matmul"]
+        for before, after in zip(evaluate(graph, *arrays), evaluate(fused, *arrays), strict=True):
+            np.testing.assert_array_equal(before, after)
+
+    def test_maps_that_fit_no_matrix_stay_behind_the_reshaped_product(self) -> None:
+        def function(x: Tensor, w: Tensor, bias: Tensor) -> Tensor:
+            return ops.reshape(ops.matmul(x, w), (2, 3, 5, 2)) + bias
+
+        arrays = [RNG.standard_normal(shape) for shape in ((6, 4), (4, 10), (3, 1, 1))]
+        assert names(fuse(simplify(trace(function, *arrays)))) == ["matmul", "reshape", "fused"]
+
     @pytest.mark.parametrize("seed", range(8))
     def test_random_graphs(self, seed: int) -> None:
         """Elementwise ops, reductions, broadcasts and matmuls in random order."""

@@ -147,6 +147,10 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
     "bool reductions": (lambda a: (ops.any(a > 1.0, 1), ops.all(a > -1.0, 0)), [A]),
     "matmul batched": (lambda a, c: ops.matmul(a, c), [A, C]),
     "matmul transposed": (lambda a, b: ops.matmul(ops.transpose(a, (0, 2, 1)), b), [A, B]),
+    "epilogue of a product by places": (
+        lambda a, b, c: (ops.tanh(ops.matmul(a, c) + c[0]) * a[..., :1], ops.matmul(b, c) * ops.matmul(a, c)),
+        [A, B, C],
+    ),
     "transpose": (lambda a: ops.transpose(a, (2, 0, 1)), [A]),
     "slices": (lambda a: (a[1:5:2, ::-1], a[-1], a[..., 2:]), [A]),
     "concatenate and stack": (lambda a, b: (ops.concatenate([a, b], 1), ops.stack([a, b], -1)), [A, B]),

@@ -42,6 +42,11 @@ def agrees(function: Any, *arrays: Any, rtol: float = 1e-5) -> Program:
 X = np.arange(12, dtype=np.float32).reshape(4, 3) / 5
 
 
+def test_maps_behind_a_reshaped_product() -> None:
+    program = agrees(lambda x, w: ops.tanh(ops.matmul(x, w) + w[0]) * x[..., :1], X.reshape(2, 2, 3), X.T)
+    assert "fused_matmul" in str(program)
+
+
 def test_cond() -> None:
     def f(p: Any, x: Any) -> Any:
         return ops.cond(p, lambda: ops.exp(x), lambda: x * 2)

@@ -15,7 +15,7 @@ import numpy as np
 
 from pronghorn import dtypes
 from pronghorn.graph import Node
-from pronghorn.passes.access import elements
+from pronghorn.passes.access import as_matrix, elements
 from pronghorn.tensor import Tensor
 from pronghorn_cpu import winograd
 from pronghorn_cpu.convolution import plan_convolution, plan_input_gradient, plan_kernel_gradient
@@ -89,14 +89,14 @@ def _matmul(node: Node) -> tuple[Launch, ...] | None:
 
 def _fused_matmul(node: Node) -> tuple[Launch, ...] | None:
     body, dtype = node.attrs["body"], node.inputs[0].dtype
-    views = tuple(View.dense(_sizes(t)) for t in node.inputs[2:])
-    if (
-        dtype not in ("float32", "float64")
-        or not supports(body)
-        or not all(fusable(v, node.attrs["shape"]) for v in views)
-    ):
+    if dtype not in ("float32", "float64") or not supports(body):
         return None
     a, b = _matmul_views(node)
+    shape, (rows, columns) = node.attrs["shape"], (a.shape[-2], b.shape[-1])
+    matrices = [as_matrix(_sizes(t), shape, columns) for t in node.inputs[2:]]
+    views = tuple(View.dense(matrix) for matrix in matrices if matrix)
+    if len(views) < len(matrices) or not all(fusable(view, (rows, columns)) for view in views):
+        return None
     return plan_matmul(dtype, a, b, Epilogue(body, views))
 
 

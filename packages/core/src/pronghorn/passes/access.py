@@ -60,3 +60,18 @@ def collapse(shape: Sequence[int], operands: Sequence[Sequence[int]], fixed: Seq
 def elements(shape: Sequence[int | None]) -> int:
     """The number of elements of a known shape."""
     return math.prod(shape)  # type: ignore[arg-type]
+
+
+def as_matrix(shape: Sequence[int], whole: Sequence[int], columns: int) -> tuple[int, int] | None:
+    """The shape of an operand that broadcasts to `whole`, where that is seen as a matrix of so many columns.
+
+    It is a matrix, row, column or single element; None for an operand that is none of them.
+    """
+    split = next((k for k in range(len(whole) + 1) if elements(whole[k:]) == columns), None)
+    if split is None:
+        return None
+    padded = (*[1] * (len(whole) - len(shape)), *shape)
+    parts = [(tuple(padded[s]), tuple(whole[s])) for s in (slice(split), slice(split, None))]
+    if any(own != full and elements(own) != 1 for own, full in parts):
+        return None
+    return elements(padded[:split]), elements(padded[split:])

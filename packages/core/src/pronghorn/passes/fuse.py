@@ -16,7 +16,7 @@ from typing import Any
 from pronghorn.body import Body, Step
 from pronghorn.graph import Graph, Node
 from pronghorn.op import Elementwise, Op
-from pronghorn.passes.access import collapse, elements
+from pronghorn.passes.access import as_matrix, collapse, elements
 from pronghorn.passes.fused import EPILOGUES, fused, fused_reduce, table
 from pronghorn.tensor import Tensor
 
@@ -183,56 +183,57 @@ def _epilogues(
 ) -> tuple[list[Node], dict[Node, int]]:
     """Maps that directly follow a matmul or convolution are applied to its pieces while these are in cache.
 
-    Updates of variables are left alone: they are computed in place, and all of them in one launch.
+    Updates of variables are left alone: they are computed in place, and all of them in one launch. A product that is
+    only reshaped has the maps behind that.
     """
     users = _users_of(units)
-    taken: dict[Node, Node] = {}  # map -> product
+    taken: dict[Node, tuple[Node, Tensor]] = {}  # map -> product, as it is read
     for node in units:
         if node.op.name not in EPILOGUES:
             continue
         c = node.outputs[0]
+        if c not in results and [user.op.name for user in users[c]] == ["reshape"]:
+            c = users[c][0].outputs[0]
         for user in users[c]:
             alone = all(u is user or levels[u] > levels[user] for u in users[c])
             fits = user.op is fused and user not in taken and user.attrs["shape"] == c.shape
-            if fits and alone and _plain(user, node) and written.isdisjoint(user.outputs):
-                taken[user] = node
+            if fits and alone and _plain(user, node, c) and written.isdisjoint(user.outputs):
+                taken[user] = node, c
                 break
     merged: list[Node] = []
-    gone = set(taken.values())
+    gone = {x for product, c in taken.values() for x in (product, c)}
     for node in units:
-        if node in gone:
+        if node in gone or (node.op.name == "reshape" and node.outputs[0] in gone):
             continue
         if node not in taken:
             merged.append(node)
             continue
-        product = taken[node]
-        c = product.outputs[0]
+        product, c = taken[node]
         keep = c in results or len(users[c]) > 1
-        unit = _epilogue(product, node, keep)
+        unit = _epilogue(product, node, c, keep)
         levels[unit] = levels[node]
         merged.append(unit)
     return merged, levels
 
 
-def _plain(user: Node, product: Node) -> bool:
-    """Whether the map's operands are of the product's dtype or bool, and fit it as a matrix.
+def _plain(user: Node, product: Node, c: Tensor) -> bool:
+    """Whether the map's operands are of the dtype of the product c or bool, and fit it as a matrix.
 
     Beside a matmul they are matrices, rows, columns or scalars; beside a convolution they are as large, or have one
     value for each channel or for all.
     """
     body: Body = user.attrs["body"]
-    c = product.outputs[0]
     written = {body.dtype(k) for k in body.outputs}
     if not {*body.inputs, *written} <= {c.dtype, "bool"} or c.dtype not in written:
         return False
     if product.op.name == "convolution":
         return all(t.shape == c.shape or elements(t.shape[:-1]) == 1 for t in user.inputs)
-    return len(c.shape) == 2 and all(len(t.shape) <= 2 for t in user.inputs)
+    (*batch, columns) = product.outputs[0].shape
+    return len(batch) == 1 and all(as_matrix(t.shape, c.shape, columns) for t in user.inputs)  # type: ignore[arg-type]
 
 
-def _epilogue(product: Node, user: Node, keep: bool) -> Node:
-    """One node for a product and the map behind it; the product is the body's input 0."""
-    c = product.outputs[0]
+def _epilogue(product: Node, user: Node, c: Tensor, keep: bool) -> Node:
+    """One node for a product c and the map behind it; the product is the body's input 0."""
     body: Body = user.attrs["body"]
     order = [c, *(t for t in user.inputs if t is not c)]
     body = _reorder(body, user.inputs, order)

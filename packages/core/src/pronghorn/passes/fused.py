@@ -71,13 +71,14 @@ fused_reduce = Op("fused_reduce", _reduce_reference, _reduce_infer)
 def _with_epilogue(name: str, find: Callable[[], Op]) -> Op:
     """A primitive of two operands, which `find` finds, and a map behind it.
 
-    attrs: those of the primitive, body (its input 0 is the product), shape. Inputs: a, b, the body's other inputs.
+    attrs: those of the primitive, body (its input 0 is the product), shape (that the product is reshaped to before).
+    Inputs: a, b, the body's other inputs.
     """
 
     def reference(
         a: Array, b: Array, *extras: Array, body: Body, shape: tuple[int, ...], **attrs: Any
     ) -> tuple[Array, ...]:
-        return tuple(run_body(body, [find().reference(a, b, **attrs), *extras], shape))
+        return tuple(run_body(body, [find().reference(a, b, **attrs).reshape(shape), *extras], shape))
 
     def infer(*specs: Spec, body: Body, shape: tuple[int, ...], **attrs: Any) -> tuple[Spec, ...]:
         return tuple(Spec(shape, body.dtype(k)) for k in body.outputs)
