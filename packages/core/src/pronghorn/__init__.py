@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pronghorn.autodiff import GradientTape as GradientTape
-    from pronghorn.compat import install_as_keras as install_as_keras
     from pronghorn.functional import Input as Input
     from pronghorn.graph import Spec as Spec
     from pronghorn.initializer import Initializer as Initializer
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from pronghorn.policy import DTypePolicy as DTypePolicy
     from pronghorn.program import jit as jit
     from pronghorn.sequential import Sequential as Sequential
-    from pronghorn.stateless import StatelessScope as StatelessScope
     from pronghorn.tensor import Tensor as Tensor
     from pronghorn.tensor import Variable as Variable
     from pronghorn.training.callback import Callback as Callback
@@ -49,15 +47,17 @@ _HOMES = {
     "Regularizer": "pronghorn.regularizers",
     "Sequential": "pronghorn.sequential",
     "Spec": "pronghorn.graph",
-    "StatelessScope": "pronghorn.stateless",
     "Tensor": "pronghorn.tensor",
     "Variable": "pronghorn.tensor",
     "hookimpl": "pronghorn.plugins",
-    "install_as_keras": "pronghorn.compat",
     "jit": "pronghorn.program",
     "name_scope": "pronghorn.naming",
 }
-_TOP_LEVEL = ("Function", "KerasTensor", "device", "plot")
+_OFFERED = {
+    "StatelessScope": "ops",
+    **dict.fromkeys(("Function", "KerasTensor", "device", "install_as_keras", "plot"), "utils"),
+}
+"""Name -> the kind of plugin that has it, as "keras.name"."""
 _MODULES = (
     "activations",
     "backend",
@@ -85,10 +85,10 @@ _MODULES = (
 
 
 def __getattr__(name: str) -> Any:
-    if name in _TOP_LEVEL:
+    if name in _OFFERED:
         from pronghorn import plugins
 
-        value = plugins.load("utils", f"keras.{name}")
+        value = plugins.load(_OFFERED[name], f"keras.{name}")
     elif name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
     elif name in _MODULES:
@@ -105,4 +105,4 @@ def version() -> str:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_MODULES, *_TOP_LEVEL})
+    return sorted({*globals(), *_HOMES, *_MODULES, *_OFFERED})

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pronghorn import config
+from pronghorn import config, plugins
 from pronghorn.graph import Graph, Node
 from pronghorn.op import Op
 from pronghorn.tensor import Tensor
@@ -51,29 +51,36 @@ class Instruction:
     Attributes:
         kind: "kernel", "loop", "while", "branch" or "host".
         name: the op, or the fused ops.
+        node: what it runs.
         layer: the path of the layer it was traced in.
         inputs, outputs: the tensors, with their shapes and dtypes.
         buffers: where the outputs live, for example "arena+4096" or a variable's path.
-        bytes: memory traffic. flops: floating-point operations.
         bodies: the instructions of a loop or branch.
     """
 
-    __slots__ = ("bodies", "buffers", "bytes", "flops", "inputs", "kind", "layer", "name", "outputs")
+    __slots__ = ("bodies", "buffers", "inputs", "kind", "layer", "name", "node", "outputs")
 
     def __init__(
         self, kind: str, node: Node, name: str, buffers: Sequence[str] = (), bodies: Sequence[Any] = ()
     ) -> None:
-        from pronghorn.passes import cost
-
         self.kind = kind
         self.name = name
+        self.node = node
         self.layer = node.layer
         self.inputs = node.inputs
         self.outputs = node.outputs
         self.buffers = tuple(buffers)
-        self.bytes = cost.traffic(node)
-        self.flops = cost.flops(node)
         self.bodies = tuple(bodies)
+
+    @property
+    def bytes(self) -> int:
+        """Memory traffic."""
+        return plugins.load("utils", "cost.traffic")(self.node)  # type: ignore[no-any-return]
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations."""
+        return plugins.load("utils", "cost.flops")(self.node)  # type: ignore[no-any-return]
 
 
 class Accelerator:
@@ -235,8 +242,6 @@ def current() -> Accelerator:
 
 def installed() -> dict[str, Accelerator]:
     """Accelerators that work on this machine, by name; asks only light questions of plugins."""
-    from pronghorn import plugins
-
     found: dict[str, Accelerator] = {"numpy": _reference}
     for name in plugins.references("accelerators"):
         accelerator = plugins.load("accelerators", name)()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from pronghorn import constraints, dtypes, graph, initializers, interpreter, naming, policy, regularizers, tree
+from pronghorn import constraints, dtypes, graph, initializers, interpreter, naming, plugins, policy, regularizers, tree
 from pronghorn.arguments import Arguments, as_shape, common_shapes, get_mask, map_shapes, set_mask
 from pronghorn.configurable import Configurable
 from pronghorn.graph import Node, Spec
@@ -272,13 +272,12 @@ class Layer(Owner, Configurable, Operation):
         Returns:
             The outputs, the new values of the non-trainable variables and, with `return_losses`, the losses.
         """
-        from pronghorn import stateless
 
         def call() -> tuple[Any, list[Tensor]]:
             outputs = self(*args, **kwargs)
             return outputs, self.losses if return_losses else []
 
-        (outputs, losses), (_, after) = stateless.run(
+        (outputs, losses), (_, after) = plugins.load("ops", "stateless.run")(
             self,
             call,
             ("trainable_variables", self.trainable_variables, trainable_variables),

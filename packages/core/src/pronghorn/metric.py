@@ -119,23 +119,18 @@ class Metric(Configurable):
 
     def stateless_update_state(self, metric_variables: Sequence[Any], *args: Any, **kwargs: Any) -> list[Tensor]:
         """The state after a batch, given the state before it; the metric stays as it is."""
-        from pronghorn import stateless
-
-        state = ("metric_variables", self.variables, metric_variables)
-        return stateless.run(self, lambda: self.update_state(*args, **kwargs), state)[1][0]
+        return self._stateless(lambda: self.update_state(*args, **kwargs), metric_variables)[1][0]  # type: ignore[no-any-return]
 
     def stateless_result(self, metric_variables: Sequence[Any]) -> Any:
         """The value that a state stands for."""
-        from pronghorn import stateless
-
-        return stateless.run(self, self.result, ("metric_variables", self.variables, metric_variables))[0]
+        return self._stateless(self.result, metric_variables)[0]
 
     def stateless_reset_state(self) -> list[Tensor]:
         """The state to start with."""
-        from pronghorn import stateless
+        return self._stateless(self.reset_state, self.variables)[1][0]  # type: ignore[no-any-return]
 
-        state = ("metric_variables", self.variables, self.variables)
-        return stateless.run(self, self.reset_state, state)[1][0]
+    def _stateless(self, function: Callable[[], Any], values: Sequence[Any]) -> Any:
+        return plugins.load("ops", "stateless.run")(self, function, ("metric_variables", self.variables, values))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Takes a batch into account and returns the value."""

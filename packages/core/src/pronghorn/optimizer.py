@@ -10,7 +10,7 @@ from typing import Any, Self, TypedDict
 
 import numpy as np
 
-from pronghorn import initializers, interpreter, naming, ops
+from pronghorn import initializers, interpreter, naming, ops, plugins
 from pronghorn.autodiff import warn_unused
 from pronghorn.configurable import Configurable
 from pronghorn.initializer import Zeros
@@ -351,13 +351,11 @@ class Optimizer(Configurable):
         Raises:
             ValueError: the optimizer is not built, or there are more or fewer values than variables.
         """
-        from pronghorn import stateless
-
         states = (
             ("trainable_variables", self._trainable_variables, trainable_variables),
             ("optimizer_variables", self.variables, optimizer_variables),
         )
-        after = stateless.run(self, lambda: self.apply(grads), *states)[1]
+        after = plugins.load("ops", "stateless.run")(self, lambda: self.apply(grads), *states)[1]
         return after[0], after[1]
 
     def note_settings(self) -> None:

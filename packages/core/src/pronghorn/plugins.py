@@ -117,6 +117,8 @@ class PluginInfo:
 
 _lock = threading.RLock()
 _plugins: list[PluginInfo] | None = None
+_references: dict[tuple[str, int], dict[str, Reference]] = {}
+"""What `references` found, by kind and number of plugins examined."""
 _shown: list[tuple[str, str]] = []
 """Module and name of everything that facades have loaded."""
 
@@ -142,6 +144,7 @@ def refresh() -> None:
     global _plugins
     with _lock:
         _plugins = None
+        _references.clear()
         while _shown:
             module, name = _shown.pop()
             vars(sys.modules[module]).pop(name, None)
@@ -155,8 +158,11 @@ def references(kind: str) -> dict[str, Reference]:
     """
     if kind not in KINDS:
         raise UnknownName(f"there is no kind of plugin called {kind!r}; there are: {', '.join(KINDS)}")
+    plugins = status()
+    if (kept := _references.get((kind, len(plugins)))) is not None:
+        return kept
     offers: dict[str, list[Reference]] = {}
-    for plugin in status():
+    for plugin in plugins:
         for name, target in plugin.contributions.get(kind, {}).items():
             offers.setdefault(name, []).append(Reference(plugin.dist, target))
     found: dict[str, Reference] = {}
@@ -165,6 +171,7 @@ def references(kind: str) -> dict[str, Reference]:
             found[name] = rivals[0]
         else:
             found |= {f"{rival.dist}:{name}": rival for rival in rivals}
+    _references[kind, len(plugins)] = found
     return found
 
 

@@ -136,5 +136,9 @@ def pronghorn_ops() -> dict[str, str]:
         for module, names in PRIMITIVES.items()
         for name in names.split()
     }
+    stateless = {
+        "keras.StatelessScope": "pronghorn_ops.stateless:StatelessScope",
+        "stateless.run": "pronghorn_ops.stateless:run",
+    }
     distributions = {f"random.{name}": f"pronghorn_ops.random:{name}" for name in DISTRIBUTIONS}
-    return functions | primitives | NAMESPACES | distributions
+    return functions | primitives | NAMESPACES | distributions | stateless

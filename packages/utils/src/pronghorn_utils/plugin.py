@@ -47,10 +47,19 @@ def pronghorn_utils() -> dict[str, str]:
         **{f"config.{name}": f"pronghorn_utils.settings:{name}" for name in SETTINGS.split()},
         **{f"tree.{name}": f"pronghorn_utils.trees:{name}" for name in TREES.split()},
         **{f"keras.{name}": f"pronghorn_utils.symbols:{name}" for name in ("Function", "KerasTensor", "device")},
+        "cost.flops": "pronghorn_utils.cost:flops",
+        "cost.traffic": "pronghorn_utils.cost:traffic",
         "data.ahead": "pronghorn_utils.workers:ahead",
         "data.stream_source": "pronghorn_utils.streams:stream_source",
+        "keras.install_as_keras": "pronghorn_utils.compat:install_as_keras",
         "keras.plot": "pronghorn_utils.curves:plot",
         "model.summary": "pronghorn_utils.summary:summary",
         "program.listing": "pronghorn_utils.listing:listing",
         "program.profile": "pronghorn_utils.listing:profile",
     }
+
+
+@hookimpl
+def pronghorn_commands() -> dict[str, str]:
+    """Command of `python -m pronghorn` -> "module:attribute"."""
+    return {"cache": "pronghorn_utils.machine:cache", "info": "pronghorn_utils.machine:info"}

@@ -256,9 +256,7 @@ class Steps:
         Returns:
             The loss, and the values afterwards: (trainable, non-trainable, metrics).
         """
-        from pronghorn import stateless
-
-        loss, after = stateless.run(
+        loss, after = plugins.load("ops", "stateless.run")(
             self,
             lambda: self._loss(x, y, y_pred, sample_weight, training),
             ("trainable_variables", self.trainable_variables, trainable_variables),

@@ -13,9 +13,9 @@ from pronghorn.layer import Layer
 from pronghorn.metric import Mean
 from pronghorn.program import jit
 from pronghorn.sequential import Sequential
-from pronghorn.stateless import StatelessScope
 from pronghorn.tensor import Variable
 from pronghorn.testing import Affine, Descent
+from pronghorn_ops.stateless import StatelessScope
 
 X = np.random.default_rng(0).normal(size=(6, 4)).astype("float32")
 Y = X[:, :1] * 2
