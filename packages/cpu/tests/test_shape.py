@@ -19,7 +19,6 @@ from pronghorn_cpu.shape import (
     plan_copy,
     plan_fill,
     plan_gather,
-    plan_scatter,
     slice_copy,
     transpose_copy,
 )
@@ -141,17 +140,3 @@ def test_the_slots_that_are_bound_anew() -> None:
     assert block[SOURCE_ROWS] == 60
     assert block[SOURCE_ADDRESS + 1] == 1111
     assert block[SOURCE_STRIDES + 1 : SOURCE_STRIDES + 4] == [0, 784, 1]
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
-def test_scatter_adds_in_the_order_of_the_indices(execute: Execute, dtype: str) -> None:
-    rng = np.random.default_rng(0)
-    for rows, columns, count in [(50, 17, 300), (3, 1, 10), (200, 64, 0), (1, 5, 3)]:
-        values = (rng.standard_normal((count, columns)) * 100).astype(dtype)
-        indices = rng.integers(-rows, rows, count)
-        expected = np.zeros((rows, columns), dtype)
-        np.add.at(expected, indices, values)
-        for threads in (1, 3):
-            out = np.full((rows, columns), 7, dtype)
-            execute(plan_scatter(rows, columns, count, dtype), [values, indices, out], threads)
-            assert out.tobytes() == expected.tobytes()

@@ -16,7 +16,7 @@ from typing import Any
 
 from pronghorn.body import Body
 from pronghorn_cpu import elementary
-from pronghorn_cpu.emit import Builder, element, kernel_intrinsic
+from pronghorn_cpu.emit import INT32, INT64, Builder, element, kernel_intrinsic
 from pronghorn_cpu.launch import Launch, Pointer, Slot, kernel_source, worth_parallel
 from pronghorn_cpu.loops import LANES, Frame, table
 from pronghorn_cpu.spaces import Space, collapse, pattern, runs_of
@@ -30,7 +30,8 @@ def map_source(body: Body, rank: int, patterns: Sequence[str], width: int = LANE
 
     `patterns` gives each input's innermost dimension: "contiguous", "broadcast" or "strided". The block is a
     `loops.table` whose record has: chunks per row, the `rank` sizes, per input its address and `rank` element
-    strides, the outputs' addresses.
+    strides, the outputs' addresses. An input of a matrix may also be "rows": instead of the first stride it has the
+    address of the place (int32) of each row.
     """
     return kernel_source(map_kernel, body, rank, tuple(patterns), width)
 
@@ -51,14 +52,15 @@ def map_kernel(body: Body, rank: int, patterns: tuple[str, ...], width: int) -> 
                 first = frame.times(chunk, CHUNK)
                 last = frame.least(frame.plus(first, CHUNK), sizes[-1])
                 indices = frame.unravel(row, sizes[:-1])
+
+                def offset(kind: str, strides: Sequence[Any]) -> Any:
+                    if kind != "rows":
+                        return frame.offset(indices, strides[:-1])
+                    place = builder.load(builder.inttoptr(frame.at(strides[0], row, "int32"), INT32.as_pointer()))
+                    return builder.mul(builder.sext(place, INT64), sizes[-1])
+
                 readers = [
-                    Reader(
-                        frame,
-                        dtype,
-                        kind,
-                        frame.at(address, frame.offset(indices, strides[:-1]), dtype),
-                        strides[-1],
-                    )
+                    Reader(frame, dtype, kind, frame.at(address, offset(kind, strides), dtype), strides[-1])
                     for dtype, kind, (address, *strides) in zip(body.inputs, patterns, inputs, strict=True)
                 ]
                 before = builder.mul(row, sizes[-1])
@@ -91,7 +93,7 @@ class Reader:
         frame = self.frame
         if self.kind == "broadcast":
             return self.element
-        if self.kind == "contiguous":
+        if self.kind in ("contiguous", "rows"):
             return frame.emitter.load(self.dtype, frame.at(self.address, index, self.dtype), mask)
         address = frame.at(self.address, frame.builder.mul(index, self.stride), self.dtype)
         return frame.emitter.gather(self.dtype, address, frame.times(self.stride, element(self.dtype).size), mask)
@@ -120,6 +122,21 @@ def plan_map(
     records = [_record(body, space, k * (len(body.inputs) + len(body.outputs))) for k, space in enumerate(collapsed)]
     work = sum(space.size for space in collapsed) * cost(body)
     return Launch(map_source(body, rank, patterns, width), table(records), parallel=worth_parallel(work))
+
+
+def plan_map_of_rows(body: Body, space: Space, position: int) -> Launch:
+    """One launch of `body` over a matrix whose input `position` is sums of rows (`scatter.plan_sum_rows`).
+
+    Operands: the inputs, the places, the outputs.
+    """
+    count = len(body.inputs)
+    patterns = ["rows" if k == position else pattern(strides[-1]) for k, strides in enumerate(space.strides)]
+    items, slots = _record(body, space, 0)
+    first = 1 + len(space.shape) + position * (1 + len(space.shape))  # slot of the input's address
+    slots[first + 1] = Pointer(count)
+    slots[-len(body.outputs) :] = [Pointer(count + 1 + k) for k in range(len(body.outputs))]
+    source = map_source(body, len(space.shape), patterns)
+    return Launch(source, table([(items, slots)]), parallel=worth_parallel(space.size * cost(body)))
 
 
 def signature(space: Space, runs: Sequence[int] | None = None) -> tuple[int, tuple[str, ...]]:

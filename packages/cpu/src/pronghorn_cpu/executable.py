@@ -18,6 +18,7 @@ from pronghorn.tensor import Tensor
 from pronghorn_cpu import cache
 from pronghorn_cpu.arena import arena
 from pronghorn_cpu.lowered import Argument, Frame, LoweredGraph, home
+from pronghorn_cpu.row_gradients import keep_row_gradients
 from pronghorn_cpu.runner import REPLAY_SOURCE, default_pool
 from pronghorn_cpu.writing import Writer
 
@@ -30,7 +31,7 @@ class CpuExecutable(Executable):
     """A tape to replay, with what each call must put into it."""
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = fuse(simplify(graph))
+        self.graph = keep_row_gradients(fuse(simplify(graph)))
         self.lowered = LoweredGraph(self.graph)
         arena().require(self.lowered.plan.size)
         cache.load_all(list(dict.fromkeys([REPLAY_SOURCE, *self.lowered.sources()])))

@@ -19,7 +19,7 @@ from pronghorn.passes.access import as_matrix, elements
 from pronghorn.tensor import Tensor
 from pronghorn_cpu import winograd
 from pronghorn_cpu.convolution import plan_convolution, plan_input_gradient, plan_kernel_gradient
-from pronghorn_cpu.elementwise import plan_map
+from pronghorn_cpu.elementwise import plan_map, plan_map_of_rows
 from pronghorn_cpu.elementwise import signature as map_signature
 from pronghorn_cpu.emit import supports
 from pronghorn_cpu.host import ITEMSIZE
@@ -35,6 +35,7 @@ from pronghorn_cpu.recurrent import forward as recurrence_forward
 from pronghorn_cpu.reduction import ReduceSpace, plan_reduce
 from pronghorn_cpu.reduction import signature as reduce_signature
 from pronghorn_cpu.rows import RowProgram, plan_rows
+from pronghorn_cpu.scatter import plan_scatter, plan_sum_rows
 from pronghorn_cpu.shape import (
     Copy,
     Fill,
@@ -44,7 +45,6 @@ from pronghorn_cpu.shape import (
     plan_copy,
     plan_fill,
     plan_gather,
-    plan_scatter,
     slice_copy,
     transpose_copy,
 )
@@ -65,6 +65,11 @@ def _space(shape: tuple[int, ...], inputs: Sequence[Tensor]) -> Space:
 
 def _fused(node: Node) -> tuple[Launch, ...] | None:
     body = node.attrs["body"]
+    if "rows" in node.attrs:
+        shape, position = node.attrs["shape"], node.attrs["rows"]
+        shapes = [shape if k == position else _sizes(t) for k, t in enumerate(node.inputs[:-1])]
+        space = Space(shape, tuple(broadcast_strides(s, shape) for s in shapes))
+        return (plan_map_of_rows(body, space, position),) if supports(body) else None
     return (plan_map(body, [_space(node.attrs["shape"], node.inputs)]),) if supports(body) else None
 
 
@@ -352,6 +357,12 @@ def _scatter_rows(node: Node) -> tuple[Launch, ...] | None:
     return (plan_scatter(node.attrs["rows"], columns, count, values.dtype, indices.dtype),) if count else None
 
 
+def _sum_rows(node: Node) -> tuple[Launch, ...]:
+    values, indices = node.inputs
+    count, columns = _sizes(values)
+    return plan_sum_rows(node.attrs["rows"], columns, count, values.dtype, indices.dtype)
+
+
 _DISTRIBUTIONS = {"random_uniform": "uniform", "random_bits": "bits", "random_normal": "normal"}
 
 LOWERINGS: dict[str, Lowering] = {
@@ -372,6 +383,7 @@ LOWERINGS: dict[str, Lowering] = {
     "concatenate": _concatenate,
     "pad": _pad,
     "scatter_rows": _scatter_rows,
+    "sum_rows": _sum_rows,
     "moments": lower_moments,
     **LONG_TAIL,
     "recurrence": recurrence_forward,

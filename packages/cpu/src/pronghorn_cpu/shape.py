@@ -1,4 +1,4 @@
-"""Moving elements: strided copies and transposes, fills, gathers with a cast on the fly, scatters.
+"""Moving elements: strided copies and transposes, fills, gathers with a cast on the fly.
 
 Copies know elements by their size alone. Concatenation, slices, padding and flips are copies between a part
 of one array and a part of another; several of one form make one launch.
@@ -13,7 +13,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from pronghorn_cpu.emit import INT32, Builder, Emitter, Typed, element, kernel_intrinsic
+from pronghorn_cpu.emit import INT32, Builder, Emitter, element, kernel_intrinsic
 from pronghorn_cpu.launch import Launch, Pointer, Slot, kernel_source, worth_parallel
 from pronghorn_cpu.loops import LANES, Frame, integer, table
 from pronghorn_cpu.spaces import Space, collapse, pattern, runs_of
@@ -422,62 +422,3 @@ def plan_gather(gather: Gather, source: str, target: str, index: str = "int64") 
     items = outer * gather.count * math.prod(space.shape[:-1]) * chunks
     work = outer * gather.count * space.size * (size + element(target).size)
     return Launch(gather_source(form), table([(items, slots)]), parallel=worth_parallel(work))
-
-
-# ------------------------------------------------------------------------------------------------ scatter
-
-SCATTER_PARTS = 16
-"""Parts that a scatter's rows are cut into, at most: each looks at every index."""
-
-
-def scatter_source(dtype: str, index: str) -> str:
-    """Source of the kernel that makes zeros with values[k] added to row indices[k], in the order of k.
-
-    A negative index counts from the end; what is out of range is left out. The block is a `loops.table` of
-    one group; the record has: parts, rows, columns, indices, addresses of values, of the indices, of the
-    target.
-    """
-    return kernel_source(scatter_kernel, dtype, index)
-
-
-def scatter_kernel(dtype: str, index: str) -> Any:
-    """The intrinsic of `scatter_source`."""
-
-    def emit(builder: Builder, p: Any, t: Any, threads: Any) -> None:
-        frame, b = Frame(builder, p), builder
-        e = frame.emitter
-        one = Emitter(b, 1)
-        with frame.groups(t, threads, 7) as (base, start, stop):
-            parts, rows, columns, count, values, indices, target = frame.slots(base, 0, 7)
-            low, high = frame.share(rows, start, parts)[0], frame.share(rows, stop, parts)[0]
-            zero = e.constant(dtype, 0)
-
-            def clear(place: Any, mask: Any) -> None:
-                e.store(dtype, zero, frame.at(target, place, dtype), mask)
-
-            frame.vectors(b.mul(low, columns), b.mul(high, columns), clear)
-            with frame.loop(0, count) as k:
-                row = one.cast(one.load(index, frame.at(indices, k, index)), index, "int64")
-                row = b.select(b.icmp_signed("<", row, integer(0)), b.add(row, rows), row)
-                inside = b.and_(b.icmp_signed(">=", row, low), b.icmp_signed("<", row, high))
-                with frame.when(inside):
-                    source = frame.at(values, b.mul(k, columns), dtype)
-                    place = frame.at(target, b.mul(row, columns), dtype)
-
-                    def add(column: Any, mask: Any) -> None:
-                        x = Typed(e.load(dtype, frame.at(place, column, dtype), mask), dtype)
-                        y = Typed(e.load(dtype, frame.at(source, column, dtype), mask), dtype)
-                        total = e.expression("x + y", {"x": x, "y": y}, dtype)
-                        e.store(dtype, total.value, frame.at(place, column, dtype), mask)
-
-                    frame.vectors(integer(0), columns, add)
-
-    return kernel_intrinsic(emit)
-
-
-def plan_scatter(rows: int, columns: int, count: int, dtype: str, index: str = "int64") -> Launch:
-    """One launch that adds `count` rows of `columns` to zeros; operands: values, indices, target (dense)."""
-    parts = max(1, min(rows, SCATTER_PARTS))
-    slots: list[Slot] = [parts, rows, columns, count, Pointer(0), Pointer(1), Pointer(2)]
-    work = (rows + 2 * count) * columns * element(dtype).size
-    return Launch(scatter_source(dtype, index), table([(parts, slots)]), parallel=worth_parallel(work))
