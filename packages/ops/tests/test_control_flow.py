@@ -41,7 +41,9 @@ def assert_same(left: Any, right: Any, rtol: float = 1e-10) -> None:
 
 class TestScan:
     @staticmethod
-    def masked_recurrence(xs: Tensor, h0: Tensor, w: Tensor, r: Tensor, mask: Tensor, keep: Tensor) -> Tensor:
+    def masked_recurrence(
+        xs: Tensor, h0: Tensor, w: Tensor, r: Tensor, mask: Tensor, keep: Tensor, recompute: bool
+    ) -> Tensor:
         """A recurrent cell with dropout (one mask for all steps) whose masked steps keep the state."""
 
         def step(h: Tensor, item: Any) -> tuple[Tensor, Tensor]:
@@ -50,11 +52,11 @@ class TestScan:
             h = ops.where(valid, new, h)
             return h, h * 2.0
 
-        h, ys = ops.scan(step, h0, (xs, mask))
+        h, ys = ops.scan(step, h0, (xs, mask), recompute=recompute)
         return ops.sum(h * h) + ops.sum(ops.sin(ys))
 
-    @pytest.fixture
-    def problem(self) -> tuple[Any, list[Tensor]]:
+    @pytest.fixture(params=[False, True], ids=["kept", "recomputed"])
+    def problem(self, request: pytest.FixtureRequest) -> tuple[Any, list[Tensor]]:
         rng = np.random.default_rng(0)
         mask = constant(rng.random((5, 3, 1)) > 0.3, "bool")
         args = tensors(
@@ -67,7 +69,7 @@ class TestScan:
         def function(xs: Tensor, h0: Tensor, w: Tensor, r: Tensor) -> Tensor:
             draws = random.uniform((3, 2), seed=11, dtype="float64")
             keep = ops.cast(draws < 0.7, "float64") / 0.7
-            return self.masked_recurrence(xs, h0, w, r, mask, keep)
+            return self.masked_recurrence(xs, h0, w, r, mask, keep, request.param)
 
         return function, args
 
@@ -80,6 +82,22 @@ class TestScan:
         program = jit(gradients_of(function))
         assert_same(gradients_of(function)(*args), program(*args))
         assert sum(i.kind == "loop" for i in program.instructions()) == 2
+
+    def test_recomputing_keeps_the_carries_alone(self) -> None:
+        def residuals(recompute: bool) -> set[tuple[int, ...]]:
+            def step(h: Tensor, x: Tensor) -> tuple[Tensor, None]:
+                wide = ops.tanh(ops.matmul(h, ops.ones((2, 50), "float64")) + x)
+                return ops.sum(ops.sin(wide), axis=1, keepdims=True) * h, None
+
+            tracer = Tracer()
+            args = [tracer.placeholder(shape, "float64") for shape in ((7, 3, 50), (3, 2))]
+            with using(tracer):
+                gradients_of(lambda xs, h: ops.sum(ops.scan(step, h, xs, recompute=recompute)[0]))(*args)
+            forward = next(node for node in tracer.nodes if node.op.name == "scan")
+            return {t.shape for t in forward.outputs[1:]}
+
+        assert (7, 3, 50) in residuals(recompute=False)
+        assert residuals(recompute=True) == {(7, 3, 2)}
 
     def test_second_derivative(self, problem: Any) -> None:
         function, args = problem

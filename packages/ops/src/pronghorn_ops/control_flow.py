@@ -282,10 +282,10 @@ def _while_traced(condition: Function, body: Function, loop_vars: Any, limit: in
 
 
 def _scan_reference(
-    *arrays: Array, body: Graph, carries: int, sequences: int, length: int, reverse: bool
+    *arrays: Array, body: Graph, carries: int, sequences: int, length: int, reverse: bool, recompute: bool
 ) -> tuple[Array, ...]:
     carry, xs, captures = arrays[:carries], arrays[carries : carries + sequences], arrays[carries + sequences :]
-    specs = _scan_infer(body=body, carries=0, sequences=0, length=length, reverse=reverse)[carries:]
+    specs = [Spec((length, *t.shape), t.dtype) for t in body.outputs[carries:]]
     ys: list[Array] = [np.empty(s.shape, dtypes.numpy_dtype(s.dtype)) for s in specs]
     for t in reversed(range(length)) if reverse else range(length):
         results = _interpret(body, [*carry, *(x[t] for x in xs), *captures])
@@ -295,17 +295,23 @@ def _scan_reference(
     return (*carry, *ys)
 
 
-def _scan_infer(
-    *specs: Spec, body: Graph, carries: int, sequences: int, length: int, reverse: bool
-) -> tuple[Spec, ...]:
+def _scan_infer(*specs: Spec, body: Graph, carries: int, length: int, **_: Any) -> tuple[Spec, ...]:
     return (*specs[:carries], *(Spec((length, *t.shape), t.dtype) for t in body.outputs[carries:]))
 
 
 def _scan_gradient(
-    g: Any, out: Any, *inputs: Tensor, body: Graph, carries: int, sequences: int, length: int, reverse: bool
+    g: Any,
+    out: Any,
+    *inputs: Tensor,
+    body: Graph,
+    carries: int,
+    sequences: int,
+    length: int,
+    reverse: bool,
+    recompute: bool,
 ) -> list[Tensor | None]:
     """A scan in the other direction. What it reads of the forward steps is stacked: the forward node gets it as further
-    outputs."""
+    outputs. With `recompute` that is the carries alone, and a step back starts with the step forward."""
     outs, incoming = _as_tuple(out), _as_tuple(g)
     node = outs[0].node
     assert node is not None
@@ -323,9 +329,10 @@ def _scan_gradient(
         found, values = _vjp(body, entering, seeded, seeds, floats)
     grads = dict(zip(floats, found, strict=True))
     forward = {ours: theirs for theirs, ours in values.items()}
-    backward_nodes = [n for n in joint.nodes if n.outputs[0] not in forward]
-    read = dict.fromkeys([*(t for n in backward_nodes for t in n.inputs), *(t for t in found if t is not None)])
-    residuals = [t for t in read if t in forward.keys() - set(entering[carries:])]
+    step_nodes = joint.nodes if recompute else [n for n in joint.nodes if n.outputs[0] not in forward]
+    made = {t for n in step_nodes for t in n.outputs}
+    read = dict.fromkeys([*(t for n in step_nodes for t in n.inputs), *(t for t in found if t is not None)])
+    residuals = [t for t in read if t in forward.keys() - set(entering[carries:]) - made]
     used = [k for k in range(carries, after) if entering[k] in read]
 
     def step(carry: Any, items: Any) -> Any:
@@ -335,7 +342,7 @@ def _scan_gradient(
         local.update((entering[k], x) for k, x in zip(used, items["xs"], strict=True))
         local.update(zip(entering[after:], inputs[after:], strict=True))
         local.update((placeholder, outer) for outer, placeholder in joint.captures.items())
-        inline(body, local, backward_nodes)
+        inline(body, local, step_nodes)
 
         def gradient(k: int) -> Tensor:
             found = grads[k]
@@ -348,7 +355,7 @@ def _scan_gradient(
     stacked = _stack_residuals(node, [forward[t] for t in residuals], carries, length)
     items = {"residuals": stacked, "seeds": arriving[len(carried) :], "xs": [inputs[k] for k in used]}
     init = (arriving[: len(carried)], [zeros_like(inputs[k]) for k in constants])
-    (states, totals), sweeps = scan(step, init, items, length=length, reverse=not reverse)
+    (states, totals), sweeps = scan(step, init, items, length, reverse=not reverse, recompute=recompute)
     result = dict(zip([*carried, *constants, *swept], [*states, *totals, *sweeps], strict=True))
     return [result.get(k) for k in range(len(inputs))]
 
@@ -374,7 +381,13 @@ scan_op = Op("scan", _scan_reference, _scan_infer, _scan_gradient)
 
 @composed
 def scan(
-    f: Function, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False, unroll: Any = 1
+    f: Function,
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+    unroll: Any = 1,
+    recompute: bool = False,
 ) -> Any:
     """Carries a state over the first axis of `xs`: `carry, y = f(carry, x)`; returns the last carry and the stacked ys.
 
@@ -386,6 +399,8 @@ def scan(
         reverse: runs from the last item to the first; ys stay in the order of xs.
         unroll: True writes all steps out in the program; other values only say how fast a loop might be and change
             nothing.
+        recompute: in a traced program, the gradient keeps the carries only and computes each step again on its way
+            back: less memory for a second forward pass (Chen et al., 2016, arXiv:1604.06174).
     """
     init = tree.map_structure(convert_to_tensor, init, none_is_leaf=False)
     xs = tree.map_structure(convert_to_tensor, xs, none_is_leaf=False)
@@ -397,7 +412,7 @@ def scan(
         raise ValueError(f"scan: `xs` and `length` must agree on the number of steps, got {sorted(lengths) or 'none'}")
     steps: int = lengths.pop()
     if _traced() and unroll is not True:
-        return _scan_traced(f, init, xs, steps, reverse)
+        return _scan_traced(f, init, xs, steps, reverse, recompute)
     carry, ys = init, [None] * steps
     for t in reversed(range(steps)) if reverse else range(steps):
         step_items = tree.map_structure(lambda x, t=t: None if x is None else x[t], xs)
@@ -408,7 +423,7 @@ def scan(
     return carry, tree.map_structure(lambda *parts: None if parts[0] is None else stack(parts), ys[0], *ys[1:])
 
 
-def _scan_traced(f: Function, init: Any, xs: Any, length: int, reverse: bool) -> Any:
+def _scan_traced(f: Function, init: Any, xs: Any, length: int, reverse: bool, recompute: bool) -> Any:
     flat_init = tree.flatten(init)
     flat_xs = [x for x in tree.flatten(xs) if x is not None]
     structure: list[Any] = []
@@ -432,7 +447,7 @@ def _scan_traced(f: Function, init: Any, xs: Any, length: int, reverse: bool) ->
     graph.inputs = [*ins[:count], *ins[after : after + extra], *ins[count:after], *ins[after + extra :]]
     graph.outputs = [*outs[:count], *outs[len(outs) - extra :], *outs[count : len(outs) - extra]]
     sizes = {"carries": count + extra, "sequences": len(flat_xs), "length": length}
-    attrs = {"body": graph, **sizes, "reverse": reverse}
+    attrs = {"body": graph, **sizes, "reverse": reverse, "recompute": recompute}
     results = _apply(scan_op, [*flat_init, *entering, *flat_xs, *captures], attrs, written, count)
     stacked = iter(results[count:])
     y = tree.map_structure(lambda leaf: None if leaf is None else next(stacked), structure[0])
