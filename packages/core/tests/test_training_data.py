@@ -13,7 +13,7 @@ from pronghorn import tree
 from pronghorn.arguments import as_integer
 from pronghorn.program import Rows
 from pronghorn.tensor import constant
-from pronghorn.training.arrays import as_array, as_arrays, class_weights
+from pronghorn.training.arrays import as_array, as_arrays
 from pronghorn.training.data import (
     Epochs,
     gather,
@@ -147,15 +147,6 @@ def test_batches_are_packed_as_short_as_they_can_be() -> None:
     assert pack_x_y_sample_weight([X, Y]) == ([X, Y],)
     assert pack_x_y_sample_weight(X, Y) == (X, Y)
     assert pack_x_y_sample_weight(X, None, Y) == (X, None, Y)
-
-
-def test_class_weights_of_numbers_columns_and_one_hot_rows() -> None:
-    weights = {1: 2.0, 2: 0.5}
-    expected = np.array([1, 2, 0.5, 2], "float32")
-    for y in (np.array([0, 1, 2, 1]), np.array([[0.0], [1.0], [2.0], [1.0]]), np.eye(3)[[0, 1, 2, 1]]):
-        np.testing.assert_array_equal(class_weights(y, weights), expected)
-    with pytest.raises(ValueError, match="class_weight needs one target, got list"):
-        class_weights([Y, Y], weights)
 
 
 def test_strings_and_objects() -> None:

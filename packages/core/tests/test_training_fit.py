@@ -105,14 +105,6 @@ def test_sample_weights_weigh_the_loss() -> None:
     np.testing.assert_allclose(history["loss"], losses_by_hand(32, 2, weights), rtol=1e-5)
 
 
-def test_class_weights_are_sample_weights_by_class() -> None:
-    labels = np.eye(3)[np.arange(len(X)) % 3]
-    by_class = linear().fit(X, labels, shuffle=False, class_weight={0: 3.0, "2": 0.5}, **QUIET).history
-    weights = np.tile([3.0, 1.0, 0.5], 24)[: len(X)]
-    by_sample = linear().fit(X, labels, shuffle=False, sample_weight=weights, **QUIET).history
-    assert by_class == by_sample
-
-
 def test_the_last_rows_are_for_validation() -> None:
     split = linear().fit(X, Y, shuffle=False, validation_split=0.2, **QUIET).history
     given = linear().fit(X[:56], Y[:56], shuffle=False, validation_data=(X[56:], Y[56:]), **QUIET).history
@@ -437,8 +429,6 @@ def test_without_jit_the_steps_run_operation_by_operation() -> None:
         ({"validation_split": 0.999}, "both need at least one"),
         ({"shuffle": "rows"}, "shuffle: expected True, False or 'batch', got 'rows'"),
         ({"verbose": 3}, "verbose: expected 'auto', 0"),
-        ({"class_weight": {3: 1.0}}, "expected class number -> weight, got 3: 1.0; classes are 0 to 2"),
-        ({"class_weight": {"cat": 1.0}}, "expected class number -> weight, got 'cat': 1.0"),
         (
             {"class_weight": {0: 1.0}, "sample_weight": np.ones(70)},
             "class_weight and sample_weight exclude each other",

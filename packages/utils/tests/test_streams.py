@@ -1,4 +1,4 @@
-"""Data made in Python: every kind of it gives the same batches, and trains as arrays do."""
+"""Data made in Python: every kind of it gives the same batches, and trains as arrays do. And weights by class."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from pronghorn.sequential import Sequential
 from pronghorn.testing.layers import Affine, Descent, squared_error
 from pronghorn.training.data import Epochs, gather, make_source
 from pronghorn.utils import PyDataset
+from pronghorn_utils.class_weights import class_weights
 from pronghorn_utils.workers import ahead
 
 X = np.random.default_rng(0).normal(size=(25, 3))
@@ -235,6 +236,15 @@ def test_loaders_of_other_libraries() -> None:
         assert_same(batches(source), batches(make_source(X, Y, batch_size=8)))
 
 
+def test_class_weights_of_numbers_columns_and_one_hot_rows() -> None:
+    weights = {1: 2.0, 2: 0.5}
+    expected = np.array([1, 2, 0.5, 2], "float32")
+    for y in (np.array([0, 1, 2, 1]), np.array([[0.0], [1.0], [2.0], [1.0]]), np.eye(3)[[0, 1, 2, 1]]):
+        np.testing.assert_array_equal(class_weights(y, weights), expected)
+    with pytest.raises(ValueError, match="class_weight needs one target, got list"):
+        class_weights([Y, Y], weights)
+
+
 # ---------------------------------------------------------------------------------------------- training
 
 ROWS = np.random.default_rng(0).normal(size=(70, 5))
@@ -292,6 +302,14 @@ def test_batches_of_any_sizes_train_alike() -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+def test_class_weights_are_sample_weights_by_class() -> None:
+    labels = np.eye(3)[np.arange(len(ROWS)) % 3]
+    by_class = linear().fit(ROWS, labels, shuffle=False, class_weight={0: 3.0, "2": 0.5}, **QUIET).history
+    weights = np.tile([3.0, 1.0, 0.5], 24)[: len(ROWS)]
+    by_sample = linear().fit(ROWS, labels, shuffle=False, sample_weight=weights, **QUIET).history
+    assert by_class == by_sample
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -305,6 +323,8 @@ def test_batches_of_any_sizes_train_alike() -> None:
         ({"x": iter([(ROWS[:4], TARGETS[:4]), (ROWS[:4, :3], TARGETS[:4])]), "y": None}, r"5.*3"),
         ({"x": iter([(ROWS[:4], TARGETS[:3])]), "y": None}, "x has 4 rows and y has 3"),
         ({"x": iter([(ROWS, TARGETS)]), "y": None, "validation_split": 0.2}, "validation_split works on arrays only"),
+        ({"class_weight": {3: 1.0}}, "expected class number -> weight, got 3: 1.0; classes are 0 to 2"),
+        ({"class_weight": {"cat": 1.0}}, "expected class number -> weight, got 'cat': 1.0"),
     ],
 )
 def test_mistakes_are_named(arguments: dict[str, Any], message: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class Executable:
     variables."""
 
     graph: Graph
+    staged: ClassVar[bool] = False
+    """Whether it is `pronghorn_ops.host.Staged`, of which the host computes a part ahead."""
 
     def __call__(self, arguments: Sequence[Array]) -> list[Array]:
         """Runs once. `arguments` are in the order of `graph.inputs`; the arrays returned belong to the caller."""

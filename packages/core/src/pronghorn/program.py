@@ -15,7 +15,6 @@ import numpy as np
 from pronghorn import accelerator, config, dtypes, host, naming, plugins, tree
 from pronghorn.accelerator import Executable, Instruction
 from pronghorn.graph import Graph, Node, Spec
-from pronghorn.host import Staged
 from pronghorn.interpreter import Tracer, using
 from pronghorn.op import Op
 from pronghorn.tensor import Tensor, Variable, convert_to_tensor
@@ -68,7 +67,7 @@ class Prepared:
 
     __slots__ = ("arguments", "early", "executable")
 
-    def __init__(self, arguments: tuple[Any, ...], executable: Staged, early: list[Array]) -> None:
+    def __init__(self, arguments: tuple[Any, ...], executable: Any, early: list[Array]) -> None:
         self.arguments = arguments
         self.executable = executable
         self.early = early
@@ -77,7 +76,7 @@ class Prepared:
 class _Plan:
     """One signature: the executable and how to give its results back."""
 
-    def __init__(self, executable: Executable, structure: Any, touched: dict[Any, int]) -> None:
+    def __init__(self, executable: Any, structure: Any, touched: dict[Any, int]) -> None:
         self.executable = executable
         self.structure = structure
         self.single = structure is True
@@ -132,14 +131,14 @@ class Program:
         arguments = [_argument(leaf) for leaf in leaves]
         early = None
         first = self._plans.get(key)
-        if first is not None and isinstance(first.executable, Staged) and not first.stale():
+        if first is not None and first.executable.staged and not first.stale():
             ready = prepared is not None and prepared.executable is first.executable
             early = prepared.early if prepared is not None and ready else first.executable.start(arguments)
             if (shapes := [a.shape for a in early]) != [t.shape for t in first.executable.early]:
                 key = (key, *shapes)
         plan = self._plan(key, args, kwargs)
         self._latest = plan
-        if early is None or not isinstance(plan.executable, Staged):
+        if early is None or not plan.executable.staged:
             results = plan.executable(arguments)
         else:
             results = plan.executable.finish(arguments, early)
@@ -156,7 +155,7 @@ class Program:
         """
         leaves: list[Any] = []
         plan = self._plans.get((_signature(args, leaves), None))
-        if plan is None or not isinstance(plan.executable, Staged):
+        if plan is None or not plan.executable.staged:
             return args
         with suppress(Exception):
             return (Prepared(args, plan.executable, plan.executable.start([_argument(leaf) for leaf in leaves])),)
@@ -172,7 +171,9 @@ class Program:
             plan = self._plans.get(key)
             if plan is None or plan.stale():
                 graph, structure, tracer = self.trace(args, kwargs)
-                executable = Staged(graph) if host.needed(graph) else accelerator.current().compile(graph)
+                staged = host.needed(graph)
+                compiled = plugins.load("ops", "host.Staged") if staged else accelerator.current().compile
+                executable: Any = compiled(graph)
                 plan = _Plan(executable, structure, _versions(tracer))
                 plan.unverified = graph if self.verify else None
                 self._plans[key] = plan
@@ -227,7 +228,8 @@ class Program:
         """The executable of the latest call."""
         if self._latest is None:
             raise RuntimeError(f"program {self.__name__!r} has not run yet: call it once (fit one batch) to compile it")
-        return self._latest.executable
+        executable: Executable = self._latest.executable
+        return executable
 
     def __str__(self) -> str:
         return plugins.load("utils", "program.listing")(self.__name__, self.executable)  # type: ignore[no-any-return]

@@ -136,9 +136,10 @@ def pronghorn_ops() -> dict[str, str]:
         for module, names in PRIMITIVES.items()
         for name in names.split()
     }
-    stateless = {
+    engine = {
+        **{f"host.{name}": f"pronghorn_ops.host:{name}" for name in ("Staged", "known", "results")},
         "keras.StatelessScope": "pronghorn_ops.stateless:StatelessScope",
         "stateless.run": "pronghorn_ops.stateless:run",
     }
     distributions = {f"random.{name}": f"pronghorn_ops.random:{name}" for name in DISTRIBUTIONS}
-    return functions | primitives | NAMESPACES | distributions | stateless
+    return functions | primitives | NAMESPACES | distributions | engine

@@ -49,6 +49,7 @@ def pronghorn_utils() -> dict[str, str]:
         **{f"keras.{name}": f"pronghorn_utils.symbols:{name}" for name in ("Function", "KerasTensor", "device")},
         "cost.flops": "pronghorn_utils.cost:flops",
         "cost.traffic": "pronghorn_utils.cost:traffic",
+        "data.class_weights": "pronghorn_utils.class_weights:class_weights",
         "data.ahead": "pronghorn_utils.workers:ahead",
         "data.stream_source": "pronghorn_utils.streams:stream_source",
         "keras.install_as_keras": "pronghorn_utils.compat:install_as_keras",

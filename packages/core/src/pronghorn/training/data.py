@@ -17,7 +17,6 @@ import numpy as np
 
 from pronghorn import config, dtypes, plugins, tree
 from pronghorn.arguments import as_integer
-from pronghorn.host import Staged
 from pronghorn.program import Program, Rows, batch_rows
 from pronghorn.random import global_state, set_global_state
 from pronghorn.tensor import MODEL, Tensor, convert_to_tensor
@@ -214,7 +213,7 @@ def prepared(step: Any, batches: Batches) -> Batches:
     """The batches; a thread does ahead of a compiled step what that leaves to the host, such as looking strings up."""
     for batch in batches:
         yield batch
-        if isinstance(step, Program) and isinstance(step.executable, Staged):
+        if isinstance(step, Program) and step.executable.staged:
             yield from ahead(step.prepare, batches)
         yield from batches
 
