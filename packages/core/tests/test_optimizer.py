@@ -12,7 +12,7 @@ from pronghorn import ops
 from pronghorn.optimizer import LearningRateSchedule, Optimizer
 from pronghorn.program import jit
 from pronghorn.tensor import Tensor, Variable, convert_to_tensor
-from pronghorn.testing import Descent, OptimizerContract
+from pronghorn.testing import Descent
 
 
 class Momentum(Optimizer):
@@ -36,16 +36,6 @@ class Halving(LearningRateSchedule):
 
     def __call__(self, step: Any) -> Tensor:
         return self.start * ops.power(0.5, ops.cast(step, "float32"))
-
-
-class TestDescent(OptimizerContract):
-    def make(self, **options: Any) -> Optimizer:
-        return Descent(0.1, **options)
-
-
-class TestMomentum(OptimizerContract):
-    def make(self, **options: Any) -> Optimizer:
-        return Momentum(0.05, **options)
 
 
 def weights(*values: Any, name: str = "w") -> list[Variable]:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from pronghorn.program import Program
-from pronghorn.testing.kernels import KernelContract, using_accelerator
+from pronghorn.testing import KernelContract
+from pronghorn.testing.kernels import using_accelerator
 from pronghorn_cpu import cache, host
 from pronghorn_ops.primitives.recurrent import GRU, LSTM, SIMPLE, Recurrence, recurrence, recurrence_gradient
 

@@ -12,7 +12,7 @@ from pronghorn.op import Op
 from pronghorn.ops import elementwise, linear, reduction
 from pronghorn.ops.attributes import Windows
 from pronghorn.ops.shape import join, pad_with, permute, strided_slice
-from pronghorn.testing.kernels import KernelContract
+from pronghorn.testing import KernelContract
 from pronghorn_ops.primitives import convolution
 from pronghorn_ops.primitives.softmax import softmax_gradient, softmax_rows
 

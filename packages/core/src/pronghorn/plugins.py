@@ -341,7 +341,7 @@ def _hint(kind: str, name: str, others: tuple[str, ...]) -> str:
 
     if elsewhere := [other for other in KINDS if name in references(other)]:
         return f"it is among the {' and the '.join(elsewhere)}"
-    known = sorted({*references(kind), *others})
+    known = sorted(key for key in {*references(kind), *others} if "." not in key)
     lower = {candidate.lower(): candidate for candidate in known}
     if close := get_close_matches(name.lower(), lower, n=3):
         return f"did you mean {' or '.join(repr(lower[match]) for match in close)}?"

@@ -138,6 +138,7 @@ def pronghorn_ops() -> dict[str, str]:
     }
     engine = {
         **{f"host.{name}": f"pronghorn_ops.host:{name}" for name in ("Staged", "known", "results")},
+        "testing.KernelContract": "pronghorn_ops.kernel_contract:KernelContract",
         "keras.StatelessScope": "pronghorn_ops.stateless:StatelessScope",
         "stateless.run": "pronghorn_ops.stateless:run",
     }

@@ -25,9 +25,10 @@ _SCHEDULES = """
 @hookimpl
 def pronghorn_optimizers() -> dict[str, str]:
     """Name -> "module:attribute"."""
-    return {
+    own = {
         name: f"pronghorn_optimizers.{module}:{name}" for module, names in _OPTIMIZERS.items() for name in names.split()
     }
+    return own | {"testing.OptimizerContract": "pronghorn_optimizers.contract:OptimizerContract"}
 
 
 @hookimpl

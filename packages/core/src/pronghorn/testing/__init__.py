@@ -1,31 +1,28 @@
-"""Conformance kits: tests to inherit for layers, optimizers and kernels, and small ones of each to test others with."""
+"""Conformance kits: tests to inherit for layers, optimizers and kernels, and small ones of each to test others with.
+
+`KernelContract` is in pronghorn-ops, `OptimizerContract` in pronghorn-optimizers.
+"""
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from pronghorn.testing.kernels import KernelContract as KernelContract
-    from pronghorn.testing.layers import Affine as Affine
-    from pronghorn.testing.layers import Descent as Descent
-    from pronghorn.testing.layers import LayerContract as LayerContract
-    from pronghorn.testing.optimizers import OptimizerContract as OptimizerContract
+from pronghorn import plugins
 
-_HOMES = {
-    "Affine": "layers",
-    "Descent": "layers",
-    "KernelContract": "kernels",
-    "LayerContract": "layers",
-    "OptimizerContract": "optimizers",
-}
+_OWN = ("Affine", "Descent", "LayerContract")
+_OFFERED = {"KernelContract": "ops", "OptimizerContract": "optimizers"}
+"""Name -> the kind of plugin that has it, as "testing.name"."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(_HOMES)}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    if name in _OFFERED:
+        return plugins.load(_OFFERED[name], f"testing.{name}")
+    if name not in _OWN:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__dir__())}")
+    from pronghorn.testing import layers
+
+    return getattr(layers, name)
 
 
 def __dir__() -> list[str]:
-    return sorted(_HOMES)
+    return sorted((*_OWN, *_OFFERED))
