@@ -39,6 +39,12 @@ _PART_DEPTH = 1024
 _MOST_PARTS = 16
 """Long sums, if few, are cut into at most so many parts, each at least that deep (part of the bits)."""
 
+_STRIP_BYTES = 1 << 19
+"""A strip of B that is no larger is packed once for all rows, if these are many: it stays in the second-level cache."""
+
+_GATHERED_PIECES = 16
+"""Strips of columns grow wider, as far as so many pieces remain, where each of them has A copied anew."""
+
 _PARALLEL_PRODUCTS = 1 << 16
 """Multiply-adds from which a second thread pays for the barrier: a microsecond's work."""
 
@@ -296,12 +302,16 @@ def _as_row(products: _Products) -> _Products:
 def _plan_products(products: _Products, threads: int) -> list[Launch]:
     dtype, rows, columns, depth = products.dtype, products.rows, products.columns, products.depth
     items = products.outer * products.inner
-    thread_bytes = scratch_bytes(dtype, *_registers(dtype))
-    result_bytes = items * rows * columns * host.ITEMSIZE[dtype]
     parts, part_depth = _parts(items, rows, columns, depth)
+    gathered = products.a.strides[_ROW] == 1 != products.a.strides[_COLUMN]
+    work_rows, work_columns = _pieces(items * parts, rows, columns, gathered)
+    strip = _round_up(work_columns) * part_depth * host.ITEMSIZE[dtype]
+    ahead = rows > ROW_BLOCK and 0 < strip <= _STRIP_BYTES
+    thread_bytes = math.ceil((scratch_bytes(dtype, *_registers(dtype)) + ahead * strip) / 64) * 64
+    result_bytes = items * rows * columns * host.ITEMSIZE[dtype]
 
     # Scratch memory: every thread's own, the product if no output can hold it, the parts of the sums.
-    memory = math.ceil(threads * thread_bytes / 64) * 64
+    memory = threads * thread_bytes
     if isinstance(products.c.slot, Scratch):
         operands = tuple(
             layout.moved(memory) if isinstance(layout.slot, Scratch) else layout for layout in products.operands
@@ -315,7 +325,6 @@ def _plan_products(products: _Products, threads: int) -> list[Launch]:
 
     epilogue, table = _epilogue(products)
     a, b, c = target.a, target.b, target.c
-    work_rows, work_columns = _pieces(items * parts, rows, columns)
     slots: dict[Matmul, Slot] = {
         Matmul.A: a.slot,
         Matmul.B: b.slot,
@@ -342,6 +351,7 @@ def _plan_products(products: _Products, threads: int) -> list[Launch]:
         Matmul.WORK_ROWS: work_rows,
         Matmul.WORK_COLUMNS: work_columns,
         Matmul.EPILOGUE: epilogue if parts == 1 else 0,
+        Matmul.AHEAD: int(ahead),
         Matmul.SCRATCH: Scratch(),
         Matmul.SCRATCH_STRIDE: thread_bytes,
         Matmul.THREADS: threads,
@@ -404,16 +414,18 @@ def _parts(items: int, rows: int, columns: int, depth: int) -> tuple[int, int]:
     return math.ceil(depth / part_depth), part_depth
 
 
-def _pieces(items: int, rows: int, columns: int) -> tuple[int, int]:
+def _pieces(items: int, rows: int, columns: int, gathered: bool) -> tuple[int, int]:
     """Rows and columns of the pieces that threads share."""
 
-    def too_many(work_rows: int, work_columns: int) -> bool:
-        return items * math.ceil(rows / work_rows) * math.ceil(columns / work_columns) > _MANY_PIECES
+    def count(work_rows: int, work_columns: int) -> int:
+        return items * math.ceil(rows / work_rows) * math.ceil(columns / work_columns)
 
     work_rows, work_columns = _WORK_ROWS, _WORK_COLUMNS
-    while work_rows < ROW_BLOCK and too_many(work_rows, work_columns):
+    while gathered and work_columns < _WIDEST_WORK and count(work_rows, 2 * work_columns) >= _GATHERED_PIECES:
+        work_columns *= 2
+    while work_rows < ROW_BLOCK and count(work_rows, work_columns) > _MANY_PIECES:
         work_rows *= 2
-    while work_columns < _WIDEST_WORK and too_many(work_rows, work_columns):
+    while work_columns < _WIDEST_WORK and count(work_rows, work_columns) > _MANY_PIECES:
         work_columns *= 2
     return work_rows, work_columns
 

@@ -10,6 +10,7 @@ cache: so the costly kernel is compiled once, an epilogue costs what an elementw
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import IntEnum, auto
 from typing import Any, NamedTuple
 
@@ -78,6 +79,8 @@ class Matmul(Slots):
     WORK_COLUMNS = auto()
     EPILOGUE = auto()
     """The address of the epilogue's kernel, or 0."""
+    AHEAD = auto()
+    """Whether a strip of B is packed whole, once for all rows: there is scratch memory for it behind the rest."""
     SCRATCH = auto()
     SCRATCH_STRIDE = auto()
     """Bytes of scratch memory for one thread."""
@@ -170,6 +173,10 @@ class _Product(NamedTuple):
     depth: Word
     accumulate: Word
     scratch: Word
+    panels: Word
+    """The wide panels of B that are packed already, or 0; the next column and term are so far away."""
+    panels_column: Word
+    panels_depth: Word
 
     def at(self, row: Word | int = 0, column: Word | int = 0, depth: Word | int = 0) -> _Product:
         """From another row and column of C and another term of the sum on, the sizes unchanged."""
@@ -177,6 +184,7 @@ class _Product(NamedTuple):
             a=self.a + self.a_row * row + self.a_depth * depth,
             b=self.b + self.b_depth * depth + self.b_column * column,
             c=self.c + self.c_row * row + self.c_column * column,
+            panels=self.panels + self.panels_column * column + self.panels_depth * depth,
         )
 
 
@@ -190,8 +198,7 @@ class _MatmulWriter:
         # Wide tiles of six rows run at the peak and load A least often, and four rows finish what six do
         # not divide. In columns that are left over, eight rows keep enough sums in flight.
         self.tall, self.short = Tile(dtype, lanes, 6, vectors), Tile(dtype, lanes, 4, vectors)
-        self.narrow = Tile(dtype, lanes, 8, 1)
-        self.row, self.narrow_row = Tile(dtype, lanes, 1, vectors), Tile(dtype, lanes, 1, 1)
+        self.rest = [Tile(dtype, lanes, 8, across) for across in range(vectors // 2, 0, -1)]
 
     def write(self, code: Code, p: Word, t: Word, threads: Word) -> None:
         """The thread's share of the pieces.
@@ -234,34 +241,69 @@ class _MatmulWriter:
                 depth=code.minimum(depth - inner * read(Matmul.DEPTH_INNER), read(Matmul.DEPTH_PART)),
                 accumulate=code.word(0),
                 scratch=scratch,
+                panels=code.word(0),
+                panels_column=code.word(0),
+                panels_depth=code.word(0),
             )
+            product = self.packed_ahead(code, product.at(0, column), read(Matmul.AHEAD))
             with code.loop(first * work_rows, row_end, ROW_BLOCK) as block:
                 row = block.index
                 block_end = code.minimum(row + ROW_BLOCK, row_end)
-                self.block(code, product.at(row, column)._replace(rows=block_end - row), depth_block)
+                self.block(code, product.at(row)._replace(rows=block_end - row), depth_block)
                 region = [p + 8 * Matmul.OPERANDS, outer, inner, row, block_end, column, column_end]
                 call_epilogue(code, read(Matmul.EPILOGUE), scratch, region)
 
     def block(self, code: Code, product: _Product, depth_block: Word) -> None:
         """Rows that fit the cache times a strip of columns, over the whole depth."""
         columns, depth = product.columns, product.depth
-        # A last wide panel may lack less than a register; what is narrower is done register by register.
-        rest = columns % self.tall.columns
-        wide = columns - code.select(rest > self.tall.columns - self.lanes, 0, rest)
         turns = code.maximum(depth, 1)  # even a sum of no terms is written once
         with code.loop(0, turns, depth_block) as block:
             k = block.index
             part = product.at(depth=k)._replace(depth=code.minimum(depth_block, depth - k), accumulate=k)
             part = self.gathered(code, part)
 
-            def panels(write: Callable[..., None], width: int, start: Word | int, stop: Word) -> None:
-                with code.loop(start, stop, width) as panel:
+            def panels(write: Callable[..., None], tile: Tile, part: _Product, start: Word | int, stop: Word) -> None:
+                with code.loop(start, stop, tile.columns) as panel:
                     j = panel.index
-                    panel_columns = code.minimum(columns - j, width)
-                    code.call(write.__name__, write, *part.at(0, j)._replace(columns=panel_columns))
+                    panel_columns = code.minimum(columns - j, tile.columns)
+                    code.call(f"panel_{tile}", write, *part.at(0, j)._replace(columns=panel_columns))
 
-            panels(self.wide_panel, self.tall.columns, 0, wide)
-            panels(self.narrow_panel, self.narrow.columns, wide, columns)
+            done = self.filled(code, self.tall, columns)
+            panels(self.wide_panel, self.tall, part, 0, done)
+            zero = code.word(0)
+            part = part._replace(panels=zero, panels_column=zero, panels_depth=zero)
+            for tile in self.rest:
+                end = columns if tile.vectors == 1 else done + self.filled(code, tile, columns - done)
+                panels(self.narrow_panel(tile), tile, part, done, end)
+                done = end
+
+    def filled(self, code: Code, tile: Tile, columns: Word) -> Word:
+        """The columns for panels of the tile's width: the last may lack less than a register."""
+        rest = columns % tile.columns
+        return columns - code.select(rest > tile.columns - self.lanes, 0, rest)
+
+    def packed_ahead(self, code: Code, product: _Product, ahead: Word) -> _Product:
+        """The product with all wide panels of B packed, if `ahead`."""
+        width, depth = self.tall.columns, product.depth
+        row, column = code.word(width * self.itemsize), depth * self.itemsize
+        panels = product.scratch + scratch_bytes(self.dtype, self.lanes, self.tall.vectors)
+        with code.when(ahead != 0), code.loop(0, self.filled(code, self.tall, product.columns), width) as panel:
+            j = panel.index
+            part = product.at(0, j)
+            self.pack(
+                code, part._replace(columns=code.minimum(product.columns - j, width)), self.tall, panels + j * column
+            )
+        panels, column, row = (code.select(ahead != 0, value, 0) for value in (panels, column, row))
+        return product._replace(panels=panels, panels_column=column, panels_depth=row)
+
+    def pack(self, code: Code, product: _Product, tile: Tile, panel: Word) -> None:
+        """Packs B for the tile."""
+
+        def write(code: Code, *arguments: Word) -> None:
+            microkernel.pack(code, self.dtype, self.lanes, *arguments)
+
+        b = product.b, product.b_depth, product.b_column
+        code.call("pack", write, *b, panel, product.depth, product.columns, tile.columns)
 
     def gathered(self, code: Code, product: _Product) -> _Product:
         """The product with A copied to where its terms are near, if A is read transposed and often."""
@@ -274,7 +316,7 @@ class _MatmulWriter:
                 microkernel.move(code, self.dtype, self.lanes, a + k.index * a_depth, here, rows, code.word(0))
 
         near = product.a_depth <= term
-        often = code.all(product.columns >= self.tall.columns, product.rows >= self.narrow.rows)
+        often = code.all(product.columns >= self.tall.columns, product.rows >= self.rest[-1].rows)
         needed = code.all(product.a_row == self.itemsize, code.builder.not_(near), often)
         with code.when(needed):
             code.call("copy", copy, product.a, product.a_depth, target, product.depth, product.rows)
@@ -288,7 +330,7 @@ class _MatmulWriter:
         rows = product.rows
         with code.either(rows == 1) as (one, more):
             with one:
-                self.tiles(code, self.row, product, 0, rows)
+                self.tiles(code, replace(self.tall, rows=1), product, 0, rows)
             with more:
                 whole, rest = rows // self.tall.rows, rows % self.tall.rows
                 # Two short tiles may take the place of a tall one and a rest that would waste most of
@@ -298,31 +340,33 @@ class _MatmulWriter:
                 self.tiles(code, self.tall, product, 0, tall * self.tall.rows)
                 self.tiles(code, self.short, product, tall * self.tall.rows, rows)
 
-    def narrow_panel(self, code: Code, *arguments: Word) -> None:
-        """All rows of a panel of one register, which may not be full."""
-        product = self.packed(code, _Product(*arguments), self.narrow)
-        with code.either(product.rows == 1) as (one, more):
-            with one:
-                self.tiles(code, self.narrow_row, product, 0, product.rows)
-            with more:
-                self.tiles(code, self.narrow, product, 0, product.rows)
+    def narrow_panel(self, tile: Tile) -> Callable[..., None]:
+        """All rows of a panel of fewer registers, the last of which may not be full."""
+
+        def write(code: Code, *arguments: Word) -> None:
+            product = self.packed(code, _Product(*arguments), tile)
+            with code.either(product.rows == 1) as (one, more):
+                with one:
+                    self.tiles(code, replace(tile, rows=1), product, 0, product.rows)
+                with more:
+                    self.tiles(code, tile, product, 0, product.rows)
+
+        return write
 
     def packed(self, code: Code, product: _Product, tile: Tile) -> _Product:
-        """The product with its panel of B packed, unless the tile can read it where it lies."""
+        """The product with its panel of B packed, unless that is done or the tile can read it where it lies."""
         either = code.builder.or_
         needed = either(product.b_column != self.itemsize, product.columns < tile.columns)
         needed = either(needed, product.rows >= PACKED_ROWS)
+        needed = code.all(needed, product.panels == 0)
         panel = product.scratch + spare_bytes(self.dtype, self.lanes, self.tall.vectors)
-
-        def pack(code: Code, *arguments: Word) -> None:
-            microkernel.pack(code, self.dtype, self.lanes, *arguments)
-
         with code.when(needed):
-            b = product.b, product.b_depth, product.b_column
-            code.call("pack", pack, *b, panel, product.depth, product.columns, tile.columns)
-        row = tile.columns * self.itemsize
+            self.pack(code, product, tile, panel)
+        panel = code.select(needed, panel, product.panels)
+        packed = panel != 0
         return product._replace(
-            b=code.select(needed, panel, product.b), b_depth=code.select(needed, row, product.b_depth)
+            b=code.select(packed, panel, product.b),
+            b_depth=code.select(packed, tile.columns * self.itemsize, product.b_depth),
         )
 
     def tiles(self, code: Code, tile: Tile, product: _Product, start: Word | int, stop: Word) -> None:
@@ -355,7 +399,7 @@ class _MatmulWriter:
 
 def spare_bytes(dtype: str, lanes: int, vectors: int) -> int:
     """Scratch memory for the largest tile."""
-    return max(Tile(dtype, lanes, 6, vectors).bytes, Tile(dtype, lanes, 8, 1).bytes)
+    return max(Tile(dtype, lanes, 6, vectors).bytes, Tile(dtype, lanes, 8, vectors // 2).bytes)
 
 
 def panel_bytes(dtype: str, lanes: int, vectors: int) -> int:
@@ -364,7 +408,7 @@ def panel_bytes(dtype: str, lanes: int, vectors: int) -> int:
 
 
 def scratch_bytes(dtype: str, lanes: int, vectors: int) -> int:
-    """Scratch memory that a thread needs: a tile, a panel of B, and a block of A."""
+    """Scratch memory that a thread needs: a tile, a panel of B, and a block of A. A strip of B is behind it."""
     return panel_bytes(dtype, lanes, vectors) + _GATHERED_ROW * DEPTH_BLOCK * host.ITEMSIZE[dtype]
 
 
