@@ -8,7 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from pronghorn import ops
+from pronghorn.autodiff import GradientTape
 from pronghorn.program import Program
+from pronghorn.tensor import Tensor
 from pronghorn.testing import KernelContract
 from pronghorn.testing.kernels import using_accelerator
 from pronghorn_cpu import cache, host
@@ -142,3 +145,34 @@ def test_other_sizes_compile_no_kernel() -> None:
     for sizes in ((7, 2, 4), (3, 9, 4), (3, 2, 33), (1, 1, 1)):
         run(*sizes)
     assert cache.compiled_count() == before
+
+
+@pytest.mark.usefixtures("on_cpu")
+@pytest.mark.parametrize("cell", [SIMPLE, LSTM, GRU], ids=lambda cell: cell.name)
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients_that_arrive_at_the_last_step_need_no_zeros(cell: Recurrence, masked: bool) -> None:
+    """The kernel that is given the last step's gradient alone gives what the reference gives for all steps'."""
+    rng = np.random.default_rng(3)
+    contract = RecurrenceContract()
+    contract.cell, contract.masked = cell, masked  # type: ignore[misc]
+    for sizes in ((1, 1, 1), (4, 9, 5), (6, 17, 33)):
+        arrays = contract.with_mask([contract.values(rng, s, "float32") for s in contract.operands(*sizes)])
+
+        def gradients(*operands: Tensor) -> Any:
+            operands, mask = (operands[:-1], operands[-1:]) if masked else (operands, ())
+            with GradientTape() as tape:
+                tape.watch(list(operands))
+                results = recurrence(*operands, *mask, cell=cell, masked=masked)
+                states = results if isinstance(results, (list, tuple)) else (results,)
+                loss = ops.sum(ops.square(states[0][-1]))
+            return tape.gradient(loss, list(operands))
+
+        program = Program(gradients)
+        found = program(*arrays)
+        assert {node.op.name for node in program.executable.graph.nodes}.isdisjoint({"pad"})
+        arriving = [node.attrs["arriving"] for node in program.executable.graph.nodes if "arriving" in node.attrs]
+        assert arriving == [("last", *["none"] * (len(cell.states) - 1))]
+        with using_accelerator("numpy"):
+            expected = Program(gradients)(*arrays)
+        for got, want in zip(found, expected, strict=True):
+            np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-5, atol=1e-5)

@@ -20,6 +20,7 @@ from pronghorn_cpu.arena import arena
 from pronghorn_cpu.lowered import Argument, Frame, LoweredGraph, home
 from pronghorn_cpu.row_gradients import keep_row_gradients
 from pronghorn_cpu.runner import REPLAY_SOURCE, default_pool
+from pronghorn_cpu.sequences import by_steps
 from pronghorn_cpu.writing import Writer
 
 Array = np.ndarray[Any, Any]
@@ -31,7 +32,7 @@ class CpuExecutable(Executable):
     """A tape to replay, with what each call must put into it."""
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = keep_row_gradients(fuse(simplify(graph)))
+        self.graph = keep_row_gradients(fuse(by_steps(simplify(graph))))
         self.lowered = LoweredGraph(self.graph)
         arena().require(self.lowered.plan.size)
         cache.load_all(list(dict.fromkeys([REPLAY_SOURCE, *self.lowered.sources()])))

@@ -30,7 +30,7 @@ def _numbered(prefixes: tuple[str, ...], count: int) -> tuple[str, ...]:
 
 
 def forward(node: Node) -> tuple[Launch, ...] | None:
-    """The launches of core's `recurrence`."""
+    """The launches of `recurrence`."""
     cell, masked, dtype = node.attrs["cell"], node.attrs["masked"], node.outputs[0].dtype
     if dtype not in host.ITEMSIZE:
         return None
@@ -50,8 +50,9 @@ def forward(node: Node) -> tuple[Launch, ...] | None:
 
 
 def backward(node: Node) -> tuple[Launch, ...] | None:
-    """The launches of core's `recurrence_gradient`."""
+    """The launches of `recurrence_gradient`, without operands that `sequences` found to be zero."""
     cell, masked, dtype = node.attrs["cell"], node.attrs["masked"], node.outputs[0].dtype
+    arriving = node.attrs.get("arriving", ("all",) * len(cell.states))
     if dtype not in host.ITEMSIZE:
         return None
     batch, units = _sizes(node.outputs[-1])
@@ -59,14 +60,14 @@ def backward(node: Node) -> tuple[Launch, ...] | None:
     inputs = (*inputs, *["valid"] * masked)
     operands = (
         *("kernel", *(f"first_{s}" for s in cell.states), *cell.states, *["saved"] * bool(cell.saved)),
-        *(*["valid"] * masked, *(f"d{s}" for s in cell.states)),
+        *(*["valid"] * masked, *(f"d{s}" for s, steps in zip(cell.states, arriving, strict=True) if steps != "none")),
         *("dr", *["dp"] * cell.bias, "previous", *(f"dfirst_{s}" for s in cell.states)),
     )
     plan = _Plan(cell, dtype, batch, _sizes(node.outputs[0])[0], units, operands)
     pack = plan.pack(parts=1, depth=cell.gates * units, transposed=True)
     body = cell.body(cell.backward, inputs, cell.gradients(), dtype)
-    slots = backward_slots(cell.states, bool(cell.saved), cell.bias, masked)
-    return plan.launches(pack, backward_kernel, slots, (inputs, cell.gradients(), body))
+    slots = backward_slots(cell.states, bool(cell.saved), cell.bias, masked, arriving)
+    return plan.launches(pack, backward_kernel, slots, (inputs, cell.gradients(), body), (arriving,))
 
 
 class _Plan:
@@ -104,13 +105,19 @@ class _Plan:
         return Launch(kernel_source(pack_kernel, self.tile), values, self.bytes, self._parallel(self.batch))
 
     def launches(
-        self, pack: Launch, maker: object, slots: tuple[str, ...], program: tuple[object, ...]
+        self,
+        pack: Launch,
+        maker: object,
+        slots: tuple[str, ...],
+        program: tuple[object, ...],
+        first: tuple[object, ...] = (),
     ) -> tuple[Launch, ...]:
-        """Packing, and all steps."""
+        """Packing, and all steps; `first` are arguments of the maker before those of `_Writer`."""
         if 0 in (self.batch, self.units):
             return ()
         cell = self.cell
-        source = kernel_source(maker, self.tile, cell.gates, cell.states, cell.saved, slots, *program)  # type: ignore[arg-type]
+        description = (self.tile, cell.gates, cell.states, cell.saved, slots, *program)
+        source = kernel_source(maker, *first, *description)  # type: ignore[arg-type]
         block = tuple(self._slot(name) for name in slots)
         return (pack, Launch(source, block, self.bytes, self._parallel(self.steps * self.batch)))
 

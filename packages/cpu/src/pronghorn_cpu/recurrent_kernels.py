@@ -7,6 +7,7 @@ the cell's scalar program on the products while they are in the first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pronghorn.body import Body
@@ -35,8 +36,12 @@ def forward_slots(states: tuple[str, ...], saved: bool, bias: bool, masked: bool
     )
 
 
-def backward_slots(states: tuple[str, ...], saved: bool, split: bool, masked: bool) -> tuple[str, ...]:
-    """The slots of the backward kernel."""
+def backward_slots(
+    states: tuple[str, ...], saved: bool, split: bool, masked: bool, arriving: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The slots of the backward kernel. `arriving` says of each state for which steps gradients are given: "all", the
+    "last" or "none".
+    """
     return (
         *("steps", "batch", "units", "panels", "products"),
         *(f"carried_{s}" for s in states),
@@ -44,7 +49,7 @@ def backward_slots(states: tuple[str, ...], saved: bool, split: bool, masked: bo
         *states,
         *(["saved"] if saved else []),
         *(["valid"] if masked else []),
-        *(f"d{s}" for s in states),
+        *(f"d{s}" for s, steps in zip(states, arriving, strict=True) if steps != "none"),
         "dr",
         *(["dp"] if split else []),
         "previous",
@@ -119,8 +124,14 @@ class _Writer:
         """The address of a state before a step."""
         return self.code.select(step == 0, self.slot[f"first_{state}"], self.at(state, step - 1))
 
-    def product(self, a: Word, depth: Word, parts: int, begin: Word, end: Word) -> None:
-        """products = a @ panels, for the sequences from `begin` to `end`."""
+    def product(
+        self, a: Word, depth: Word, parts: int, begin: Word, end: Word, ahead: Sequence[tuple[Word, int]]
+    ) -> None:
+        """products = a @ panels, for the sequences from `begin` to `end`.
+
+        Meanwhile the sequences' parts of arrays come into the second-level cache that the next step reads: `ahead` has
+        the addresses of that step, and how many vectors of units each sequence has there.
+        """
         code, tile = self.code, self.tile
         row = depth * tile.itemsize
         c_row = self.padded * (parts * tile.itemsize)
@@ -129,7 +140,14 @@ class _Writer:
             b_row, size = code.word(tile.columns * tile.itemsize), code.word(tile.itemsize)
             microkernel.outer_product(code, tile, a, a_row, size, b, b_row, c, c_row, depth, rows, code.word(0))
 
-        with code.loop(0, self.padded * parts // tile.columns) as panel:
+        panels = self.padded * parts // tile.columns
+        with code.loop(0, panels) as panel:
+            for address, vectors in ahead:
+                count = (end - begin) * self.row * vectors
+                piece = (count // panels + 63) & -64
+                start = panel.index * piece
+                with code.loop(start, code.minimum(start + piece, count), 64) as line:
+                    code.prefetch(address + begin * self.row * vectors + line.index, write=False, level=2)
             b = self.slot["panels"] + panel.index * depth * (tile.columns * tile.itemsize)
             c = self.slot["products"] + panel.index * (tile.columns * tile.itemsize)
             with code.loop(begin, end, tile.rows) as line:
@@ -182,7 +200,8 @@ class _Forward(_Writer):
         size, gates = self.tile.itemsize, self.gates
         with code.when(begin < end), code.loop(0, self.slot["steps"]) as loop:
             step = loop.index
-            self.product(self.before("h", step), self.units, gates, begin, end)
+            ahead = [(self.at("p", step + 1, gates), gates)]
+            self.product(self.before("h", step), self.units, gates, begin, end, ahead)
             with code.loop(begin, end) as sequence:
                 line = sequence.index
                 products = self.slot["products"] + line * self.padded * (gates * size)
@@ -204,13 +223,19 @@ class _Forward(_Writer):
 
 
 class _Backward(_Forward):
+    def __init__(self, arriving: tuple[str, ...], *description: Any) -> None:
+        super().__init__(*description)
+        self.arriving = dict(zip(self.states, arriving, strict=True))
+
     def write(self, code: Code, p: Word, t: Word, threads: Word) -> None:
         begin, end = self.open(code, p, t, threads)
         size, gates, steps = self.tile.itemsize, self.gates, self.slot["steps"]
         with code.when(begin < end):
             for s in self.states:
-                self._zero(self.slot[f"carried_{s}"] + begin * self.row, (end - begin) * self.row)
-            self._zero(self.slot["products"] + begin * self.padded * size, (end - begin) * self.padded * size)
+                place = begin * self.row
+                last = self.slot[f"d{s}"] + place if self.arriving[s] == "last" else None
+                self._fill(self.slot[f"carried_{s}"] + place, (end - begin) * self.row, last)
+            self._fill(self.slot["products"] + begin * self.padded * size, (end - begin) * self.padded * size)
             with code.loop(0, steps) as loop:
                 step = steps - 1 - loop.index
                 with code.loop(begin, end) as sequence:
@@ -220,7 +245,9 @@ class _Backward(_Forward):
                         carried = self.part(self.slot[f"carried_{s}"], line, 0, 1)
                         addresses[s] = [self.part(self.at(s, step), line, 0, 1)]
                         addresses[f"{s}_"] = [self.part(self.before(s, step), line, 0, 1)]
-                        addresses[f"d{s}"] = [self.part(self.at(f"d{s}", step), line, 0, 1), carried]
+                        addresses[f"d{s}"] = [carried]
+                        if self.arriving[s] == "all":
+                            addresses[f"d{s}"].insert(0, self.part(self.at(f"d{s}", step), line, 0, 1))
                         addresses[f"to d{s}_"] = [carried]
                     addresses["to h_"] = [self.part(self.at("previous", step), line, 0, 1)]
                     addresses["dh"].append(self.slot["products"] + line * self.padded * size)
@@ -228,14 +255,17 @@ class _Backward(_Forward):
                         for k in range(gates) if kind in self.slot else ():
                             addresses[f"to {kind}{k}"] = [self.part(self.at(kind, step, gates), line, k, gates)]
                     self.apply(addresses, line, self.at_mask(step))
-                self.product(self.at("dr", step, gates), self.units * gates, 1, begin, end)
+                ahead = [(self.at("saved", step - 1, len(self.saved)), len(self.saved))] if self.saved else []
+                ahead += [(self.at(s, step - 2), 1) for s in self.states]
+                self.product(self.at("dr", step, gates), self.units * gates, 1, begin, end, ahead)
             self._finish(begin, end)
 
-    def _zero(self, start: Word, count: Word) -> None:
-        """Zeroes so many bytes."""
-        code, dtype = self.code, self.tile.dtype
-        with code.loop(0, count, self.tile.itemsize) as loop:
-            code.store(code.zeros(code.vector(dtype, 1)), start + loop.index, self.tile.itemsize)
+    def _fill(self, start: Word, count: Word, source: Word | None = None) -> None:
+        """Copies so many bytes, or zeroes them."""
+        code, kind, size = self.code, self.code.vector(self.tile.dtype, 1), self.tile.itemsize
+        with code.loop(0, count, size) as loop:
+            value = code.zeros(kind) if source is None else code.load(source + loop.index, kind, size)
+            code.store(value, start + loop.index, size)
 
     def _finish(self, begin: Word, end: Word) -> None:
         """The gradients of the initial states: what was carried, and for h what came through the last product."""
@@ -257,5 +287,5 @@ def forward_kernel(*description: Any) -> Any:
 
 
 def backward_kernel(*description: Any) -> Any:
-    """All steps back; the arguments are those of `_Writer`."""
+    """All steps back; the arguments are `arriving` as in `backward_slots`, and those of `_Writer`."""
     return intrinsic(_Backward(*description).write)

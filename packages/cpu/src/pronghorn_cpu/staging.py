@@ -200,12 +200,12 @@ class Code:
     def store(self, value: ir.Value, address: Word, align: int = 1) -> None:
         self.builder.store(value, self.builder.inttoptr(address.value, value.type.as_pointer()), align=align)
 
-    def prefetch(self, address: Word) -> None:
-        """Asks for the cache line at `address`, which will be written."""
+    def prefetch(self, address: Word, *, write: bool = True, level: int = 1) -> None:
+        """Asks for the cache line at `address`, which will be written or read, in the first- or second-level cache."""
         pointer = ir.IntType(8).as_pointer()
         kind = ir.FunctionType(ir.VoidType(), [pointer, _INT32, _INT32, _INT32])
-        write, nearest, data = (ir.Constant(_INT32, value) for value in (1, 3, 1))
-        arguments = [self.builder.inttoptr(address.value, pointer), write, nearest, data]
+        options = (ir.Constant(_INT32, value) for value in (int(write), 4 - level, 1))
+        arguments = [self.builder.inttoptr(address.value, pointer), *options]
         self.builder.call(self._declared("llvm.prefetch.p0", kind), arguments)
 
     # Vectors
