@@ -12,10 +12,7 @@ from pronghorn.autodiff import check_gradients
 from pronghorn.op import Op
 from pronghorn.program import jit
 from pronghorn.testing import KernelContract
-
-moments_together = pytest.importorskip(
-    "pronghorn_ops.statistics", reason="pronghorn-cpu does not need pronghorn-ops"
-).moments_together
+from pronghorn_ops.statistics import moments_together
 
 
 class TestOfColumns(KernelContract):

@@ -74,4 +74,5 @@ def test_verify_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_an_unknown_command_names_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["transmogrify"])
-    assert "convert, summary, verify" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert all(name in printed for name in ("convert", "summary", "verify"))

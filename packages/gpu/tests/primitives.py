@@ -6,6 +6,7 @@ import gc
 from functools import cache
 
 import pronghorn.program  # noqa: F401  (it has a primitive of its own)
+import pronghorn_ops.primitives.recurrent  # noqa: F401  (so has this)
 from pronghorn import plugins
 from pronghorn.op import Op
 

@@ -53,11 +53,8 @@ _HOMES = {
     "jit": "pronghorn.program",
     "name_scope": "pronghorn.naming",
 }
-_OFFERED = {
-    "StatelessScope": "ops",
-    **dict.fromkeys(("Function", "KerasTensor", "device", "install_as_keras", "plot"), "utils"),
-}
-"""Name -> the kind of plugin that has it, as "keras.name"."""
+_OFFERED = ("Function", "KerasTensor", "StatelessScope", "device", "install_as_keras", "plot")
+"""What plugins offer, as "keras.name"."""
 _MODULES = (
     "activations",
     "backend",
@@ -88,7 +85,7 @@ def __getattr__(name: str) -> Any:
     if name in _OFFERED:
         from pronghorn import plugins
 
-        value = plugins.load(_OFFERED[name], f"keras.{name}")
+        value = plugins.load("utils", f"keras.{name}")
     elif name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
     elif name in _MODULES:

@@ -161,13 +161,13 @@ class Tracer(Interpreter):
             return tuple(Spec(tuple(self.stand_in if n is None else n for n in s.shape), s.dtype) for s in specs)
         from pronghorn import plugins
 
-        values = plugins.load("ops", "host.known")(inputs, self.given)
+        values = plugins.load("utils", "host.known")(inputs, self.given)
         if values is None:
             raise TypeError(
                 f"{op.name}: the size of its output depends on values that are not known before the program runs; "
                 f"give it a fixed size (output_sequence_length, say), or compile with run_eagerly=True"
             )
-        arrays = plugins.load("ops", "host.results")(Node(op, inputs, attrs, ()), values)
+        arrays = plugins.load("utils", "host.results")(Node(op, inputs, attrs, ()), values)
         return tuple(Spec(a.shape, s.dtype) for a, s in zip(arrays, specs, strict=True))
 
     def capture(self, t: Tensor, where: str) -> Tensor:

@@ -277,7 +277,7 @@ class Layer(Owner, Configurable, Operation):
             outputs = self(*args, **kwargs)
             return outputs, self.losses if return_losses else []
 
-        (outputs, losses), (_, after) = plugins.load("ops", "stateless.run")(
+        (outputs, losses), (_, after) = plugins.load("utils", "stateless.run")(
             self,
             call,
             ("trainable_variables", self.trainable_variables, trainable_variables),

@@ -355,7 +355,7 @@ class Optimizer(Configurable):
             ("trainable_variables", self._trainable_variables, trainable_variables),
             ("optimizer_variables", self.variables, optimizer_variables),
         )
-        after = plugins.load("ops", "stateless.run")(self, lambda: self.apply(grads), *states)[1]
+        after = plugins.load("utils", "stateless.run")(self, lambda: self.apply(grads), *states)[1]
         return after[0], after[1]
 
     def note_settings(self) -> None:

@@ -172,7 +172,7 @@ class Program:
             if plan is None or plan.stale():
                 graph, structure, tracer = self.trace(args, kwargs)
                 staged = host.needed(graph)
-                compiled = plugins.load("ops", "host.Staged") if staged else accelerator.current().compile
+                compiled = plugins.load("utils", "host.Staged") if staged else accelerator.current().compile
                 executable: Any = compiled(graph)
                 plan = _Plan(executable, structure, _versions(tracer))
                 plan.unverified = graph if self.verify else None

@@ -167,7 +167,7 @@ class RecurrentCell(Layer):
         weights = [ops.convert_to_tensor(self.recurrent_kernel, projected.dtype)]
         if formula.bias:
             weights.append(self._recurrent_bias())
-        recurrence = plugins.load("ops", "primitives.recurrence")
+        recurrence = plugins.load("utils", "primitives.recurrence")
         results = recurrence(projected, *weights, *states, *masks, cell=formula, masked=mask is not None)
         return list(results[: len(states)]) if isinstance(results, tuple) else [results]
 
@@ -240,7 +240,7 @@ class SimpleRNNCell(RecurrentCell):
         )
 
     def recurrence(self) -> Recurrence | None:
-        return plugins.load("ops", "primitives.SIMPLE") if self.activation is activations.tanh else None
+        return plugins.load("utils", "primitives.SIMPLE") if self.activation is activations.tanh else None
 
     def step(self, projected: Tensor, states: Sequence[Tensor], noise: Noise) -> tuple[Tensor, list[Tensor]]:
         output = self.activation(projected + self._times_recurrent_kernel(states[0], noise.state))
@@ -324,7 +324,7 @@ class LSTMCell(RecurrentCell):
         return with_open_forget_gate
 
     def recurrence(self) -> Recurrence | None:
-        return plugins.load("ops", "primitives.LSTM") if _are_standard(self) else None
+        return plugins.load("utils", "primitives.LSTM") if _are_standard(self) else None
 
     def step(self, projected: Tensor, states: Sequence[Tensor], noise: Noise) -> tuple[Tensor, list[Tensor]]:
         h, c = states
@@ -404,7 +404,7 @@ class GRUCell(RecurrentCell):
         return self.bias[0] if self.reset_after else self.bias
 
     def recurrence(self) -> Recurrence | None:
-        return plugins.load("ops", "primitives.GRU") if _are_standard(self) and self.reset_after else None
+        return plugins.load("utils", "primitives.GRU") if _are_standard(self) and self.reset_after else None
 
     def _recurrent_bias(self) -> Tensor:
         if self.bias is None:

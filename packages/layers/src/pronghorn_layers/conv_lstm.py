@@ -74,7 +74,7 @@ class ConvLSTMCell(LSTMCell):
             )
         last = self.feature_axis == -1
         sizes, name = sample[:-1] if last else sample[1:], f"layer {self.name!r}"
-        place_windows = plugins.load("ops", "primitives.place_windows")
+        place_windows = plugins.load("utils", "primitives.place_windows")
         windows = place_windows(name, sizes, self.kernel_size, self.strides, self.padding, self.dilation_rate)
         return (*windows.count(sizes), self.filters) if last else (self.filters, *windows.count(sizes))
 

@@ -422,7 +422,7 @@ class _Transposed(_Convolution):
         return self.filters
 
     def output_sizes(self, sizes: Shape) -> Shape:
-        transposed_sizes = plugins.load("ops", "primitives.transposed_sizes")
+        transposed_sizes = plugins.load("utils", "primitives.transposed_sizes")
         return transposed_sizes(sizes, self.extent, self.strides, self.padding, self.output_padding)  # type: ignore[no-any-return]
 
     def build_kernels(self, channels: int) -> None:

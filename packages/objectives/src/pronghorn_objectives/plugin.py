@@ -62,3 +62,9 @@ def pronghorn_metrics() -> dict[str, str]:
     """Name -> "module:attribute"; the engine has two that training needs."""
     own = {name: f"pronghorn.metric:{name}" for name in ("Mean", "MeanMetricWrapper")}
     return own | _references(_METRICS)
+
+
+@hookimpl
+def pronghorn_utils() -> dict[str, str]:
+    """What `compile` makes of several losses and metrics -> "module:attribute"."""
+    return {f"compiled.{name}": f"pronghorn_objectives.compiled:{name}" for name in ("CompileLoss", "CompileMetrics")}

@@ -131,16 +131,20 @@ NAMESPACES = {
 def pronghorn_ops() -> dict[str, str]:
     """Name -> "module:attribute"."""
     functions = {name: f"pronghorn_ops.{module}:{name}" for module, names in MODULES.items() for name in names.split()}
+    return functions | NAMESPACES | {f"random.{name}": f"pronghorn_ops.random:{name}" for name in DISTRIBUTIONS}
+
+
+@hookimpl
+def pronghorn_utils() -> dict[str, str]:
+    """What core and other packages use by name, and is no op -> "module:attribute"."""
     primitives = {
         f"primitives.{name}": f"pronghorn_ops.primitives.{module}:{name}"
         for module, names in PRIMITIVES.items()
         for name in names.split()
     }
-    engine = {
+    return primitives | {
         **{f"host.{name}": f"pronghorn_ops.host:{name}" for name in ("Staged", "known", "results")},
-        "testing.KernelContract": "pronghorn_ops.kernel_contract:KernelContract",
         "keras.StatelessScope": "pronghorn_ops.stateless:StatelessScope",
         "stateless.run": "pronghorn_ops.stateless:run",
+        "testing.KernelContract": "pronghorn_ops.kernel_contract:KernelContract",
     }
-    distributions = {f"random.{name}": f"pronghorn_ops.random:{name}" for name in DISTRIBUTIONS}
-    return functions | primitives | NAMESPACES | distributions | engine

@@ -25,10 +25,9 @@ _SCHEDULES = """
 @hookimpl
 def pronghorn_optimizers() -> dict[str, str]:
     """Name -> "module:attribute"."""
-    own = {
+    return {
         name: f"pronghorn_optimizers.{module}:{name}" for module, names in _OPTIMIZERS.items() for name in names.split()
     }
-    return own | {"testing.OptimizerContract": "pronghorn_optimizers.contract:OptimizerContract"}
 
 
 @hookimpl
@@ -36,3 +35,9 @@ def pronghorn_schedules() -> dict[str, str]:
     """Name -> "module:attribute"."""
     own = {name: f"pronghorn_optimizers.schedules:{name}" for name in _SCHEDULES.split()}
     return own | {"LearningRateSchedule": "pronghorn.optimizer:LearningRateSchedule"}
+
+
+@hookimpl
+def pronghorn_utils() -> dict[str, str]:
+    """What `pronghorn.testing` shows -> "module:attribute"."""
+    return {"testing.OptimizerContract": "pronghorn_optimizers.contract:OptimizerContract"}

@@ -94,7 +94,7 @@ def _matmul() -> Op:
 
 EPILOGUES = {
     "matmul": _with_epilogue("matmul", _matmul),
-    "convolution": _with_epilogue("convolution", lambda: plugins.load("ops", "primitives.convolution")),
+    "convolution": _with_epilogue("convolution", lambda: plugins.load("utils", "primitives.convolution")),
 }
 """Primitive -> the op that applies a map to its product piece by piece."""
 

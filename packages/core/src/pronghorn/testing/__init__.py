@@ -10,13 +10,13 @@ from typing import Any
 from pronghorn import plugins
 
 _OWN = ("Affine", "Descent", "LayerContract")
-_OFFERED = {"KernelContract": "ops", "OptimizerContract": "optimizers"}
-"""Name -> the kind of plugin that has it, as "testing.name"."""
+_OFFERED = ("KernelContract", "OptimizerContract")
+"""What plugins offer, as "testing.name"."""
 
 
 def __getattr__(name: str) -> Any:
     if name in _OFFERED:
-        return plugins.load(_OFFERED[name], f"testing.{name}")
+        return plugins.load("utils", f"testing.{name}")
     if name not in _OWN:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__dir__())}")
     from pronghorn.testing import layers

@@ -19,7 +19,7 @@ from pronghorn.program import Program
 from pronghorn.random import SeedGenerator
 from pronghorn.tensor import MODEL, Tensor, convert_to_tensor
 from pronghorn.training.arrays import refuse_nan_labels
-from pronghorn.training.compiled import BY_SHAPE, CompileLoss, CompileMetrics
+from pronghorn.training.compiled import compiled
 from pronghorn.training.data import Source, gather, pack_x_y_sample_weight, unpack_x_y_sample_weight
 
 Step = Callable[[Any, Any], Any]
@@ -49,8 +49,8 @@ class Steps:
     jit_compile = True
     steps_per_execution = 1
     stop_training = False
-    _compile_loss: CompileLoss | None = None
-    _compile_metrics: CompileMetrics | None = None
+    _compile_loss: Any = None
+    _compile_metrics: Any = None
     _loss_tracker: Mean | None = None
     _compile_arguments: dict[str, Any] | None = None
     _programs: dict[str, Program] | None = None
@@ -122,15 +122,16 @@ class Steps:
             message = "compile: jit_compile=True has no effect, since run_eagerly=True compiles nothing"
             warnings.warn(message, stacklevel=2)
         _check_names("losses", ("crossentropy",), loss)
-        _check_names("metrics", tuple(BY_SHAPE), (metrics, weighted_metrics))
+        _check_names("metrics", ("accuracy", "crossentropy"), (metrics, weighted_metrics))
         self.optimizer = optimizers.get(optimizer)
         if auto_scale_loss and self.optimizer is not None and self.dtype_policy.name == "mixed_float16":
             self.optimizer = _scaling(self.optimizer)
         names = getattr(self, "output_names", None)
         measured = metrics or weighted_metrics
         self.loss = loss
-        self._compile_loss = None if loss is None else CompileLoss(loss, loss_weights, names)
-        self._compile_metrics = CompileMetrics(metrics, weighted_metrics, names) if measured else None
+        given = (metrics, weighted_metrics, names)
+        self._compile_loss = None if loss is None else compiled("CompileLoss")(loss, loss_weights, names)
+        self._compile_metrics = compiled("CompileMetrics")(*given) if measured else None
         self._loss_tracker = Mean(name="loss")
         self.run_eagerly = bool(run_eagerly)
         self.jit_compile = bool(jit_compile) and not run_eagerly
@@ -256,7 +257,7 @@ class Steps:
         Returns:
             The loss, and the values afterwards: (trainable, non-trainable, metrics).
         """
-        loss, after = plugins.load("ops", "stateless.run")(
+        loss, after = plugins.load("utils", "stateless.run")(
             self,
             lambda: self._loss(x, y, y_pred, sample_weight, training),
             ("trainable_variables", self.trainable_variables, trainable_variables),
@@ -401,8 +402,7 @@ class Steps:
         return self._overrides(*_OVERRIDABLE) or not all(map(_is_ours, used))
 
     def _loss_functions(self) -> list[Any]:
-        terms = () if self._compile_loss is None else self._compile_loss.terms
-        losses = [term.loss for term in terms]
+        losses = [] if self._compile_loss is None else self._compile_loss.losses
         return [loss.fn if isinstance(loss, LossFunctionWrapper) else type(loss) for loss in losses]
 
     # ------------------------------------------------------------------------------------ state

@@ -17,7 +17,6 @@ from pronghorn.tensor import Tensor
 from pronghorn.training.arrays import as_arrays, is_arrays, weighted
 from pronghorn.training.callback import CallbackList, History
 from pronghorn.training.collector import Collector, to_numpy
-from pronghorn.training.compiled import CompileMetrics
 from pronghorn.training.data import (
     Epochs,
     Source,
@@ -377,7 +376,7 @@ class Trainer(Steps):
         """Logs as a list in the order of `metrics`, the others behind; a single value alone."""
         names: list[str] = []
         for metric in self.metrics:
-            names += [m.name for m in metric.metrics] if isinstance(metric, CompileMetrics) else [metric.name]
+            names += [m.name for m in metric.metrics] if metric is self._compile_metrics else [metric.name]
         first = [name for name in dict.fromkeys(names) if name in logs]
         values = [logs[name] for name in (*first, *(name for name in sorted(logs) if name not in first))]
         return values[0] if len(values) == 1 else values

@@ -11,7 +11,7 @@ from pronghorn import ops
 from pronghorn.loss import Loss
 from pronghorn.metric import Mean
 from pronghorn.tensor import Tensor, constant
-from pronghorn.training.compiled import CompileLoss, CompileMetrics, Outputs, by_shape
+from pronghorn_objectives.compiled import CompileLoss, CompileMetrics, Outputs, by_shape
 
 
 class SquaredError(Loss):
