@@ -143,7 +143,7 @@ def test_constraints_come_after_the_update() -> None:
 
 
 def test_gradients_are_accumulated() -> None:
-    pytest.importorskip("pronghorn_ops", reason="accumulating needs ops.cond")
+    pytest.importorskip("pronghorn_optimizers", reason="accumulating is pronghorn-optimizers'")
     (w,) = weights(0.0)
     optimizer = Descent(1.0, gradient_accumulation_steps=3)
     step = jit(lambda g: optimizer.apply_gradients([(g, w)]))

@@ -195,8 +195,7 @@ def align_weights(weights: Tensor, values: Tensor, what: str) -> Tensor:
     sizes = zip(weights.shape, values.shape, strict=False)
     if weights.ndim > values.ndim or not all(n == 1 or _fits(n, m) for n, m in sizes):
         raise ValueError(
-            f"{what} has shape {weights.shape}, which does not fit the values of shape {values.shape} that "
-            "it weighs; "
+            f"{what} has shape {weights.shape}, which does not fit the values of shape {values.shape} that it weighs; "
             f"give one weight per sample, shape {values.shape[:1]}, or one per value, shape {values.shape}"
         )
     missing = values.ndim - weights.ndim

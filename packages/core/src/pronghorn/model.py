@@ -11,7 +11,7 @@ from pronghorn.tensor import MODEL, Tensor
 from pronghorn.training.trainer import Trainer
 
 
-class Model(Trainer, Layer):
+class Model(Trainer):
     """A layer with `compile`, `fit`, `evaluate`, `predict`, `summary` and `save`.
 
     Made in one of three ways: `Model(inputs, outputs)` from tensors that began as `Input`; `Sequential(layers)`; or a

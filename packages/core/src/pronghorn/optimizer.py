@@ -6,7 +6,7 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
-from typing import Any, Self, TypedDict
+from typing import Any, Self
 
 import numpy as np
 
@@ -25,26 +25,6 @@ class LearningRateSchedule(Configurable):
     def __call__(self, step: Any) -> Tensor:
         """The learning rate of a step, counted from 0."""
         raise NotImplementedError(f"{type(self).__name__} has no `__call__(step)`")
-
-
-class OptimizerOptionsWithoutDecay(TypedDict, total=False):
-    """What every optimizer accepts besides weight decay and its own; `Optimizer` explains them."""
-
-    clipnorm: float | None
-    clipvalue: float | None
-    global_clipnorm: float | None
-    use_ema: bool
-    ema_momentum: float
-    ema_overwrite_frequency: int | None
-    loss_scale_factor: float | None
-    gradient_accumulation_steps: int | None
-    name: str | None
-
-
-class OptimizerOptions(OptimizerOptionsWithoutDecay, total=False):
-    """What every optimizer accepts besides its own; `Optimizer` explains them."""
-
-    weight_decay: float | None
 
 
 class Optimizer(Configurable):
@@ -175,9 +155,8 @@ class Optimizer(Configurable):
             self._variables = [v for v in self._variables if v is not self._learning_rate]
         elif not callable(value):
             raise TypeError(
-                f"{self.name}: the learning rate is the schedule {self._learning_rate!r} and cannot be set "
-                f"to {value!r}; "
-                f"create the optimizer with a number as `learning_rate` to set it later"
+                f"{self.name}: the learning rate is the schedule {self._learning_rate!r} and cannot be set to "
+                f"{value!r}; create the optimizer with a number as `learning_rate` to set it later"
             )
         self._learning_rate = value
         naming.mutated(self)
@@ -272,9 +251,8 @@ class Optimizer(Configurable):
         """The position of a variable among those that the optimizer was built with."""
         if variable not in self._index:
             raise ValueError(
-                f"{self.name}: unknown variable {variable.path!r}; an optimizer updates only the variables "
-                "it was built "
-                f"with, create a new one for other variables"
+                f"{self.name}: unknown variable {variable.path!r}; an optimizer updates only the variables it was "
+                "built with, create a new one for other variables"
             )
         return self._index[variable]
 
@@ -331,7 +309,7 @@ class Optimizer(Configurable):
             if self.loss_scale_factor is not None:
                 grads = [g * (1 / self.loss_scale_factor) for g in grads]
             if self.gradient_accumulation_steps:
-                self._accumulate(grads, variables, self.gradient_accumulation_steps)
+                plugins.load("utils", "optimizer.accumulate")(self, grads, variables)
             else:
                 self._update(grads, variables)
             if self.use_ema:
@@ -421,23 +399,6 @@ class Optimizer(Configurable):
             return [g * ops.cast(factor, g.dtype) for g in grads]
         return list(grads)
 
-    def _accumulate(self, grads: Sequence[Tensor], variables: Sequence[Variable], steps: int) -> None:
-        """Adds gradients up; every `steps`-th time updates by their mean."""
-        sums = [self._accumulators[self._get_variable_index(v)] for v in variables]
-
-        def update() -> tuple[()]:
-            self._update([(g + total) * (1 / steps) for g, total in zip(grads, sums, strict=True)], variables)
-            for total in sums:
-                total.assign(ops.zeros_like(total))
-            return ()
-
-        def add() -> tuple[()]:
-            for g, total in zip(grads, sums, strict=True):
-                total.assign(total + g)
-            return ()
-
-        ops.cond(ops.equal((self._iterations + 1) % steps, 0), update, add)
-
     def _average(self) -> None:
         """The moving average of the variables; the first step starts it at their values."""
         step = self.iterations
@@ -500,9 +461,8 @@ class Optimizer(Configurable):
         """Reads what `save_own_variables` wrote; warns and does nothing where the number differs."""
         if len(store.keys()) != len(self.variables):
             warnings.warn(
-                f"the state of optimizer {self.name!r} is not loaded: the file has {len(store.keys())} "
-                "variables and the "
-                f"optimizer {len(self.variables)}{'' if self.built else ', since it is not built yet'}",
+                f"the state of optimizer {self.name!r} is not loaded: the file has {len(store.keys())} variables and "
+                f"the optimizer {len(self.variables)}{'' if self.built else ', since it is not built yet'}",
                 stacklevel=2,
             )
             return
@@ -560,8 +520,7 @@ def _number(name: str, learning_rate: Any) -> float:
         return float(learning_rate)
     except TypeError:
         raise ValueError(
-            f"{name}: argument `learning_rate` must be a number, a LearningRateSchedule or a function "
-            "without "
+            f"{name}: argument `learning_rate` must be a number, a LearningRateSchedule or a function without "
             f"arguments, got {learning_rate!r}"
         ) from None
 

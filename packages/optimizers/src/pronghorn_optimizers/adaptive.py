@@ -9,8 +9,9 @@ import numpy as np
 
 from pronghorn import ops
 from pronghorn.dtypes import numpy_dtype
-from pronghorn.optimizer import Optimizer, OptimizerOptions
+from pronghorn.optimizer import Optimizer
 from pronghorn.tensor import Tensor, Variable
+from pronghorn_optimizers.options import OptimizerOptions
 
 
 def _filled(value: float) -> Any:

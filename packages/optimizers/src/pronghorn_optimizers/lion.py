@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Unpack
 
 from pronghorn import ops
-from pronghorn.optimizer import Optimizer, OptimizerOptions
+from pronghorn.optimizer import Optimizer
 from pronghorn.tensor import Tensor, Variable
+from pronghorn_optimizers.options import OptimizerOptions
 
 
 class Lion(Optimizer):

@@ -39,5 +39,8 @@ def pronghorn_schedules() -> dict[str, str]:
 
 @hookimpl
 def pronghorn_utils() -> dict[str, str]:
-    """What `pronghorn.testing` shows -> "module:attribute"."""
-    return {"testing.OptimizerContract": "pronghorn_optimizers.contract:OptimizerContract"}
+    """What core uses by name -> "module:attribute"."""
+    return {
+        "optimizer.accumulate": "pronghorn_optimizers.options:accumulate",
+        "testing.OptimizerContract": "pronghorn_optimizers.contract:OptimizerContract",
+    }

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Unpack
 
-from pronghorn.optimizer import Optimizer, OptimizerOptions
+from pronghorn.optimizer import Optimizer
 from pronghorn.tensor import Tensor, Variable
+from pronghorn_optimizers.options import OptimizerOptions
 
 
 class SGD(Optimizer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pronghorn import graph, identifiers, interpreter, ops, plugins, tree
 from pronghorn.arguments import as_integer
@@ -35,7 +35,7 @@ _OVERRIDABLE = ("train_step", "test_step", "predict_step", "compute_loss", "comp
 _OWN_MODULES = {"pronghorn", *(name.replace("-", "_") for name in plugins.OWN_DISTRIBUTIONS)}
 
 
-class Steps:
+class Steps(Layer):
     """The part of a model that knows its loss, metrics and optimizer.
 
     `train_step`, `test_step`, `predict_step`, `compute_loss` and `compute_metrics` may be overridden as in
@@ -58,20 +58,6 @@ class Steps:
     train_function: Step | None = None
     test_function: Step | None = None
     predict_function: Step | None = None
-
-    if TYPE_CHECKING:  # what Layer has
-        name: str
-        built: bool
-        dtype_policy: Any
-        losses: list[Tensor]
-        trainable_variables: list[Any]
-        non_trainable_variables: list[Any]
-        metrics_variables: list[Any]
-        trainable_weights: list[Any]
-
-        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
-        def build(self, input_shape: Any) -> None: ...
-        def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> list[Any]: ...
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in STATE:
@@ -193,7 +179,7 @@ class Steps:
             found += self._compile_loss.metrics
         for layer in self._flatten_layers():
             if layer is self or not isinstance(layer, Steps):  # a model in this one is trained by us
-                found += layer._tracker.kind(Metric)  # type: ignore[union-attr]
+                found += layer._tracker.kind(Metric)
         return found
 
     @property

@@ -49,7 +49,7 @@ class Run:
 
 
 class Trainer(Steps):
-    """The half of `Model` that trains; it stands before `Layer` among the bases."""
+    """The half of `Model` that trains."""
 
     history: History | None = None
     stop_evaluating = False
