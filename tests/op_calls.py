@@ -217,11 +217,16 @@ def function(name: str) -> Any:
 
 
 def call(name: str, op: Any = None, **inputs: Any) -> Any:
-    """What the op `name`, or another in its place, gives for its call in the table, on these inputs."""
-    from pronghorn import ops
+    """What the op `name`, or another in its place, gives for its call in the table, on these inputs.
 
+    Among them `ops` may be another module than Pronghorn's.
+    """
+    if "ops" not in inputs:
+        from pronghorn import ops
+
+        inputs["ops"] = ops
     code = f"call_it({CALLS[name]})"
-    return eval(code, {"call_it": op or function(name), "ops": ops, **CONSTANTS, **inputs})  # the table's own Python
+    return eval(code, {"call_it": op or function(name), **CONSTANTS, **inputs})  # the table's own Python
 
 
 def names_in(name: str) -> list[str]:

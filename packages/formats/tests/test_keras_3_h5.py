@@ -185,3 +185,22 @@ def test_keras_reads_what_we_write(tmp_path: Path) -> None:
     command = [python, "-c", KERAS, str(tmp_path), *names]
     result = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert result.stdout.strip().endswith("equal"), result.stderr
+
+
+def test_vocabularies_and_what_has_no_place(tmp_path: Path) -> None:
+    words = layers.StringLookup()
+    words.adapt(np.array([["x"], ["y"], ["y"]]))
+    texts = layers.TextVectorization(output_mode="tf_idf")
+    texts.adapt(np.array([["a b"], ["b c"]]))
+    for layer, given in ((words, [["y"], ["x"], ["?"]]), (texts, [["a c"], ["b"], ["?"]])):
+        model = Sequential([Input((1,), dtype="string"), layer])
+        model.save(tmp_path / "m.h5")
+        again = load_model(tmp_path / "m.h5")
+        np.testing.assert_array_equal(again.predict(np.array(given)), model.predict(np.array(given)))
+
+    class Kept(layers.Activation):
+        def save_assets(self, dir_path: str) -> None:
+            (Path(dir_path) / "a").write_text("b")
+
+    with pytest.warns(UserWarning, match="keeps files beside its weights"):
+        Sequential([Input((1,)), Kept("relu")]).save(tmp_path / "m.h5")

@@ -14,7 +14,7 @@ from pronghorn.autodiff import GradientTape
 from pronghorn.op import Op, composed
 from pronghorn.ops.axes import canonical_axis
 from pronghorn.ops.shape import slice_axis
-from pronghorn.tensor import Tensor, Variable, convert_to_tensor
+from pronghorn.tensor import MODEL, Tensor, Variable, convert_to_tensor
 
 Function = Callable[..., Any]
 
@@ -93,6 +93,8 @@ def jvp(fun: Function, primals: Any, tangents: Any, has_aux: bool = False) -> An
     inputs = [convert_to_tensor(x) for x in primals]
     directions = [convert_to_tensor(t, x.dtype) for t, x in zip(tangents, inputs, strict=True)]
     for x, t in zip(inputs, directions, strict=True):
+        if x.scope is MODEL:
+            raise ValueError("jvp: inputs of a model have no derivatives yet; call jvp in the call() of a layer")
         if x.shape != t.shape:
             raise ValueError(f"jvp: a tangent of shape {t.shape} for a primal of shape {x.shape}; they must be equal")
     # The gradient is linear in what comes in at the results; its gradient with respect to that is the derivative.

@@ -7,7 +7,8 @@ a function: its arguments are divided between the node and the config on writing
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
@@ -55,15 +56,12 @@ def functional_config(model: Functional) -> dict[str, Any]:
 
     def entry(step: Layer | Node) -> dict[str, Any]:
         if isinstance(step, Node):
-            args, options = _divided(step)
-            name = graph.name(step)
-            calls = [{"args": plain(args), "kwargs": {}}]
-            return {
-                **_op_identity(step.op.name),
-                "config": {"name": name, **plain(options)},
-                "name": name,
-                "inbound_nodes": calls,
-            }
+            args, kwargs, options = _divided(step)
+            name, (module, class_name, _) = graph.name(step), _class_of(step.op.name)
+            find_op(class_name)  # what could not be read again is not written
+            calls = [{"args": plain(args), "kwargs": plain(kwargs)}]
+            identity = {"module": module, "class_name": class_name, "registered_name": class_name}
+            return {**identity, "config": {"name": name, **plain(options)}, "name": name, "inbound_nodes": calls}
         calls = [{"args": plain(call.args), "kwargs": plain(call.kwargs)} for call in graph.calls(step) if call.inputs]
         return {**serialize_keras_object(step), "name": step.name, "inbound_nodes": calls}
 
@@ -77,34 +75,60 @@ def functional_config(model: Functional) -> dict[str, Any]:
 
 
 @cache
-def _classes() -> dict[str, tuple[str, str]]:
-    """An op's name without underscores -> the module and the class that it has in Keras, where these are no rule."""
+def _classes() -> dict[str, tuple[str, str, list[str]]]:
+    """An op's name without underscores -> its module and class in Keras, and what the class is called on; no rule says
+    these. The last is empty where the rule does: `_CALL_PARAMETERS`, and tensors."""
     lines = Path(__file__).with_name("op_classes.txt").read_text(encoding="utf-8").splitlines()
-    homes = [
-        (f"keras.src.ops.{module}", names.split()) for module, _, names in (line.partition(": ") for line in lines)
-    ]
     return {
-        name.partition("=")[0].lower(): (module, name.rpartition("=")[2]) for module, names in homes for name in names
+        spelt or name.lower(): (f"keras.src.ops.{module}", name, taken.split(",") if taken else [])
+        for module, _, entries in (line.partition(": ") for line in lines)
+        for spelt, name, taken in re.findall(r"(?:(\w+)=)?(\w+)(?:\((.*?)\))?", entries)
     }
 
 
-def _op_identity(name: str) -> dict[str, Any]:
-    rule = "keras.src.ops.numpy", "".join(part.title() for part in name.split("_"))
-    module, class_name = _classes().get(name.replace("_", ""), rule)
-    return {"module": module, "class_name": class_name, "registered_name": class_name}
+def _class_of(name: str) -> tuple[str, str, list[str]]:
+    rule = "keras.src.ops.numpy", "".join(part.capitalize() for part in name.split("_")), []
+    return _classes().get(name.rpartition(".")[2].replace("_", ""), rule)
 
 
-def _divided(node: Node) -> tuple[list[Any], dict[str, Any]]:
-    """An op's arguments: those of the call in Keras, and those of its object."""
+def _divided(node: Node) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
+    """An op's arguments: those of the call in Keras, by place and by name, and those of its object."""
     if not vars(node.op).keys() & {"__signature__", "__wrapped__"}:
-        return list(node.args), node.kwargs
-    args, options = [], {}
-    for name, value in inspect.signature(node.op).bind(*node.args, **node.kwargs).arguments.items():
-        if name in _CALL_PARAMETERS or any(isinstance(leaf, Tensor) for leaf in tree.flatten(value)):
+        return list(node.args), {}, node.kwargs
+    bound, taken = inspect.signature(node.op).bind(*node.args, **node.kwargs), _class_of(node.op.name)[2]
+    args, kwargs, options = [], {}, {}
+    for name, parameter in bound.signature.parameters.items():
+        value = bound.arguments.get(name, parameter.default)
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            args += bound.arguments.get(name, ())
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            kwargs |= bound.arguments.get(name, {})
+        elif name in taken:
             args.append(value)
+        elif name in bound.arguments:
+            tensor = any(isinstance(leaf, Tensor) for leaf in tree.flatten(value))
+            if not taken and (name in _CALL_PARAMETERS or tensor):
+                args.append(value)
+            else:
+                options[name] = value
+    return args, kwargs, options
+
+
+def _joined(op: Callable[..., Any], taken: list[str], args: Sequence[Any], options: dict[str, Any]) -> Any:
+    """Calls an op on what `_divided` separated."""
+    queue, placed, named = list(args), [], dict(options)
+    for name, parameter in inspect.signature(op).parameters.items():
+        if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
+            break
+        if name in named:
+            placed.append(named.pop(name))
+        elif queue and (not taken or name in taken):
+            placed.append(queue.pop(0))
+        elif parameter.default is parameter.empty:
+            break
         else:
-            options[name] = value
-    return args, options
+            placed.append(parameter.default)
+    return op(*placed, *queue, **named)
 
 
 # ------------------------------------------------------------------------------------------------ reading
@@ -173,28 +197,30 @@ def _operation(entry: Mapping[str, Any]) -> Callable[..., Any]:
     if not str(entry.get("module")).startswith("keras.src.ops."):
         return deserialize_keras_object(entry)  # type: ignore[no-any-return]
     name = find_op(entry["class_name"])
-    op = attrgetter(name)(ops)
+    op, taken = attrgetter(name)(ops), _class_of(name)[2]
+    known = inspect.signature(op).parameters
     options = {
-        key: deserialize_keras_object(value) for key, value in entry["config"].items() if key not in ("name", "dtype")
+        key: value if key == "dtype" else deserialize_keras_object(value)
+        for key, value in entry["config"].items()
+        if key in known or key not in ("name", "dtype")
     }
-    if name == "cast":
-        options["dtype"] = entry["config"]["dtype"]
     if name == "get_item":  # JSON has made a list of the key, x[0, 1:] being no x[[0, 1:]]
         return lambda x, key: ops.get_item(x, tuple(key) if isinstance(key, list) else key)
-    return lambda *args, **kwargs: op(*args, **{**options, **kwargs})
+    return lambda *args, **kwargs: _joined(op, taken, args, {**options, **kwargs})
 
 
+@cache
 def find_op(class_name: str) -> str:
     """The name of the op whose class in Keras is `class_name`, "image.…" where it is in keras.ops.image.
 
     Raises:
         ValueError: no installed distribution has it.
     """
-    spelt = next((key for key, (_, known) in _classes().items() if known == class_name), class_name.lower())
+    spelt = next((key for key, (_, known, _) in _classes().items() if known == class_name), class_name.lower())
     for name in dir(ops):
         if name.replace("_", "") == spelt:
-            if name in plugins.references("ops") or isinstance(getattr(ops, name), Operation):
+            if name in plugins.references("ops") or spelt in _classes() or isinstance(getattr(ops, name), Operation):
                 return name
-    if _classes().get(spelt, ("", ""))[0] == "keras.src.ops.image" and "image" in plugins.references("ops"):
+    if _classes().get(spelt, [""])[0] == "keras.src.ops.image" and "image" in plugins.references("ops"):
         return "image." + next(name for name in dir(ops.image) if name.replace("_", "") == spelt)
     raise ValueError(f"unknown op {class_name!r}: no installed distribution has it")

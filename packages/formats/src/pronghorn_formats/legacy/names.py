@@ -24,6 +24,9 @@ CLASSES = {
 }
 """Class of Keras 1, 2 or tf.keras -> class of Keras 3."""
 
+KERAS_CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Public name of a class -> the name it has in Keras's source, which `.h5` files of Keras 3 have."""
+
 ADDED: dict[str, dict[str, object]] = {
     "CuDNNGRU": {"reset_after": True, "recurrent_activation": "sigmoid"},
     "CuDNNLSTM": {"recurrent_activation": "sigmoid"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from pronghorn.saving.files import replacing
 from pronghorn.saving.hdf5 import DIGEST, digest_of
 from pronghorn.saving.load import KERAS_VERSION
 from pronghorn.saving.registry import serialize_keras_object
+from pronghorn_formats.legacy.names import KERAS_CLASSES
 from pronghorn_formats.legacy.weights import layer_lists
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def write_model(model: Any, path: str | os.PathLike[str], include_optimizer: boo
     """
     import h5py
 
-    config = _without_modules(serialize_keras_object(model))
+    config = _without_modules(serialize_keras_object(model), model)
     compiled = model.get_compile_config() if include_optimizer else None
     with replacing(Path(path)) as file, h5py.File(file, "w") as root:
         root.attrs["keras_version"] = KERAS_VERSION
@@ -97,14 +99,33 @@ def _write_names(group: h5py.Group, attribute: str, names: Sequence[str]) -> Non
 # ------------------------------------------------------------------------------------------------ configs
 
 
-def _without_modules(config: Config) -> Config:
-    """A model's config in the form of these files: models and their layers are named by their class alone."""
+def _without_modules(config: Config, item: Any) -> Config:
+    """The config of a model or layer in the form of these files: models and their layers are named by class alone."""
     inner = config["config"]
     if isinstance(inner, dict) and isinstance(inner.get("layers"), list):
-        inner = {**inner, "layers": [_without_modules(layer) for layer in inner["layers"]]}
+        layers = {layer.name: layer for layer in getattr(item, "layers", ())}
+        entries = [_without_modules(entry, layers.get(entry["config"].get("name"))) for entry in inner["layers"]]
+        inner = {**inner, "layers": entries}
+    elif hasattr(item, "save_assets"):
+        inner = {**inner, **_kept(item, inner)}
     name = config.get("registered_name") or config["class_name"]
     kept: Config = {key: config[key] for key in ("name", "inbound_nodes") if key in config}
-    return {"class_name": name, "config": inner, **kept}
+    return {"class_name": KERAS_CLASSES.get(name, name), "config": inner, **kept}
+
+
+def _kept(layer: Any, config: Config) -> Config:
+    """What a layer keeps in files of its own, as arguments: these files of models have no place for others."""
+    if not hasattr(layer, "get_vocabulary"):
+        message = f"layer {layer.name!r} keeps files beside its weights, which .h5 has no place for; save it as .keras"
+        warnings.warn(message, stacklevel=8)
+        return {}
+    tokens = layer.get_vocabulary(include_special_tokens=False)
+    if config.get("vocabulary") is not None or not tokens:
+        return {}
+    store: dict[str, Any] = {}
+    layer.save_own_variables(store)
+    weights = store.get("idf_weights")
+    return {"vocabulary": tokens, "idf_weights": None if weights is None else weights[-len(tokens) :].tolist()}
 
 
 def _training_config(compiled: Config) -> Config:
