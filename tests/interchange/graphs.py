@@ -26,9 +26,10 @@ RANDOM = frozenset("image.elastic_transform".split())
 """Ops whose numbers are nobody else's."""
 OTHERWISE = {
     "keras": """
-        adaptive_average_pool adaptive_max_pool argpartition associative_scan cast cholesky_inverse conv_transpose
-        digitize eig histogram image.affine_transform image.extract_patches_3d image.perspective_transform lstsq max_pool quantile segment_max
-        segment_min segment_prod segment_sum sparsemax
+        adaptive_average_pool adaptive_max_pool argpartition associative_scan cast cholesky_inverse
+        conv_transpose digitize eig histogram image.affine_transform image.extract_patches_3d
+        image.perspective_transform lstsq max_pool quantile segment_max segment_min segment_prod segment_sum
+        sparsemax
     """.split(),
     "pronghorn": "argpartition associative_scan cast eig jvp ndim nonzero size sparsemax unique".split(),
 }
