@@ -87,7 +87,7 @@ def _classes() -> dict[str, tuple[str, str, list[str]]]:
 
 
 def _class_of(name: str) -> tuple[str, str, list[str]]:
-    rule = "keras.src.ops.numpy", "".join(part.capitalize() for part in name.split("_")), []
+    rule: tuple[str, str, list[str]] = "keras.src.ops.numpy", "".join(map(str.capitalize, name.split("_"))), []
     return _classes().get(name.rpartition(".")[2].replace("_", ""), rule)
 
 
@@ -96,7 +96,9 @@ def _divided(node: Node) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
     if not vars(node.op).keys() & {"__signature__", "__wrapped__"}:
         return list(node.args), {}, node.kwargs
     bound, taken = inspect.signature(node.op).bind(*node.args, **node.kwargs), _class_of(node.op.name)[2]
-    args, kwargs, options = [], {}, {}
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for name, parameter in bound.signature.parameters.items():
         value = bound.arguments.get(name, parameter.default)
         if parameter.kind is parameter.VAR_POSITIONAL:
