@@ -1,15 +1,21 @@
-"""Writes training_values.json: what real Keras gives for the scenarios of training_scenarios.py.
+"""Writes what real Keras gives for the scenarios of the modules named here, one file each: <module>.json.
 
-Run with Keras 3.15.1: `KERAS_BACKEND=jax python make_training_values.py`.
+Run with Keras 3.15.1, and TensorFlow beside it for the layers of strings: `KERAS_BACKEND=jax python
+make_training_values.py`.
 """
 
+import importlib
 import json
 import warnings
 from pathlib import Path
 
 import keras
-from training_scenarios import SCENARIOS, plain
+from training_scenarios import MODULES, SCENARIOS, plain
 
 warnings.simplefilter("ignore")
-lines = [f"{json.dumps(name)}: {json.dumps(plain(run(keras)))}" for name, run in SCENARIOS.items()]
-Path(__file__).with_name("training_values.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+for module in MODULES:
+    before = set(SCENARIOS) if module != MODULES[0] else set()
+    importlib.import_module(module)
+    own = {name: run for name, run in SCENARIOS.items() if name not in before}
+    lines = [f"{json.dumps(name)}: {json.dumps(plain(run(keras)))}" for name, run in own.items()]
+    Path(__file__).with_name(f"{module}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")

@@ -26,6 +26,8 @@ TAGS = rng.integers(0, 2, (10, 6))
 ROWS: dict[str, Any] = {"batch_size": 8, "shuffle": False, "verbose": 0}
 
 SCENARIOS: dict[str, Callable[[Any], Any]] = {}
+MODULES = ["training_scenarios", *(f"semantics_of_{what}" for what in ("layers", "training", "names", "configs"))]
+"""Where there are some, each beside a JSON file of what Keras gives for them."""
 
 
 def scenario(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -42,6 +44,15 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, (str, bool)):
         return value
     return np.round(np.asarray(value, "float64"), 5).tolist()
+
+
+def error_of(function: Callable[[], Any]) -> str:
+    """The kind of error that a call ends with; "none" if it does not."""
+    try:
+        function()
+    except Exception as error:
+        return type(error).__name__
+    return "none"
 
 
 def fixed(model: Any) -> Any:

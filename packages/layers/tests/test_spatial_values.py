@@ -90,9 +90,9 @@ def test_defaults_are_shown_for_each_dimension() -> None:
     assert inspect.signature(layers.Conv1D).parameters["strides"].default == 1
 
 
-def test_what_is_not_supported_says_so() -> None:
-    with pytest.raises(NotImplementedError, match="bicubic"):
-        layers.UpSampling2D(interpolation="bicubic")
+def test_an_unknown_interpolation_is_refused() -> None:
+    with pytest.raises(ValueError, match="bicubic.*got 'cubic'"):
+        layers.UpSampling2D(interpolation="cubic")
 
 
 def test_a_convolution_is_one_node_of_a_model() -> None:

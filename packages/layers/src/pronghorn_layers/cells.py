@@ -43,13 +43,15 @@ class RecurrentCell(Layer):
     bias: Any
 
     def __init__(self, units: int, dropout: float, recurrent_dropout: float, seed: int | None, **kwargs: Any) -> None:
-        implementation = kwargs.pop("implementation", 2)
+        implementation = 1 if recurrent_dropout > 0 else kwargs.pop("implementation", 2)
+        kwargs.pop("implementation", None)
         super().__init__(**kwargs)
         where = f"layer {self.name!r} ({type(self).__name__}): argument"
         self.units = as_integer(units, f"{where} `{self.size_argument}`")
         self.dropout = min(1.0, max(0.0, dropout))
         self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
-        self.noise_per_gate = implementation == 1 or self.recurrent_dropout > 0
+        self.implementation = implementation
+        self.noise_per_gate = implementation == 1
         self.seed = seed
         if self.dropout > 0 or self.recurrent_dropout > 0:
             self.seed_generator = SeedGenerator(seed)

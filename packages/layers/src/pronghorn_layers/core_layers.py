@@ -93,5 +93,9 @@ class Lambda(Layer):
                 )
         return found
 
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {key: v for key, v in config.items() if v is not None or key not in ("output_shape", "mask")}
+
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask

@@ -72,8 +72,9 @@ class _SpatialDropout(Dropout):
         return (None, *ones, None) if self.data_format == "channels_last" else (None, None, *ones)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments as plain values; Keras's constructor takes no `trainable`."""
-        return {key: value for key, value in super().get_config().items() if key != "trainable"}
+        """The constructor's arguments as plain values; Keras's has no `trainable`, and the policy's name."""
+        config = {key: value for key, value in super().get_config().items() if key != "trainable"}
+        return {**config, "dtype": self.dtype_policy.name}
 
 
 class SpatialDropout1D(_SpatialDropout):

@@ -18,7 +18,7 @@ class Masking(Layer):
         self.supports_masking = True
         self.built = True
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Tensor:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Tensor:
         return ops.any(ops.not_equal(inputs, self.mask_value), axis=-1)
 
     def call(self, inputs: Tensor) -> Tensor:

@@ -173,13 +173,17 @@ class UpSampling1D(_UpSampling):
         super().__init__(size, "channels_last", **kwargs)
 
 
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
+
+
 class UpSampling2D(_UpSampling):
     """Enlarges images (batch, height, width, channels).
 
     Args:
         size: how many times: a number, or (height, width).
         data_format: "channels_last" or "channels_first"; by default that of the configuration.
-        interpolation: "nearest" repeats pixels; "bilinear" blends neighbours, with pixels' centres at half numbers.
+        interpolation: "nearest" repeats pixels; "bilinear" blends neighbours, with pixels' centres at half numbers;
+            "bicubic", "lanczos3" and "lanczos5" are those of `ops.image.resize`.
     """
 
     rank = 2
@@ -189,17 +193,20 @@ class UpSampling2D(_UpSampling):
     ) -> None:
         super().__init__(size, data_format, **kwargs)
         self.interpolation = str(interpolation).lower()
-        if self.interpolation in ("bicubic", "lanczos3", "lanczos5"):
-            raise NotImplementedError(
-                f"layer {self.name!r} (UpSampling2D): interpolation {interpolation!r} is not supported; "
-                "pass 'nearest' or 'bilinear'"
-            )
-        if self.interpolation not in ("nearest", "bilinear"):
-            raise self.complaint(f"`interpolation` must be 'nearest' or 'bilinear', got {interpolation!r}")
+        if self.interpolation not in INTERPOLATIONS:
+            raise self.complaint(f"`interpolation` must be one of {INTERPOLATIONS}, got {interpolation!r}")
 
     def call(self, inputs: Tensor) -> Any:
         if self.interpolation == "nearest":
             return super().call(inputs)
+        if self.interpolation != "bilinear":
+            sizes: list[Any] = [inputs.shape[axis] for axis in self.spatial_axes]
+            if None in sizes:
+                raise self.complaint(
+                    f"interpolation {self.interpolation!r} needs images of a known size, got {tuple(inputs.shape)}"
+                )
+            size = tuple(n * factor for n, factor in zip(sizes, self.factors, strict=True))
+            return ops.image.resize(inputs, size, interpolation=self.interpolation, data_format=self.data_format)
         outputs = inputs
         for axis, factor in zip(self.spatial_axes, self.factors, strict=True):
             outputs = _blended(outputs, axis, factor)

@@ -126,7 +126,7 @@ class RNN(Layer):
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         mask = tree.flatten(previous_mask)[0] if self.return_sequences else None
-        return [mask] if self.return_state else mask
+        return [mask, *(None for _ in tree.flatten(self.cell.state_size))] if self.return_state else mask
 
     # -------------------------------------------------------------------------------------------- calling
 
