@@ -350,3 +350,14 @@ def test_errors_say_what_came_and_what_was_expected() -> None:
         plan_matmul("float32", View.dense((2, 3)), View.dense((3, 5)), Epilogue(body, (View((2, 5), (1, 2)),)))
     with pytest.raises(ValueError, match="0 inputs beside the product; expected 1"):
         plan_matmul("float32", View.dense((2, 3)), View.dense((3, 5)), Epilogue(body))
+
+
+@pytest.mark.parametrize(("batch", "m", "n", "k"), [((3,), 40, 33, 70), ((), 10, 10, 9000), ((2, 2), 1, 70, 5)])
+def test_rows_of_the_result_may_be_apart(batch: tuple[int, ...], m: int, n: int, k: int) -> None:
+    random = np.random.default_rng(0)
+    a, b = (random.standard_normal((*batch, *shape)).astype("float32") for shape in ((m, k), (k, n)))
+    whole = np.full((*batch, m, 2, n), 7, "float32")
+    c = whole[..., 0, :]
+    execute(plan_matmul("float32", view(a), view(b), threads=1, out=view(c)), [a, b, c], 1)
+    assert_product(c, a, b)
+    assert (whole[..., 1, :] == 7).all()

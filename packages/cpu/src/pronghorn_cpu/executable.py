@@ -17,6 +17,7 @@ from pronghorn.passes.simplify import simplify
 from pronghorn.tensor import Tensor
 from pronghorn_cpu import cache
 from pronghorn_cpu.arena import arena
+from pronghorn_cpu.attention_pattern import with_attention
 from pronghorn_cpu.lowered import Argument, Frame, LoweredGraph, home
 from pronghorn_cpu.row_gradients import keep_row_gradients
 from pronghorn_cpu.runner import REPLAY_SOURCE, default_pool
@@ -32,7 +33,7 @@ class CpuExecutable(Executable):
     """A tape to replay, with what each call must put into it."""
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = keep_row_gradients(fuse(by_steps(simplify(graph))))
+        self.graph = keep_row_gradients(fuse(with_attention(by_steps(simplify(graph)))))
         self.lowered = LoweredGraph(self.graph)
         arena().require(self.lowered.plan.size)
         cache.load_all(list(dict.fromkeys([REPLAY_SOURCE, *self.lowered.sources()])))

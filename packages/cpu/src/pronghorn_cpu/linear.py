@@ -42,6 +42,9 @@ _MOST_PARTS = 16
 _STRIP_BYTES = 1 << 19
 """A strip of B that is no larger is packed once for all rows, if these are many: it stays in the second-level cache."""
 
+_BLOCK_ELEMENTS = 12288
+"""Then so much of the result is finished at a time: what follows finds it in the cache, in rows as long as may be."""
+
 _GATHERED_PIECES = 16
 """Strips of columns grow wider, as far as so many pieces remain, where each of them has A copied anew."""
 
@@ -168,18 +171,19 @@ class _Products:
 
 
 def plan_matmul(
-    dtype: str, a: View, b: View, epilogue: Epilogue | None = None, threads: int | None = None
+    dtype: str, a: View, b: View, epilogue: Epilogue | None = None, threads: int | None = None, out: View | None = None
 ) -> tuple[Launch, ...]:
     """The launches that compute ``A @ B`` for A of (..., M, K) and B of (..., K, N), of any strides.
 
-    Their operands are A, B, the epilogue's further inputs, then the outputs: dense arrays of (..., M, N),
-    one per output of the epilogue's body, or the product alone. The product is built up in the first output
-    of `dtype`; that one must share memory with no input, the others with neither A nor B.
+    Their operands are A, B, the epilogue's further inputs, then the outputs: arrays of (..., M, N), one per
+    output of the epilogue's body, or the product alone. The product is built up in the first output of `dtype`;
+    that one must share memory with no input, the others with neither A nor B.
 
     Args:
         dtype: of A, B and the product, float32 or float64.
         epilogue: applied to each piece of the product while it is in cache. Its inputs must be `fusable`.
         threads: for how many threads to provide scratch memory, by default those of the pool; more would idle.
+        out: where the outputs' elements lie, if they are not dense; with stride 1 along the columns.
 
     Raises:
         ValueError: the shapes do not multiply or broadcast, or an epilogue's input is not fusable.
@@ -192,7 +196,7 @@ def plan_matmul(
         return ()
     threads = threads or default_pool().threads
     launches: list[Launch] = []
-    for products in _batches(dtype, a, b, shape, epilogue):
+    for products in _batches(dtype, a, b, out or View.dense(shape), epilogue):
         launches += _plan_products(_as_row(products), threads)
     return tuple(launches)
 
@@ -209,8 +213,9 @@ def _result_shape(a: View, b: View) -> tuple[int, ...]:
     return *batch, a.shape[-2], b.shape[-1]
 
 
-def _batches(dtype: str, a: View, b: View, shape: tuple[int, ...], epilogue: Epilogue | None) -> list[_Products]:
+def _batches(dtype: str, a: View, b: View, out: View, epilogue: Epilogue | None) -> list[_Products]:
     """The product as batches with two batch dimensions, as few as the strides allow."""
+    shape = out.shape
     *batch, rows, columns = shape
     depth = a.shape[-1]
     left, right = a.broadcast((*batch, rows, depth)), b.broadcast((*batch, depth, columns))
@@ -227,7 +232,7 @@ def _batches(dtype: str, a: View, b: View, shape: tuple[int, ...], epilogue: Epi
     home: Pointer | Scratch = Pointer(first + outputs.index(dtype)) if dtype in outputs else Scratch()
 
     # The row is one more dimension that may merge with the batch: B has stride 0 along it.
-    views = [left.strides[:-1], (*right.strides[:-2], 0), View.dense(shape).strides[:-1]]
+    views = [left.strides[:-1], (*right.strides[:-2], 0), out.strides[:-1]]
     views += [view.strides[:-1] for view in inputs]
     sizes, (a_strides, b_strides, c_strides, *further) = _merge((*batch, rows), views)
     *loops, outer, inner, rows = sizes
@@ -302,11 +307,19 @@ def _as_row(products: _Products) -> _Products:
 def _plan_products(products: _Products, threads: int) -> list[Launch]:
     dtype, rows, columns, depth = products.dtype, products.rows, products.columns, products.depth
     items = products.outer * products.inner
-    parts, part_depth = _parts(items, rows, columns, depth)
+    dense = products.c.strides[_ROW] == columns or rows == 1
+    parts, part_depth = (
+        _parts(items, rows, columns, depth) if dense else (1, depth)
+    )  # parts are added in dense matrices
     gathered = products.a.strides[_ROW] == 1 != products.a.strides[_COLUMN]
     work_rows, work_columns = _pieces(items * parts, rows, columns, gathered)
-    strip = _round_up(work_columns) * part_depth * host.ITEMSIZE[dtype]
+    strip = work_columns * part_depth * host.ITEMSIZE[dtype]
+    whole = strip * math.ceil(columns / work_columns)
+    if rows > ROW_BLOCK and not gathered and whole <= _STRIP_BYTES:
+        work_columns, strip = whole // strip * work_columns, whole
+        work_rows = max(_WORK_ROWS, min(ROW_BLOCK, rows * items * parts // _MANY_PIECES))
     ahead = rows > ROW_BLOCK and 0 < strip <= _STRIP_BYTES
+    block_rows = min(ROW_BLOCK, max(12, _BLOCK_ELEMENTS // work_columns // 12 * 12)) if ahead else ROW_BLOCK
     thread_bytes = math.ceil((scratch_bytes(dtype, *_registers(dtype)) + ahead * strip) / 64) * 64
     result_bytes = items * rows * columns * host.ITEMSIZE[dtype]
 
@@ -350,6 +363,7 @@ def _plan_products(products: _Products, threads: int) -> list[Launch]:
         Matmul.C_ROW: c.bytes(_ROW),
         Matmul.WORK_ROWS: work_rows,
         Matmul.WORK_COLUMNS: work_columns,
+        Matmul.BLOCK_ROWS: block_rows,
         Matmul.EPILOGUE: epilogue if parts == 1 else 0,
         Matmul.AHEAD: int(ahead),
         Matmul.SCRATCH: Scratch(),

@@ -18,6 +18,7 @@ from pronghorn.graph import Node
 from pronghorn.passes.access import as_matrix, elements
 from pronghorn.tensor import Tensor
 from pronghorn_cpu import winograd
+from pronghorn_cpu.attention import lower_attention, lower_attention_gradient
 from pronghorn_cpu.convolution import plan_convolution, plan_input_gradient, plan_kernel_gradient
 from pronghorn_cpu.elementwise import plan_map, plan_map_of_rows
 from pronghorn_cpu.elementwise import signature as map_signature
@@ -386,6 +387,8 @@ LOWERINGS: dict[str, Lowering] = {
     "sum_rows": _sum_rows,
     "moments": lower_moments,
     **LONG_TAIL,
+    "attention": lower_attention,
+    "attention_gradient": lower_attention_gradient,
     "recurrence": recurrence_forward,
     "recurrence_gradient": recurrence_backward,
     **{op: _rows(program) for op, program in PROGRAMS.items()},

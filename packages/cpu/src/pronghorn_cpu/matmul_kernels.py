@@ -77,6 +77,8 @@ class Matmul(Slots):
     WORK_ROWS = auto()
     """Threads share the result in pieces of WORK_ROWS x WORK_COLUMNS."""
     WORK_COLUMNS = auto()
+    BLOCK_ROWS = auto()
+    """So many rows of a strip are finished at a time, at most ROW_BLOCK."""
     EPILOGUE = auto()
     """The address of the epilogue's kernel, or 0."""
     AHEAD = auto()
@@ -246,9 +248,10 @@ class _MatmulWriter:
                 panels_depth=code.word(0),
             )
             product = self.packed_ahead(code, product.at(0, column), read(Matmul.AHEAD))
-            with code.loop(first * work_rows, row_end, ROW_BLOCK) as block:
+            block_rows = read(Matmul.BLOCK_ROWS)
+            with code.loop(first * work_rows, row_end, block_rows) as block:
                 row = block.index
-                block_end = code.minimum(row + ROW_BLOCK, row_end)
+                block_end = code.minimum(row + block_rows, row_end)
                 self.block(code, product.at(row)._replace(rows=block_end - row), depth_block)
                 region = [p + 8 * Matmul.OPERANDS, outer, inner, row, block_end, column, column_end]
                 call_epilogue(code, read(Matmul.EPILOGUE), scratch, region)

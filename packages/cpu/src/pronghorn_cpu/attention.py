@@ -1,0 +1,276 @@
+"""Attention by heads: a block of rows at a time goes through both products while its scores are in the cache.
+
+Neither scores nor weights are kept: the backward pass computes them again from queries, keys and, for each row, the
+largest score and the sum of the exponentials (Dao et al., "FlashAttention", 2022). Where a head is too large for the
+cache, queries are worked on in blocks for their own gradient, and keys in blocks for theirs and that of the values.
+
+Operands lie in memory as projections make them, with the heads behind the places: `axes` gives for each dimension of
+an array which one of (…, places, size) it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pronghorn.body import Body
+from pronghorn.body import Step as BodyStep
+from pronghorn.graph import Node, Spec
+from pronghorn.op import Op
+from pronghorn_cpu.host import ITEMSIZE
+from pronghorn_cpu.launch import Launch, Pointer, Scratch
+from pronghorn_cpu.linear import Epilogue, View, plan_matmul
+from pronghorn_cpu.rows import RowProgram, plan_rows
+from pronghorn_cpu.runner import default_pool
+from pronghorn_cpu.sequence import Place, plan_sequence
+
+Array = np.ndarray[Any, Any]
+Axes = tuple[int, ...]
+
+_BLOCK_SCORES, _LEAST_ROWS = 1 << 15, 32
+"""Scores of a block, and the fewest of its rows (or columns): from these on a product is worth its preparation."""
+
+EXPONENTIALS = RowProgram(
+    """
+m = max_row(x)
+e = exp(x - m)
+s = sum_row(e)
+""",
+    ("x: row",),
+    ("e: row", "m: number", "s: number"),
+)
+
+SCORES_GRADIENT = RowProgram(
+    """
+r = 1.0 / s
+p = exp(x - m) * r
+t = sum_row(g * p)
+d = p * (g - t)
+""",
+    ("x: row", "g: row", "m: number", "s: number"),
+    ("p: row", "d: row", "t: number"),
+)
+
+SCORES_GRADIENT_OF_SOME = RowProgram(
+    """
+r = 1.0 / s
+p = exp(x - m) * r
+d = p * (g - t)
+""",
+    ("x: row", "g: row", "m: number", "s: number", "t: number"),
+    ("p: row", "d: row"),
+)
+"""The same where a row's other scores are elsewhere."""
+
+
+# ------------------------------------------------------------------------------------------------ the ops
+
+
+def logical(a: Array, axes: Axes) -> Array:
+    """The array as (…, places, size)."""
+    return a.transpose([axes.index(k) for k in range(len(axes))])
+
+
+def _stored(a: Array, axes: Axes) -> Array:
+    return np.ascontiguousarray(a.transpose(axes))
+
+
+def _forward_reference(q: Array, k: Array, v: Array, axes: tuple[Axes, ...]) -> tuple[Array, ...]:
+    q, k, v = (logical(a, own) for a, own in zip((q, k, v), axes, strict=False))
+    scores = q @ k.swapaxes(-1, -2)
+    m = scores.max(-1)
+    e = np.exp(scores - m[..., None])
+    s = e.sum(-1)
+    return _stored((e @ v) / s[..., None], axes[3]), m, s
+
+
+def _forward_infer(q: Spec, k: Spec, v: Spec, axes: tuple[Axes, ...]) -> tuple[Spec, ...]:
+    def size(spec: Spec, own: Axes, axis: int) -> Any:
+        return spec.shape[own.index(axis)]
+
+    rank = len(q.shape)
+    rows = tuple(size(q, axes[0], axis) for axis in range(rank - 1))
+    whole = (*rows, size(v, axes[2], rank - 1))
+    return Spec(tuple(whole[axis] for axis in axes[3]), q.dtype), Spec(rows, q.dtype), Spec(rows, q.dtype)
+
+
+attention = Op("attention", _forward_reference, _forward_infer)
+"""softmax(q @ kᵀ) @ v. attrs: axes of q, k, v and the result. Outputs: the result; each row's largest score, and the
+sum of the exponentials of what its scores are below that, (…, queries) both."""
+
+
+def _backward_reference(
+    q: Array, k: Array, v: Array, g: Array, m: Array, s: Array, axes: tuple[Axes, ...]
+) -> tuple[Array, ...]:
+    q, k, v, g = (logical(a, own) for a, own in zip((q, k, v, g), axes, strict=False))
+    p = np.exp(q @ k.swapaxes(-1, -2) - m[..., None]) / s[..., None]
+    dp = g @ v.swapaxes(-1, -2)
+    d = p * (dp - (p * dp).sum(-1, keepdims=True))
+    found = d @ k, d.swapaxes(-1, -2) @ q, p.swapaxes(-1, -2) @ g
+    return tuple(_stored(a, own) for a, own in zip(found, axes[4:], strict=True))
+
+
+def _backward_infer(q: Spec, k: Spec, v: Spec, g: Spec, m: Spec, s: Spec, axes: tuple[Axes, ...]) -> tuple[Spec, ...]:
+    specs = []
+    for spec, own, stored in zip((q, k, v), axes, axes[4:], strict=False):
+        whole = [spec.shape[own.index(axis)] for axis in range(len(own))]
+        specs.append(Spec(tuple(whole[axis] for axis in stored), q.dtype))
+    return tuple(specs)
+
+
+attention_gradient = Op("attention_gradient", _backward_reference, _backward_infer)
+"""The gradients of q, k and v. Inputs: q, k, v, the gradient of the result, and the other outputs of `attention`.
+attrs: axes of q, k, v, the result's gradient, and of the three outputs."""
+
+
+# ------------------------------------------------------------------------------------------------ plans
+
+
+class _Operand:
+    """A matrix for every item: which of the node's operands, strides in elements over (outer, inner, row, column)."""
+
+    def __init__(self, operand: int, shape: Sequence[int], axes: Axes, dtype: str) -> None:
+        dense = View.dense(shape).strides
+        strides, sizes = [0] * len(axes), [1] * len(axes)
+        for axis, stride, size in zip(axes, dense, shape, strict=True):
+            strides[axis], sizes[axis] = stride, size
+        missing = [0] * (4 - len(axes))
+        self.operand, self.size = operand, ITEMSIZE[dtype]
+        self.strides = [*missing, *strides]
+        self.sizes = [*(1 for _ in missing), *sizes]
+
+    def view(self, rows: int) -> View:
+        """So many rows of an item."""
+        return View((rows, self.sizes[3]), (self.strides[2], self.strides[3]))
+
+    def turned(self, rows: int) -> View:
+        """The transposed matrix."""
+        return View((self.sizes[3], rows), (self.strides[3], self.strides[2]))
+
+    def at(self, start: int = 0, step: int = 0) -> Place:
+        """From row `start` on, `step` rows further for every block."""
+        outer, inner, row = (stride * self.size for stride in self.strides[:3])
+        return Place(Pointer(self.operand, start * row), (outer, inner, step * row))
+
+
+class _Head:
+    """What the plans of both directions share: scores in a thread's memory, one statistic per row in the node's."""
+
+    def __init__(self, node: Node) -> None:
+        tensors = [*node.inputs, *node.outputs]
+        self.dtype = node.outputs[0].dtype
+        self.size = ITEMSIZE[self.dtype]
+        self.threads = default_pool().threads
+        self.arrays = [t for t in range(len(tensors)) if len(tensors[t].shape) == len(node.attrs["axes"][0])]
+        self.operands = [
+            _Operand(t, tensors[t].shape, axes, self.dtype)  # type: ignore[arg-type]
+            for t, axes in zip(self.arrays, node.attrs["axes"], strict=True)
+        ]
+        q, k = self.operands[:2]
+        self.outer, self.inner, self.queries = q.sizes[:3]
+        self.keys = k.sizes[2]
+
+    def scores(self, number: int, count: int) -> Place:
+        """The memory for one of the matrices of so many scores."""
+        return Place(Scratch(number * math.ceil(count * self.size / 64) * 64), own=True)
+
+    def number(self, slot: Pointer | Scratch, start: int = 0, step: int = 0) -> Place:
+        """A statistic of the rows from `start` on."""
+        row = self.queries * self.size
+        return Place(replace(slot, offset=slot.offset + start * self.size), (self.inner * row, row, step * self.size))
+
+    def product(self, a: View, b: View, c: View | None = None, epilogue: Epilogue | None = None) -> tuple[Launch, ...]:
+        return plan_matmul(self.dtype, a, b, epilogue, threads=1, out=c)
+
+    def rows(self, program: RowProgram, rows: int, columns: int) -> tuple[Launch]:
+        return (plan_rows(program, [self.dtype] * len(program.operands), rows, columns),)
+
+
+def _blocks(rows: int, other: int) -> Iterator[tuple[int, int, int]]:
+    """First row, rows and number of the blocks that a head is cut into; the last one may be of another size."""
+    size = min(rows, max(_LEAST_ROWS, _BLOCK_SCORES // max(other, 1) // 8 * 8))
+    yield 0, size, rows // size
+    if rows % size:
+        yield rows - rows % size, rows % size, 1
+
+
+def _divided(dtype: str) -> Body:
+    return Body((dtype, dtype), (BodyStep("true_divide", "x / y", ("x", "y"), (0, 1), dtype),), (2,))
+
+
+def lower_attention(node: Node) -> tuple[Launch, ...] | None:
+    """A launch for the blocks of queries, and one more where the last block is smaller."""
+    head = _Head(node)
+    q, k, v, out = head.operands
+    launches = []
+    for start, rows, blocks in _blocks(head.queries, head.keys):
+        scores, dense = head.scores(0, rows * head.keys), View.dense((rows, head.keys))
+        m, s = (head.number(Pointer(operand), start, rows) for operand in (4, 5))
+        divide = Epilogue(_divided(head.dtype), (View((rows, 1), (1, 1)),))
+        steps = [
+            (head.product(q.view(rows), k.turned(head.keys)), (q.at(start, rows), k.at(), scores)),
+            (head.rows(EXPONENTIALS, rows, head.keys), (scores, scores, m, s)),
+            (
+                head.product(dense, v.view(head.keys), out.view(rows), divide),
+                (scores, v.at(), s, out.at(start, rows)),
+            ),
+        ]
+        own = rows * head.keys * head.size
+        launches.append(plan_sequence((head.outer, head.inner, blocks), steps, own, head.threads))
+    return tuple(launches)
+
+
+def lower_attention_gradient(node: Node) -> tuple[Launch, ...] | None:
+    """All gradients head by head; for large heads first those of blocks of queries, then of blocks of keys."""
+    head = _Head(node)
+    q, k, v, g, dq, dk, dv = head.operands
+    queries, keys, size = head.queries, head.keys, head.size
+    m, s = Pointer(4), Pointer(5)
+    total = math.ceil(head.outer * head.inner * queries * size / 64) * 64
+    t = Scratch()  # the sums of the rows
+    whole = len(list(_blocks(queries, keys))) == 1 == next(_blocks(queries, keys))[2]
+    launches = []
+    for start, rows, blocks in _blocks(queries, keys):
+        scores, slopes = (head.scores(number, rows * keys) for number in range(2))
+        dense = View.dense((rows, keys))
+        numbers = [head.number(slot, start, rows) for slot in (m, s, t)]
+        steps = [
+            (head.product(q.view(rows), k.turned(keys)), (q.at(start, rows), k.at(), scores)),
+            (head.product(g.view(rows), v.turned(keys)), (g.at(start, rows), v.at(), slopes)),
+            (
+                head.rows(SCORES_GRADIENT, rows, keys),
+                (scores, slopes, *numbers[:2], scores, slopes, numbers[2]),
+            ),
+            (head.product(dense, k.view(keys), dq.view(rows)), (slopes, k.at(), dq.at(start, rows))),
+        ]
+        if whole:
+            turned = View((keys, rows), (1, keys))
+            steps += [
+                (head.product(turned, g.view(rows), dv.view(keys)), (scores, g.at(), dv.at())),
+                (head.product(turned, q.view(rows), dk.view(keys)), (slopes, q.at(), dk.at())),
+            ]
+        launches.append(
+            plan_sequence((head.outer, head.inner, blocks), steps, 2 * rows * keys * size + 64, head.threads, total)
+        )
+    if whole:
+        return tuple(launches)
+    for start, columns, blocks in _blocks(keys, queries):
+        scores, slopes = (head.scores(number, queries * columns) for number in range(2))
+        turned = View((columns, queries), (1, columns))
+        steps = [
+            (head.product(q.view(queries), k.turned(columns)), (q.at(), k.at(start, columns), scores)),
+            (head.product(g.view(queries), v.turned(columns)), (g.at(), v.at(start, columns), slopes)),
+            (
+                head.rows(SCORES_GRADIENT_OF_SOME, queries, columns),
+                (scores, slopes, *(head.number(slot) for slot in (m, s, t)), scores, slopes),
+            ),
+            (head.product(turned, g.view(queries), dv.view(columns)), (scores, g.at(), dv.at(start, columns))),
+            (head.product(turned, q.view(queries), dk.view(columns)), (slopes, q.at(), dk.at(start, columns))),
+        ]
+        own = 2 * queries * columns * size + 64
+        launches.append(plan_sequence((head.outer, head.inner, blocks), steps, own, head.threads, total))
+    return tuple(launches)
