@@ -14,12 +14,13 @@ from pronghorn_gpu.convolution import convolution_kernel
 from pronghorn_gpu.convolution_ways import columns_kernel
 from pronghorn_gpu.elementwise import map_kernel
 from pronghorn_gpu.launch import DTYPES, Kernel
-from pronghorn_gpu.linear import LARGE, SMALL, matmul_kernel
+from pronghorn_gpu.linear import matmul_kernel
 from pronghorn_gpu.nn import PROGRAMS, rows_kernel
 from pronghorn_gpu.random import DRAWS, random_kernel
 from pronghorn_gpu.reduction import reduce_kernel
 from pronghorn_gpu.shape import block_kernel, fill_kernel, gather_kernel, keys_kernel, segments_kernel
 from pronghorn_gpu.sorting import cumsum_kernel, merge_kernel, searchsorted_kernel
+from pronghorn_gpu.tiles import tiles
 from pronghorn_gpu.windows import pool_kernel
 from pronghorn_ops.primitives.recurrent import GRU, LSTM, SIMPLE
 
@@ -88,7 +89,7 @@ def kernels() -> Iterator[tuple[str, Kernel]]:
         yield f"reduce {kind}", reduce_kernel(Body(("bool",), (), (0,)), kind, (True,), "bool")
     for dtype in NUMBERS:
         yield f"cumsum {dtype}", cumsum_kernel(dtype)
-        for tile in (SMALL, LARGE):
+        for tile in tiles(dtype):
             for flags in ((False, False), (True, True)):
                 if dtype in FLOATS or flags == (False, False):
                     partial = flags == (True, True)
@@ -99,8 +100,9 @@ def kernels() -> Iterator[tuple[str, Kernel]]:
         for back in (False, True):
             yield f"convolution columns {dtype} {back}", columns_kernel(dtype, back)
         for kind in ("output", "input", "kernel"):
-            for tile in (SMALL, LARGE):
+            for tile in tiles(dtype):
                 yield f"convolution {kind} {dtype} {tile.side}", convolution_kernel(kind, dtype, tile, False)
+            yield f"convolution {kind} {dtype} parts", convolution_kernel(kind, dtype, tiles(dtype)[-1], True)
         for name, program in PROGRAMS.items():
             operands = ["int32" if o.endswith("label") else dtype for o in program.operands]
             yield f"{name} {dtype}", rows_kernel(name, (*operands, dtype))

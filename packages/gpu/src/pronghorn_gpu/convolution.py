@@ -14,9 +14,9 @@ from pronghorn.ops.attributes import Windows
 from pronghorn_gpu.convolution_ways import Shape, ways
 from pronghorn_gpu.elementwise import unravel
 from pronghorn_gpu.emit import load
-from pronghorn_gpu.geometry import AXES, GEOMETRY, PIXEL, cell, geometry
+from pronghorn_gpu.geometry import AXES, GEOMETRY, covering, gathered, geometry, tap, window
 from pronghorn_gpu.launch import Choice, Kernel, Launch, Pointer, Scratch, Slot, Work
-from pronghorn_gpu.linear import HEADER, Tile, accumulator, blocks_of, choose, sum_parts, tile_kernel
+from pronghorn_gpu.tiles import Side, Tile, accumulator, blocks_of, choose, sum_parts, tile_kernel
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
@@ -29,32 +29,38 @@ def convolution_kernel(kind: str, dtype: str, tile: Tile, partial: bool) -> Kern
     and the result; elements of a part's result.
     """
     names = [*GEOMETRY, "channels", "filters", "all_channels", "all_filters", "a", "b", "c", "c_part"]
-    setup = [f"{name} = int64s[p + {HEADER + k}]" for k, name in enumerate(names)]
     acc = accumulator(dtype)
 
     def read(index: str) -> str:
         return f"value = {acc}({load(dtype, index)})"
 
+    base = "a + number * channels"
     if kind == "output":
-        left = [*cell("i", "k // channels"), "if inside:"]
-        left.append("    " + read(f"a + ({PIXEL}) * all_channels + number * channels + k % channels"))
-        right = [read("b + k * all_filters + number * filters + j")]
-        result = "c + part * c_part + i * all_filters + number * filters + j"
+        left = Side(window("i", "@"), tap("k", "#"), gathered(base, "all_channels", read, "@", "#"), True)
     elif kind == "kernel":
-        left = [*cell("k", "i // channels"), "if inside:"]
-        left.append("    " + read(f"a + ({PIXEL}) * all_channels + number * channels + i % channels"))
-        right = [read("b + k * all_filters + number * filters + j")]
-        result = "c + part * c_part + i * all_filters + number * filters + j"
+        left = Side(tap("i", "@"), window("k", "#"), gathered(base, "all_channels", read, "#", "@"), False)
     else:
-        left = unravel("i", 1 + AXES, ["", "image0", "image1", "image2"], "q")
-        left += unravel("k // filters", AXES, ["window0", "window1", "window2"], "t")
-        left += [f"o{k} = q{k + 1} + pad{k} - t{k} * dilation{k}" for k in range(AXES)]
-        met = " and ".join(f"o{k} >= 0 and o{k} % stride{k} == 0 and o{k} // stride{k} < count{k}" for k in range(AXES))
-        place = "((q0 * count0 + o0 // stride0) * count1 + o1 // stride1) * count2 + o2 // stride2"
-        left += [f"if {met}:", "    " + read(f"a + ({place}) * all_filters + number * filters + k % filters")]
-        right = [read("b + (k // filters * channels + j) * all_filters + number * filters + k % filters")]
-        result = "c + part * c_part + i * all_channels + number * channels + j"
-    return tile_kernel(dtype, tile, setup, left, right, [], result, partial, (kind != "kernel", kind == "input"))
+        cells = unravel("i", 1 + AXES, ["", "image0", "image1", "image2"], "q")
+        cells += ["batch@ = q0", *(f"last{k}@ = q{k + 1} + pad{k}" for k in range(AXES))]
+        steps = unravel("k // filters", AXES, ["window0", "window1", "window2"], "t")
+        steps += [f"step{k}# = t{k} * dilation{k}" for k in range(AXES)]
+        steps.append("filter# = a + number * filters + k % filters")
+        shift = [f"last{k}@ - step{k}#" for k in range(AXES)]
+        left = Side(cells, steps, covering(shift, "batch@", lambda w: read(f"({w}) * all_filters + filter#")), True)
+    if kind == "input":
+        right = Side(
+            ["column@ = b + j * all_filters + number * filters"],
+            ["row# = k // filters * channels * all_filters + k % filters"],
+            [read("row# + column@")],
+            True,
+        )
+    else:
+        right = Side(
+            ["column@ = b + number * filters + j"], ["row# = k * all_filters"], [read("row# + column@")], False
+        )
+    all_columns, own = ("all_channels", "channels") if kind == "input" else ("all_filters", "filters")
+    result = f"c + part * c_part + i * {all_columns} + number * {own} + j"
+    return tile_kernel(dtype, tile, names, left, right, [], result, partial)
 
 
 def _plan(kind: str, shape: Shape, rows: int, inner: int, columns: int) -> tuple[Work, ...]:
@@ -63,7 +69,7 @@ def _plan(kind: str, shape: Shape, rows: int, inner: int, columns: int) -> tuple
     total = rows * columns * groups
     if not total:
         return ()
-    tile, parts, length = choose(rows, columns, inner, groups)
+    tile, parts, length = choose(dtype, rows, columns, inner, groups)
     source = convolution_kernel(kind, dtype, tile, parts > 1)
     acc = accumulator(dtype)
     workspace = parts * total * dtypes.itemsize(acc) if parts > 1 else 0

@@ -12,7 +12,7 @@ from pronghorn.ops.attributes import Windows
 from pronghorn.passes.memory import aligned
 from pronghorn_gpu.elementwise import unravel
 from pronghorn_gpu.emit import HELPERS, load, store
-from pronghorn_gpu.geometry import AXES, GEOMETRY, PIXEL, cell, geometry
+from pronghorn_gpu.geometry import AXES, GEOMETRY, covering, gathered, geometry, tap, window
 from pronghorn_gpu.launch import (
     THREADS,
     Convolve,
@@ -26,8 +26,8 @@ from pronghorn_gpu.launch import (
     each,
     renumber,
 )
-from pronghorn_gpu.linear import accumulator
 from pronghorn_gpu.shape import plan_pad, plan_slice, plan_transpose
+from pronghorn_gpu.tiles import accumulator
 
 LARGEST_COLUMNS = 1 << 30
 """Bytes of windows that are written out; what needs more is left to the kernels that read them in place."""
@@ -58,18 +58,17 @@ def columns_kernel(dtype: str, back: bool) -> Kernel:
     """
     names = ["total", "channels", "inner", *GEOMETRY, "source", "target"]
     acc = accumulator(dtype)
+    steps = [f"value = {acc}(0)"]
     if back:
-        steps = unravel("i // channels", 1 + AXES, ["", "image0", "image1", "image2"], "q")
-        steps += [f"value = {acc}(0)", "for tap in range(inner // channels):"]
-        inner = unravel("tap", AXES, ["window0", "window1", "window2"], "t")
-        inner += [f"o{k} = q{k + 1} + pad{k} - t{k} * dilation{k}" for k in range(AXES)]
-        met = " and ".join(f"o{k} >= 0 and o{k} % stride{k} == 0 and o{k} // stride{k} < count{k}" for k in range(AXES))
-        place = "((q0 * count0 + o0 // stride0) * count1 + o1 // stride1) * count2 + o2 // stride2"
-        read = load(dtype, f"source + ({place}) * inner + tap * channels + i % channels")
-        steps += ["    " + line for line in [*inner, f"if {met}:", f"    value = value + {read}"]]
+        steps += unravel("i // channels", 1 + AXES, ["", "image0", "image1", "image2"], "q")
+        turn = unravel("tap", AXES, ["window0", "window1", "window2"], "t")
+        shift = [f"q{k + 1} + pad{k} - t{k} * dilation{k}" for k in range(AXES)]
+        row = "source + ({}) * inner + tap * channels + i % channels"
+        turn += covering(shift, "q0", lambda number: f"value = value + {load(dtype, row.format(number))}")
+        steps += ["for tap in range(inner // channels):", *("    " + line for line in turn)]
     else:
-        steps = [*cell("i // inner", "i % inner // channels"), f"value = {acc}(0)", "if inside:"]
-        steps.append(f"    value = {acc}({load(dtype, f'source + ({PIXEL}) * channels + i % channels')})")
+        read = gathered("source", "channels", lambda index: f"value = {acc}({load(dtype, index)})")
+        steps += [*window("i // inner"), *tap("i % inner"), *read]
     return each("total", names, [*steps, store(dtype, "target + i", "value")], [dtype], HELPERS)
 
 

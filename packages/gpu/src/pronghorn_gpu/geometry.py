@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pronghorn.ops.attributes import Windows
 from pronghorn_gpu.elementwise import unravel
@@ -27,13 +27,35 @@ def geometry(sizes: Sequence[int], windows: Windows) -> list[int]:
     ]  # fmt: skip
 
 
-def cell(position: str, tap: str) -> list[str]:
-    """Statements for the image's cell q0, q1, q2 at tap t of the window at o; `inside` says whether it is one."""
-    lines = unravel(position, 1 + AXES, ["", "count0", "count1", "count2"], "o")
-    lines += unravel(tap, AXES, ["window0", "window1", "window2"], "t")
-    lines += [f"q{k} = o{k + 1} * stride{k} - pad{k} + t{k} * dilation{k}" for k in range(AXES)]
+def window(index: str, mark: str = "") -> list[str]:
+    """Statements for window number `index` of a batch: its image and the first cell that it covers.
+
+    `mark` ends the names that are made.
+    """
+    lines = unravel(index, 1 + AXES, ["", "count0", "count1", "count2"], "o")
+    return [*lines, f"batch{mark} = o0", *(f"first{k}{mark} = o{k + 1} * stride{k} - pad{k}" for k in range(AXES))]
+
+
+def tap(index: str, mark: str = "") -> list[str]:
+    """Statements for element number `index` of a window: how far from the first its cell is, and the channel."""
+    lines = unravel(f"{index} // channels", AXES, ["window0", "window1", "window2"], "t")
+    lines += [f"step{k}{mark} = t{k} * dilation{k}" for k in range(AXES)]
+    return [*lines, f"channel{mark} = {index} % channels"]
+
+
+def gathered(base: str, channels: str, read: Callable[[str], str], of_window: str = "", of_tap: str = "") -> list[str]:
+    """Statements that read the element of an image which a window has at a tap, where that is a cell; names end in
+    these marks, `read` makes the statement for an index."""
+    cells = [f"q{k} = first{k}{of_window} + step{k}{of_tap}" for k in range(AXES)]
     inside = " and ".join(f"q{k} >= 0 and q{k} < image{k}" for k in range(AXES))
-    return [*lines, f"inside = {inside}"]
+    pixel = f"((batch{of_window} * image0 + q0) * image1 + q1) * image2 + q2"
+    return [*cells, f"if {inside}:", "    " + read(f"{base} + ({pixel}) * {channels} + channel{of_tap}")]
 
 
-PIXEL = "((o0 * image0 + q0) * image1 + q1) * image2 + q2"
+def covering(shift: Sequence[str], batch: str, read: Callable[[str], str]) -> list[str]:
+    """Statements that read, by the number of the window, what belongs to the window of which a cell is so many cells
+    behind the start (`shift`), where there is one."""
+    places = [f"o{k} = {s}" for k, s in enumerate(shift)]
+    met = " and ".join(f"o{k} >= 0 and o{k} % stride{k} == 0 and o{k} // stride{k} < count{k}" for k in range(AXES))
+    number = f"(({batch} * count0 + o0 // stride0) * count1 + o1 // stride1) * count2 + o2 // stride2"
+    return [*places, f"if {met}:", "    " + read(number)]

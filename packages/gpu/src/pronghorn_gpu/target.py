@@ -10,6 +10,7 @@ the dtypes that it reads and writes.
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import math
 import sys
@@ -111,6 +112,15 @@ NAMES: dict[str, Any] = {
     "INFINITY": math.inf,
     **(_for_the_simulator() if SIMULATED else _for_the_device()),
 }
+
+
+def _aligned() -> str:
+    known = not SIMULATED and "alignment" in inspect.signature(cuda.shared.array).parameters
+    return ", alignment=16" if known else ""
+
+
+ALIGNED = _aligned()
+"""What makes an array in shared memory lie so that four floats are read at once; Numba's own target has nothing."""
 
 # Simulated threads are Python threads, and each begins with NumPy's warnings on.
 _QUIET = """
