@@ -103,9 +103,9 @@ COLUMNS = {
 }
 
 
-def show(workload: str, results: Results, rounds: int) -> None:
+def show(workload: str, results: Results, rounds: int, place: str = "two threads") -> None:
     """Prints a table, the fastest first."""
-    print(f"{workload}, two threads, medians of {rounds} interleaved epochs")
+    print(f"{workload}, {place}, medians of {rounds} interleaved epochs")
     print(f"{'':22}" + "".join(f"{title:>13}" for title in COLUMNS))
     for name, figures in sorted(results.items(), key=lambda item: -item[1]["steps_per_second"]):
         cells = [f"{figures[key]:{form}}" if key in figures else "" for key, form in COLUMNS.values()]

@@ -37,6 +37,13 @@ def epoch(workload: Workload, x: Any, y: Any) -> Callable[[], None]:
         pairs = [update(w, s, g, number) for w, s, g in zip(weights, slots, grads, strict=True)]
         return [w for w, _ in pairs], [s for _, s in pairs], right + hits
 
+    on_host = jax.default_backend() == "cpu"
+    data = (x, y) if on_host else jax.device_put((x, y))  # as the others have it, where there is a card
+
+    def batch(data: Any, rows: Any) -> Any:
+        return tuple(a[rows] for a in data)
+
+    take = batch if on_host else jax.jit(batch)
     number = 0
 
     def train() -> None:
@@ -46,7 +53,7 @@ def epoch(workload: Workload, x: Any, y: Any) -> Callable[[], None]:
             rows = order[start : start + workload.batch_size]
             number += 1
             key = jax.random.fold_in(jax.random.PRNGKey(0), number)
-            weights, slots, right = step(weights, slots, float(number), right, key, x[rows], y[rows])
+            weights, slots, right = step(weights, slots, float(number), right, key, *take(data, rows))
         jax.block_until_ready(weights)
 
     return train

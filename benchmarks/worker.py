@@ -36,6 +36,8 @@ class Training(NamedTuple):
     imported: float
     epoch: Callable[[], object]
     predict: Callable[[], object] | None = None
+    counts: Callable[[], dict[str, int]] = dict
+    """What a step hands to a device, when an epoch is over."""
 
 
 def _keras(backend: str, workload: Workload, **options: Any) -> Training:
@@ -58,7 +60,14 @@ def _keras(backend: str, workload: Workload, **options: Any) -> Training:
         imported,
         lambda: network.fit(x, y, batch_size=workload.batch_size, epochs=1, verbose=0),
         lambda: network.predict(x[:1], verbose=0),
+        lambda: _counts(network),
     )
+
+
+def _counts(network: Any) -> dict[str, int]:
+    """Launches of a training step, where the accelerator counts them."""
+    executable = getattr(getattr(network, "train_program", None), "executable", None)
+    return executable.counts() if hasattr(executable, "counts") else {}
 
 
 def _torch(workload: Workload, channels_last: bool = False, compiled: bool = False) -> Training:
@@ -68,6 +77,7 @@ def _torch(workload: Workload, channels_last: bool = False, compiled: bool = Fal
     torch.set_num_threads(int(THREADS))
     torch.set_default_device(DEVICE)
     torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = DEVICE != "cpu"
     imported = time.perf_counter() - START
     return Training(imported, torch_peer.epoch(workload, *data(workload), channels_last, compiled))
 
@@ -108,7 +118,7 @@ def main() -> None:
     training = FRAMEWORKS[framework](workload)
     ready = time.perf_counter() - START
     training.epoch()
-    report(imported=training.imported, ready=ready, first_epoch=time.perf_counter() - START)
+    report(imported=training.imported, ready=ready, first_epoch=time.perf_counter() - START, **training.counts())
     for line in sys.stdin:
         if line.strip() == "predict":
             report(**({} if training.predict is None else {"predict_microseconds": predictions(training.predict)}))

@@ -98,6 +98,26 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Any:
     return made
 
 
+def test_the_share_must_be_one(card: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pronghorn_gpu import device
+
+    for text in ("half", "0", "1.5", "nan"):
+        monkeypatch.setenv("PRONGHORN_GPU_MEMORY", text)
+        with pytest.raises(ValueError, match=f"PRONGHORN_GPU_MEMORY is '{text}', but must be the share"):
+            device.share()
+
+
+def test_memory_that_the_card_does_not_give(card: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pronghorn_gpu import device
+
+    def refused(size: int, dtype: Any) -> Any:
+        raise OSError("CUDA_ERROR_OUT_OF_MEMORY")
+
+    monkeypatch.setattr(device.cuda, "device_array", refused)
+    with pytest.raises(DeviceMemoryError, match="did not give 56.0 MiB, 0.9 of the 64.0 MiB .*OUT_OF_MEMORY"):
+        device.CudaDevice()
+
+
 @pytest.mark.parametrize("size", (0, 8, 1000, 1 << 16, 300_001, 1 << 20))
 def test_arrays_go_there_and_back(card: Any, size: int) -> None:
     array = np.random.default_rng(0).integers(0, 255, size).astype(np.uint8)
@@ -130,6 +150,20 @@ def test_a_capture_begins_ends_and_is_replayed(card: Any) -> None:
     del graph
     gc.collect()
     assert card.calls.calls[-1] == "cuGraphExecDestroy"
+
+
+def test_work_that_fails_ends_the_capture(card: Any) -> None:
+    class OfAnotherPackage(Exception):
+        pass
+
+    def work() -> None:
+        assert not gc.isenabled()  # what it frees could end the capture
+        raise OfAnotherPackage("CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED")
+
+    with pytest.raises(RuntimeError, match="cannot be captured: CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"):
+        card.capture(work)
+    assert gc.isenabled() and not card.capturing
+    assert card.calls.calls[-1] == "cuStreamEndCapture"
 
 
 def test_what_the_driver_refuses_is_said(card: Any) -> None:

@@ -225,6 +225,8 @@ def test_profiles_and_listings() -> None:
     assert len(program.executable.profile([X], repeats=1)) == len(program.instructions())
     assert "matmul" in str(program)
     assert "matmul" in str(program.profile(repeats=1))
+    counts = program.executable.counts()
+    assert counts["launches"] >= len(program.instructions()) and (counts["graphs"], counts["host"]) == (1, 0)
 
 
 def test_mixed_precision_with_a_scaled_loss() -> None:

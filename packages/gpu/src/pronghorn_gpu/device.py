@@ -7,24 +7,42 @@ copies from or to the host and waiting while a graph is captured: a step that di
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from pronghorn_gpu.heap import Heap, Piece
+from pronghorn_gpu.heap import DeviceMemoryError, Heap, Piece, amount
 from pronghorn_gpu.launch import Kernel
 from pronghorn_gpu.target import SIMULATED, build, cuda
 
 Array = np.ndarray[Any, Any]
 
-SHARE = float(os.environ.get("PRONGHORN_GPU_MEMORY", "0.9"))
-"""Of the card's free memory that Pronghorn takes at its first use."""
+
+def share() -> float:
+    """Of the card's free memory that Pronghorn takes at its first use.
+
+    Raises:
+        ValueError: PRONGHORN_GPU_MEMORY is no share.
+    """
+    text = os.environ.get("PRONGHORN_GPU_MEMORY", "0.9")
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise ValueError(
+            f"PRONGHORN_GPU_MEMORY is {text!r}, but must be the share of the card's free memory to take: a number "
+            f"above 0 and at most 1, such as 0.5"
+        )
+    return value
+
 
 _SIMULATED_MEMORY = 1 << 28
 _VIEWS = (
@@ -235,9 +253,18 @@ class CudaDevice(Device):
     """The first visible card, through its primary context."""
 
     def __init__(self) -> None:
-        free, _ = cuda.current_context().get_memory_info()
-        capacity = int(free * SHARE) // (1 << 21) * (1 << 21)
-        super().__init__(cuda.device_array(capacity, np.uint8))
+        wanted = share()
+        free, total = cuda.current_context().get_memory_info()
+        capacity = int(free * wanted) // (1 << 21) * (1 << 21)
+        try:
+            memory = cuda.device_array(capacity, np.uint8)
+        except Exception as error:  # of a class that depends on the package
+            raise DeviceMemoryError(
+                f"the card did not give {amount(capacity)}, {wanted:g} of the {amount(free)} that are free of its "
+                f"{amount(total)}: {error}. End other processes that use it, or let Pronghorn take a smaller share "
+                f"(PRONGHORN_GPU_MEMORY)"
+            ) from error
+        super().__init__(memory)
         self._base = int(self.memory.__cuda_array_interface__["data"][0])
         name = cuda.get_current_device().name
         self.name = name.decode() if isinstance(name, bytes) else str(name)
@@ -301,13 +328,24 @@ class CudaDevice(Device):
         self.driver("cuStreamSynchronize", self.stream)
 
     def capture(self, work: Callable[[], None]) -> Captured:
+        """Other threads may go on using the driver. This one must not collect garbage meanwhile: freeing memory or
+        unloading a module would end the capture."""
         graph = ctypes.c_void_p()
-        with self._captured():
-            self.driver("cuStreamBeginCapture_v2", self.stream, _CAPTURE_THIS_THREAD)
-            try:
-                work()
-            finally:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            with self._captured():
+                self.driver("cuStreamBeginCapture_v2", self.stream, _CAPTURE_THIS_THREAD)
+                try:
+                    work()
+                except Exception as error:
+                    with suppress(RuntimeError):  # it says again that the capture failed
+                        self.driver("cuStreamEndCapture", self.stream, ctypes.byref(graph))
+                    raise RuntimeError(f"a step cannot be captured: {error}") from error
                 self.driver("cuStreamEndCapture", self.stream, ctypes.byref(graph))
+        finally:
+            if collects:
+                gc.enable()
         return _Replay(self.driver, graph, self.stream)
 
 

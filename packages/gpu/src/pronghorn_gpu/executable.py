@@ -171,6 +171,19 @@ class GpuExecutable(Executable):
     def instructions(self) -> list[Instruction]:
         return _instructions(self.lowered)
 
+    def counts(self) -> dict[str, int]:
+        """What one call hands to the device and does on the host; a branch or a loop that the values decide is one.
+
+        `launches`: kernels, copies and calls of libraries; `graphs`: captured graphs that hold them; `host`: items that
+        the host runs between them, batches of data sets among them.
+        """
+        with device().lock:
+            device().enter()
+            self._prepare()
+        parts = [part for part in self._run if isinstance(part, Segment)]
+        launches = sum(len(part.items) for part in parts)
+        return {"launches": launches, "graphs": len(parts), "host": len(self._run) - len(parts)}
+
 
 def _instructions(lowered: LoweredGraph) -> list[Instruction]:
     def where(t: Tensor) -> str:

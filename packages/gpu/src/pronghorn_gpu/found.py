@@ -6,6 +6,7 @@ import ctypes
 import os
 import sys
 from functools import cache
+from importlib import metadata
 from importlib.util import find_spec
 
 
@@ -17,6 +18,13 @@ def simulated() -> bool:
 @cache
 def missing() -> str | None:
     """Why the accelerator does not work here, None where it does."""
+    try:
+        return _missing()
+    except Exception as error:
+        return f"looking for a card failed: {type(error).__name__}: {error}"
+
+
+def _missing() -> str | None:
     if find_spec("numba") is None:
         return "Numba is not installed (pip install 'pronghorn[gpu]')"
     if simulated():
@@ -25,16 +33,33 @@ def missing() -> str | None:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
         return "no NVIDIA driver was found (libcuda)"
-    count = ctypes.c_int(0)
+    count, version = ctypes.c_int(0), ctypes.c_int(0)
     status = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
     if status or not count.value:
         return f"the NVIDIA driver finds no card (status {status})"
+    driver.cuDriverGetVersion(ctypes.byref(version))
+    for package in ("cuda-bindings", "cuda-python"):
+        needed = _major(package)
+        known = version.value // 1000
+        if needed is not None and known < needed:
+            return (
+                f"the NVIDIA driver knows CUDA {known}.{version.value % 1000 // 10}, but {package} is for CUDA "
+                f"{needed}: install pronghorn-gpu[cuda{known}], or a newer driver"
+            )
     try:
         from pronghorn_gpu.target import cuda
 
         return None if cuda.is_available() else "numba.cuda cannot use the card; install numba-cuda for its driver"
     except Exception as error:
         return f"numba.cuda does not work here: {error}"
+
+
+def _major(package: str) -> int | None:
+    """The CUDA release that an installed package is for."""
+    try:
+        return int(metadata.version(package).split(".")[0])
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def describe() -> str:
