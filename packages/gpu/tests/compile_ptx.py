@@ -106,6 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found.append((registers, name, problem))
             if problem:
                 print(f"{name}: {problem}", flush=True)
+            if len(found) % 50 == 0:
+                print(f"{len(found)} of {len(names)}", flush=True)
     for registers, name, _ in sorted(found, reverse=True)[: options.registers]:
         print(f"{registers:4} registers: {name}")
     failed = sum(bool(problem) for *_, problem in found)

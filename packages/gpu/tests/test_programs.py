@@ -241,6 +241,38 @@ def test_mixed_precision_with_a_scaled_loss() -> None:
     assert dense.kernel.dtype == "float32" and dense(X[:, :1] * np.ones((1, 4))).dtype == "float16"
 
 
+@pytest.mark.parametrize("dtype", ("mixed_float16", "mixed_bfloat16"))
+def test_the_scale_of_the_loss_adapts(dtype: str) -> None:
+    """Steps whose gradients overflow in float16 change nothing and halve it, two others in a row double it."""
+    if dtype == "mixed_bfloat16":
+        pytest.importorskip("ml_dtypes")
+
+    def train() -> tuple[list[float], list[Any]]:
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, dtype=dtype)])
+        inner = plugins.load("optimizers", "SGD")(0.1)
+        optimizer = plugins.load("optimizers", "LossScaleOptimizer")(inner, 2.0**18, dynamic_growth_steps=2)
+        model.compile(optimizer=optimizer, loss="mse")
+        x, y = np.random.default_rng(0).random((4, 4)), np.zeros((4, 3))
+        scales, weights = [], []
+        for _ in range(6):
+            model.train_on_batch(x, y)
+            scales.append(float(optimizer.dynamic_scale.numpy()))
+            weights.append(model.get_weights()[0])
+        return scales, weights
+
+    scales, weights = train()
+    with using_accelerator("numpy"):
+        wanted_scales, wanted = train()
+    assert scales == wanted_scales
+    for got, want in zip(weights, wanted, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-2, atol=1e-3)
+    kept = [np.array_equal(a, b) for a, b in zip(weights, weights[1:], strict=False)]
+    halved = [b < a for a, b in zip(scales, scales[1:], strict=False)]
+    assert kept == halved and any(halved) == (dtype == "mixed_float16") and not all(halved)
+    assert any(b > a for a, b in zip(scales, scales[1:], strict=False))
+
+
 def test_the_simulator_is_taken_only_by_name() -> None:
     from pronghorn_gpu.target import SIMULATED
 
