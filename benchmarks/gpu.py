@@ -36,6 +36,15 @@ def environment(device: str, rows: int | None) -> dict[str, str]:
     return found
 
 
+def card(info: str) -> str:
+    """What `python -m pronghorn info` says of the card; the program ends where there is none."""
+    lines = [line.partition("accelerator gpu: ")[2] for line in info.splitlines()]
+    said = next((line for line in lines if line), "nothing of a GPU; install pronghorn-gpu")
+    if not said.startswith("available: ") or "simulator" in said:
+        sys.exit(f"no card to measure on; `python -m pronghorn info` says: {said}")
+    return said.removeprefix("available: ")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -49,21 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.update(environment(options.device, options.rows))
     place = options.device
     if place == "cuda":
-        info = subprocess.run(
-            [sys.executable, "-m", "pronghorn", "info"], capture_output=True, text=True, check=True
-        ).stdout
-        place = next((line.strip() for line in info.splitlines() if line.strip().startswith("gpu")), "")
-        if "available: " not in place or "not available" in place:
-            sys.exit(f"no card to measure on; `python -m pronghorn info` says: {place or info}")
+        command = [sys.executable, "-m", "pronghorn", "info"]
+        place = card(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     results: dict[str, Results] = {}
     for workload in options.workload or WORKLOADS:
         found = results[workload] = compare(workload, options.frameworks.split(","), options.rounds)
         show(workload, found, options.rounds, place)
-        counts = {
-            name: found["pronghorn"][name] for name in ("launches", "graphs", "host") if name in found["pronghorn"]
-        }
-        if counts:
-            print("one step of pronghorn: " + ", ".join(f"{value:.0f} {name}" for name, value in counts.items()))
+        own = found.get("pronghorn", {})
+        if "launches" in own:
+            print("one step of pronghorn: {launches} launches in {graphs} graphs, {host} host items".format(**own))
         if options.json:
             options.json.write_text(json.dumps({"device": place, **results}, indent=1))
 
