@@ -152,6 +152,8 @@ def configs() -> Iterator[tuple[int, str, Callable[[Config], Any]]]:
     for kind in ("StringLookup", "IntegerLookup", "TextVectorization"):
         for path in ("secret.txt", "/etc/passwd", "http://127.0.0.1:9/secret", "file:///etc/passwd"):
             yield 11, f"{kind} of {path}", layer(**called("keras.layers", kind, {"vocabulary": path}))
+    for units in (2**28, 2**40, 10**30):
+        yield 13, f"{units} units", argument(units, "units")
     yield 16, "TFSMLayer", layer(**called("keras.layers", "TFSMLayer", {"filepath": "/etc"}))
     for name in ("..", ".", "", "../../evil", "/etc/evil", "a\\b", "a\0b"):
         yield 17, f"a layer called {name!r}", argument(name, "name")

@@ -10,6 +10,7 @@ import json
 import marshal
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,22 @@ def packed(group: h5py.Group) -> None:
     group.create_dataset("kernel", data=np.zeros((2**22, 2), "f4"), compression="gzip")
 
 
+def packed_chunk(group: h5py.Group) -> None:
+    """A chunk for six numbers, whose bytes ask for a hundred million."""
+    data = group.create_dataset("kernel", (3, 2), "f4", chunks=(3, 2), compression="gzip")
+    data.id.write_direct_chunk((0, 0), zlib.compress(bytes(2**28)))
+
+
+def damaged_chunk(group: h5py.Group) -> None:
+    data = group.create_dataset("kernel", (3, 2), "f4", chunks=(3, 2), compression="gzip")
+    data.id.write_direct_chunk((0, 0), b"no stream of gzip")
+
+
+def large_chunk(group: h5py.Group) -> None:
+    """A chunk of which almost nothing lies inside of the array."""
+    group.create_dataset("kernel", (3, 2), "f4", maxshape=(None, 2), chunks=(2**24, 2), compression="gzip")
+
+
 def objects(group: h5py.Group) -> None:
     group.create_dataset("kernel", data=np.array([["a", "b"]] * 3, dtype=object), dtype=h5py.string_dtype())
 
@@ -187,6 +204,10 @@ ATTACKS: dict[str, Attack] = {
     "external_link": kernel(outside),
     "shape_bomb": kernel(huge),
     "compression_bomb": kernel(packed),
+    "chunk_bomb": kernel(packed_chunk),
+    "chunk_damaged": kernel(damaged_chunk),
+    "chunk_beyond_array": kernel(large_chunk),
+    "another_filter": kernel(lambda group: group.create_dataset("kernel", data=np.zeros((3, 2)), compression="lzf")),
     "object_dtype": kernel(objects),
     "missing_array": kernel(lambda group: None),
     "weights_in_another_file": linked_weights,
@@ -195,6 +216,36 @@ ATTACKS: dict[str, Attack] = {
     "names_with_dots": names([b"../../dense/s/dense/kernel", b"s/dense/bias"]),
     "one_array_often": names([b"s/dense/kernel"] * 2000),
     "names_are_numbers": names(np.arange(2)),
+}
+
+
+def heap(change: Callable[[bytearray, int], None]) -> Callable[[bytes], bytes]:
+    """The file with the heap of its texts changed; HDF5's library walks through each of these for ever."""
+
+    def attack(data: bytes) -> bytes:
+        changed = bytearray(data)
+        change(changed, data.index(b"GCOL"))
+        return bytes(changed)
+
+    return attack
+
+
+def put(offset: int, value: bytes) -> Callable[[bytes], bytes]:
+    return heap(lambda data, start: data.__setitem__(slice(start + offset, start + offset + len(value)), value))
+
+
+def free_space(data: bytearray, start: int) -> None:
+    place = start + 16
+    while data[place : place + 2] != b"\0\0":
+        place += 16 + -(-int.from_bytes(data[place + 8 : place + 16], "little") // 8) * 8
+    data[place + 8 : place + 16] = bytes(8)
+
+
+HEAPS: dict[str, Callable[[bytes], bytes]] = {
+    "heap_without_end": heap(free_space),
+    "heap_that_turns_back": put(24, (2**64 - 16).to_bytes(8, "little")),
+    "heap_of_nothing": put(16, bytes(16)),
+    "heap_beyond_the_file": put(8, (2**40).to_bytes(8, "little")),
 }
 
 
@@ -209,6 +260,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Any:
         path.write_bytes((folder / "good.h5").read_bytes())
         with h5py.File(path, "a") as file:
             attack(file)
+    for name, change in HEAPS.items():
+        (folder / f"{name}.attack").write_bytes(change((folder / "good.h5").read_bytes()))
     for length in (100, 1000, 5000):
         (folder / f"cut_at_{length}.attack").write_bytes((folder / "good.h5").read_bytes()[:length])
     result = subprocess.run([sys.executable, "-c", LOADER, str(folder)], capture_output=True, text=True, cwd=folder)
@@ -217,7 +270,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return json.loads(result.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("name", [*ATTACKS, "cut_at_100", "cut_at_1000", "cut_at_5000"])
+@pytest.mark.parametrize("name", [*ATTACKS, *HEAPS, "cut_at_100", "cut_at_1000", "cut_at_5000"])
 def test_attack(name: str, report: Any) -> None:
     outcome = report[name]
     if name == "training_config_calls":  # the model is good; what it was compiled with is told, and left
@@ -226,6 +279,27 @@ def test_attack(name: str, report: Any) -> None:
         assert outcome["outcome"].startswith("refused"), outcome
     assert not outcome["seen"]
     assert outcome["megabytes"] < 64
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_compressed_arrays_are_read(shuffle: bool, tmp_path: Path) -> None:
+    model = Sequential([Input((30,)), layers.Dense(50)])
+    model.save(tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5", "a") as file:
+        names: list[str] = []
+        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        for name in names:
+            array = file[name][()]
+            del file[name]
+            if array.ndim:
+                file.create_dataset(
+                    name, data=array, compression="gzip", shuffle=shuffle, maxshape=(None,) * array.ndim
+                )
+            else:
+                file[name] = array
+    again = load_model(tmp_path / "m.h5")
+    for left, right in zip(model.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(left.numpy(), right.numpy())
 
 
 @pytest.mark.skipif(

@@ -303,7 +303,8 @@ class Variable(_Operators):
                 room[0] -= math.prod(int(n) for n in shape) * dtypes.itemsize(self.dtype)
                 if room[0] < 0:
                     raise ValueError(
-                        f"Variable {self.name!r} of shape {tuple(shape)} is larger than the file accounts for"
+                        f"Variable {self.name!r} of shape {tuple(shape)} is larger than the file accounts for, or than "
+                        "max_bytes in model_from_json"
                     )
             with eagerly():
                 value = initializer(tuple(int(n) for n in shape), dtype=self.dtype)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from pronghorn import dtypes
+from pronghorn.saving.archive import expansion
 from pronghorn.saving.files import ModelFileError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 Group = Mapping[str, "h5py.Dataset"]
+Unpacked = Callable[["h5py.Dataset"], Any]
 
 _NAME = re.compile(r"(?!\.{1,2}$)[\w.:-]{1,128}")
 _DEEPEST = 64
@@ -68,7 +70,9 @@ def open_groups(file: BinaryIO) -> Iterator[dict[str, Group]]:
 
 
 @contextmanager
-def open_tree(file: BinaryIO, name: re.Pattern[str] = _NAME) -> Iterator[tuple[h5py.File, dict[str, Group]]]:
+def open_tree(
+    file: BinaryIO, name: re.Pattern[str] = _NAME, unpacked: Unpacked | None = None
+) -> Iterator[tuple[h5py.File, dict[str, Group]]]:
     """The root of an HDF5 file, and path -> the datasets of every group.
 
     The whole tree is looked at before any data is read. Only what Keras writes is accepted: hard links to groups and
@@ -77,6 +81,7 @@ def open_tree(file: BinaryIO, name: re.Pattern[str] = _NAME) -> Iterator[tuple[h
 
     Args:
         name: what the names of groups and datasets must match.
+        unpacked: what stands for a dataset that is compressed, with its name, shape, dtype and `[()]`; None refuses it.
 
     Raises:
         ModelFileError: anything else.
@@ -90,11 +95,12 @@ def open_tree(file: BinaryIO, name: re.Pattern[str] = _NAME) -> Iterator[tuple[h
         raise ModelFileError(f"it is no readable HDF5 file: {error}") from error
     with root:
         groups: dict[str, Any] = {}
-        _scan(root, "", groups, set(), name)
-        declared = sum(_bytes(dataset) for group in groups.values() for dataset in group.values())
-        if declared > size:
-            raise ModelFileError(f"its arrays claim {declared} bytes, and the file has {size}")
+        _scan(root, "", groups, set(), name, unpacked)
         arrays = {dataset.name: dataset for group in groups.values() for dataset in group.values()}
+        for kinds, room in ((h5py.Dataset, size), (object, expansion(size))):
+            declared = sum(_bytes(dataset) for dataset in arrays.values() if isinstance(dataset, kinds))
+            if declared > room:
+                raise ModelFileError(f"its arrays claim {declared} bytes, and the file has {size}")
         if DIGEST in root.attrs:
             noted = root.attrs.get_id(DIGEST)  # text of any length lies in a heap, a damaged one of which never ends
             if noted.dtype != "S64" or noted.shape != () or root.attrs[DIGEST] != digest_of(arrays):
@@ -121,7 +127,14 @@ def read(dataset: h5py.Dataset) -> Array:
     return np.asarray(array, array.dtype.newbyteorder("="))
 
 
-def _scan(group: h5py.Group, path: str, groups: dict[str, Any], seen: set[int], allowed: re.Pattern[str]) -> None:
+def _scan(
+    group: h5py.Group,
+    path: str,
+    groups: dict[str, Any],
+    seen: set[int],
+    allowed: re.Pattern[str],
+    unpacked: Unpacked | None,
+) -> None:
     """Collects the groups and their datasets, having looked at each link before it is followed."""
     import h5py
 
@@ -139,24 +152,25 @@ def _scan(group: h5py.Group, path: str, groups: dict[str, Any], seen: set[int], 
             raise ModelFileError(f"its entry {where!r} is neither a group nor an array of its own")
         seen.add(address)
         if kind is h5py.Group:
-            _scan(group[name], where, groups, seen, allowed)
+            _scan(group[name], where, groups, seen, allowed, unpacked)
         else:
-            here[name] = _checked(group, name, where)
+            here[name] = _checked(group, name, where, unpacked)
 
 
-def _checked(group: h5py.Group, name: str, where: str) -> h5py.Dataset:
+def _checked(group: h5py.Group, name: str, where: str, unpacked: Unpacked | None) -> Any:
     """A dataset that is a plain numeric array in this file."""
     from h5py import h5d
 
     layout = h5d.open(group.id, name.encode()).get_create_plist()
     if layout.get_layout() == h5d.VIRTUAL or layout.get_external_count():
         raise ModelFileError(f"its array {where!r} lies in other files, which are not opened")
-    if layout.get_nfilters():
+    packed = layout.get_nfilters() > 0
+    if packed and unpacked is None:
         raise ModelFileError(f"its array {where!r} is compressed or filtered; save it without, as Keras does")
     dataset = group[name]
     if dataset.shape is None or not (dataset.dtype.kind in "biufc" or dataset.dtype == "V2"):
         raise ModelFileError(f"its array {where!r} of dtype {dataset.dtype} holds no numbers")
-    return dataset
+    return unpacked(dataset) if packed and unpacked is not None else dataset
 
 
 def _bytes(dataset: h5py.Dataset) -> int:

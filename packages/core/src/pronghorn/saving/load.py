@@ -26,6 +26,7 @@ from pronghorn.tensor import ROOM
 
 _MOST_TRACED = 500_000
 """Results of operations that reading a file may trace; ten thousand layers stay below that."""
+_MOST_BYTES = 2**32
 KERAS_VERSION = "3.15.1"
 """The version of Keras whose files these are."""
 
@@ -183,18 +184,25 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **optio
             read_weights(model, groups, skip_mismatch)
 
 
-def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+def model_from_json(
+    json_string: str, custom_objects: Mapping[str, Any] | None = None, max_bytes: int = _MOST_BYTES
+) -> Any:
     """The model that `to_json` described, with new weights.
 
+    Args:
+        json_string: an object as JSON.
+        custom_objects: classes and functions by name, in addition to those registered.
+        max_bytes: what the weights may take, since a few letters can ask for any number of units.
+
     Raises:
-        ModelFileError: it is no model's config, or names an unknown class.
+        ModelFileError: it is no model's config, names an unknown class, or asks for more.
     """
     with _naming("the json_string"), CustomObjectScope(custom_objects or {}):
         config = archive.parse_json({"json_string": json_string.encode()}, "json_string")
         if _is_old(config):
             config = _old_formats().modern_config(config)
         check_config(config)
-        with room_for((ROOM.get() or [2**62])[0]):  # a config alone says nothing of how large it may be
+        with room_for(max_bytes):
             return make_model(config)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from pronghorn.saving import archive
 from pronghorn.saving.files import ModelFileError
 from pronghorn.saving.hdf5 import Group, open_tree, read
+from pronghorn_formats.legacy.packed import Packed
 
 if TYPE_CHECKING:
     import h5py
@@ -119,32 +120,40 @@ class Tree:
         """The size of the largest object in the heaps of the file, to which its strings of any length may point.
 
         Each string of an attribute may point to the same one, so a small file could ask for much.
+
+        Raises:
+            ModelFileError: a heap is damaged; the library might walk through it for ever.
         """
-        largest = 0
-        for start, view in _heaps(self.file):
-            end = start + min(int.from_bytes(view[start + 8 : start + 16], "little"), self.size)
-            place = start + 16
-            while place + 16 <= end and (number := int.from_bytes(view[place : place + 2], "little")):
-                size = int.from_bytes(view[place + 8 : place + 16], "little")
-                largest = max(largest, size) if number else largest
-                place += 16 + -(-size // 8) * 8
-        return min(largest, self.size)
+        if isinstance(self.file, io.BytesIO):
+            return _largest_object(self.file.getbuffer().tobytes())
+        with mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+            return _largest_object(view)
 
 
-def _heaps(file: BinaryIO) -> Iterator[tuple[int, Any]]:
-    """Where the file has a collection of heap objects, and the bytes of the file."""
-    if isinstance(file, io.BytesIO):
-        yield from _found(file.getbuffer().tobytes())
-        return
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        yield from _found(view)
+_HEAP = b"GCOL\x01"
+"""How a collection of the global heap begins: its signature and version. Then follow three bytes and its size, and its
+objects, each with an index, a count of references, four bytes, its size, and its bytes up to a multiple of eight. An
+object 0 is the free space at the end, whose size includes these sixteen bytes (HDF5 File Format Specification, III.E).
+"""
 
 
-def _found(view: Any) -> Iterator[tuple[int, Any]]:
-    start = view.find(b"GCOL")
+def _largest_object(view: Any) -> int:
+    largest, start = 0, view.find(_HEAP)
     while start >= 0:
-        yield start, view
-        start = view.find(b"GCOL", start + 4)
+        end = place = start + 16
+        if end <= len(view):
+            end = start + int.from_bytes(view[start + 8 : start + 16], "little")
+        while place + 16 <= end <= len(view):
+            size = int.from_bytes(view[place + 8 : place + 16], "little")
+            if view[place : place + 2] == b"\0\0":
+                place += size if size >= 16 else len(view)
+            else:
+                largest = max(largest, size)
+                place += 16 + -(-size // 8) * 8
+        if not start + 16 <= place <= end <= len(view):
+            raise ModelFileError(f"it is damaged: the heap of its texts at byte {start} does not add up")
+        start = view.find(_HEAP, end)
+    return largest
 
 
 @contextmanager
@@ -154,7 +163,7 @@ def opened(file: BinaryIO) -> Iterator[Tree]:
     Raises:
         ModelFileError: it is no HDF5 file, or holds links, arrays elsewhere or more than there is.
     """
-    with open_tree(file, _NAME) as (root, groups):
+    with open_tree(file, _NAME, Packed) as (root, groups):
         yield Tree(root, groups, file)
 
 
