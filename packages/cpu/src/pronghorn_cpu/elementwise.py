@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from pronghorn.body import Body
@@ -160,5 +161,10 @@ def _record(body: Body, space: Space, operand: int) -> tuple[int, list[Slot]]:
 def cost(body: Body) -> int:
     """Work per element in the unit of `worth_parallel`: bytes moved, and 32 for every elementary function."""
     moved = sum(element(dtype).size for dtype in body.inputs) + sum(element(body.dtype(k)).size for k in body.outputs)
-    functions = sum(step.expression.count(name + "(") for step in body.steps for name in elementary.PROGRAMS)
-    return moved + 32 * functions
+    return moved + 32 * sum(_functions(step.expression) for step in body.steps)
+
+
+@cache
+def _functions(expression: str) -> int:
+    """How many elementary functions it calls."""
+    return sum(expression.count(name + "(") for name in elementary.PROGRAMS)
