@@ -48,15 +48,11 @@ def ones(variables: Sequence[Variable]) -> list[Tensor]:
 
 def test_variables_are_in_the_order_of_files() -> None:
     a, b = weights([1.0], [2.0, 3.0])
-    optimizer = Momentum(name="rule", use_ema=True, gradient_accumulation_steps=2)
+    optimizer = Momentum(name="rule")
     optimizer.build([a, b])
     assert [v.path for v in optimizer.variables] == [
         "rule/iteration",
         "rule/learning_rate",
-        "rule/w0_average",
-        "rule/w1_average",
-        "rule/w0_gradient_accumulator",
-        "rule/w1_gradient_accumulator",
         "rule/w0_first",
         "rule/w0_second",
         "rule/w1_first",
@@ -101,20 +97,6 @@ def test_a_setting_changed_later_reaches_the_program() -> None:
     assert float(w) == -4
 
 
-def test_clipping() -> None:
-    for options, expected in (
-        ({"clipvalue": 0.5}, [[-0.5, 0.5], [0.25]]),
-        ({"clipnorm": 2.5}, [[-1.5, 2.0], [0.25]]),
-        ({"global_clipnorm": 2.5}, [[-1.5, 2.0], [0.125]]),
-    ):
-        variables = weights([0.0, 0.0], [0.0])
-        optimizer = Descent(1.0, **options)  # type: ignore[arg-type]
-        grads = [np.array([3.0, -4.0], "float32"), np.array([-0.25], "float32")]
-        optimizer.apply(map(convert_to_tensor, grads), variables)  # type: ignore[arg-type]
-        for v, value in zip(variables, expected, strict=True):
-            np.testing.assert_allclose(v.numpy(), value, rtol=2e-3)
-
-
 def test_weight_decay_spares_what_is_excluded() -> None:
     kernel, bias, other = (Variable(np.array(1.0, "float32"), name=n) for n in ("kernel", "bias", "other"))
     optimizer = Descent(0.5, weight_decay=0.2)
@@ -125,34 +107,11 @@ def test_weight_decay_spares_what_is_excluded() -> None:
         optimizer.exclude_from_weight_decay(var_names=["x"])
 
 
-def test_moving_average_replaces_variables_at_the_end() -> None:
-    (w,) = weights(0.0)
-    optimizer = Descent(1.0, use_ema=True, ema_momentum=0.5)
-    for _ in range(3):
-        optimizer.apply_gradients([(convert_to_tensor(-1.0), w)])
-    assert float(w) == 3
-    optimizer.finalize_variable_values([w])
-    assert float(w) == 2.25  # the average starts at 1, and is 1.5 and 2.25 after the weights 2 and 3
-
-
 def test_constraints_come_after_the_update() -> None:
     (w,) = weights(1.0)
     w.constraint = lambda value: ops.maximum(value, 0.0)
     Descent(1.0).apply([convert_to_tensor(5.0)], [w])
     assert float(w) == 0
-
-
-def test_gradients_are_accumulated() -> None:
-    pytest.importorskip("pronghorn_optimizers", reason="accumulating is pronghorn-optimizers'")
-    (w,) = weights(0.0)
-    optimizer = Descent(1.0, gradient_accumulation_steps=3)
-    step = jit(lambda g: optimizer.apply_gradients([(g, w)]))
-    seen = []
-    for g in (1.0, 2.0, 6.0, 3.0, 3.0, 3.0):
-        step(np.float32(g).reshape(()))
-        seen.append(float(w))
-    np.testing.assert_allclose(seen, [0, 0, -3, -3, -3, -6], rtol=1e-6)
-    assert int(optimizer.iterations) == 2
 
 
 def test_a_variable_without_gradient_stays() -> None:
@@ -181,13 +140,6 @@ def test_wrong_use_is_explained() -> None:
     ("options", "message"),
     [
         ({"learning_rate": "fast"}, "`learning_rate` must be a number"),
-        ({"clipnorm": 1.0, "clipvalue": 1.0}, "only one of clipnorm, clipvalue and global_clipnorm"),
-        ({"clipnorm": -1.0}, "clipnorm must be above 0"),
-        ({"use_ema": True, "ema_momentum": 2.0}, "ema_momentum must be from 0 to 1"),
-        (
-            {"gradient_accumulation_steps": 1},
-            "gradient_accumulation_steps must be None or a whole number of at least 2",
-        ),
         ({"lr": 0.1}, "unknown arguments .*instead of lr use learning_rate"),
     ],
 )

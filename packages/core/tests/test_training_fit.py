@@ -197,14 +197,6 @@ def test_freezing_a_layer_takes_effect_without_compiling_again() -> None:
     assert not np.array_equal(bias, before[1])
 
 
-def test_moving_averages_replace_the_weights_at_the_end() -> None:
-    model = linear(optimizer=SGD(use_ema=True, ema_momentum=0.5))
-    model.fit(X, Y, epochs=2, shuffle=False, **QUIET)
-    plain = linear()
-    plain.fit(X, Y, epochs=2, shuffle=False, **QUIET)
-    assert not np.allclose(model.get_weights()[0], plain.get_weights()[0], rtol=1e-6)
-
-
 # ---------------------------------------------------------------------------------------------- evaluate, predict
 
 

@@ -18,6 +18,10 @@ from pronghorn.interpreter import LAYER
 from pronghorn.naming import auto_name, name_scope
 from pronghorn.tensor import Tensor, Variable
 
+_CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
+_COUNTS = ("ema_overwrite_frequency", "gradient_accumulation_steps")
+"""Options that pronghorn-optimizers carries out, as it does `use_ema`."""
+
 
 class LearningRateSchedule(Configurable):
     """A learning rate that depends on the step: subclasses define `__call__(step)`, written in ops."""
@@ -93,7 +97,8 @@ class Optimizer(Configurable):
         self.ema_overwrite_frequency = ema_overwrite_frequency
         self.loss_scale_factor = loss_scale_factor
         self.gradient_accumulation_steps = gradient_accumulation_steps
-        self._check_options()
+        if use_ema or ema_momentum != 0.99 or any(getattr(self, name) is not None for name in (*_CLIPS, *_COUNTS)):
+            plugins.load("utils", "optimizer.check_options")(self)
         self.built = False
         self._index: dict[Variable, int] = {}
         self._trainable_variables: list[Variable] = []
@@ -104,22 +109,6 @@ class Optimizer(Configurable):
         if not callable(learning_rate):
             number = _number(type(self).__name__, learning_rate)
             self._learning_rate = self.add_variable((), lambda shape, dtype: np.array(number), name="learning_rate")
-
-    def _check_options(self) -> None:
-        name = type(self).__name__
-        clips = {key: getattr(self, key) for key in ("clipnorm", "clipvalue", "global_clipnorm")}
-        if len(given := {key: value for key, value in clips.items() if value is not None}) > 1:
-            raise ValueError(f"{name}: only one of clipnorm, clipvalue and global_clipnorm can be set, got {given}")
-        for key, value in given.items():
-            if not value > 0:
-                raise ValueError(f"{name}: {key} must be above 0, got {value!r}; leave it out for no clipping")
-        if not 0 <= self.ema_momentum <= 1:
-            raise ValueError(f"{name}: ema_momentum must be from 0 to 1, got {self.ema_momentum!r}")
-        counts = {"ema_overwrite_frequency": 1, "gradient_accumulation_steps": 2}
-        for key, least in counts.items():
-            value = getattr(self, key)
-            if value is not None and (value != int(value) or value < least):
-                raise ValueError(f"{name}: {key} must be None or a whole number of at least {least}, got {value!r}")
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -313,7 +302,7 @@ class Optimizer(Configurable):
             else:
                 self._update(grads, variables)
             if self.use_ema:
-                self._average()
+                plugins.load("utils", "optimizer.average")(self)
             for v in variables:
                 if v.constraint is not None:
                     v.assign(v.constraint(v.value))
@@ -363,7 +352,9 @@ class Optimizer(Configurable):
         self._memo = {}
         try:
             learning_rate = self.learning_rate
-            for gradient, v in zip(self._clip(grads), variables, strict=True):
+            if any(getattr(self, name) is not None for name in _CLIPS):
+                grads = plugins.load("utils", "optimizer.clip")(self, grads)
+            for gradient, v in zip(grads, variables, strict=True):
                 rate = self.once(ops.cast, learning_rate, v.dtype)
                 if decay := self._decay_of(v):
                     v.assign(v - v * self.once(ops.multiply, rate, decay))
@@ -387,29 +378,6 @@ class Optimizer(Configurable):
     def _decays(self, variable: Variable) -> bool:
         listed, pattern = self._undecayed
         return variable not in listed and not (pattern and pattern.search(variable.name))
-
-    def _clip(self, grads: Sequence[Tensor]) -> list[Tensor]:
-        if self.clipvalue is not None:
-            return [ops.clip(g, -self.clipvalue, self.clipvalue) for g in grads]
-        if self.clipnorm is not None:
-            return [g * _shrink(ops.sum(ops.square(g)), self.clipnorm) for g in grads]
-        if self.global_clipnorm is not None:
-            squares = [ops.cast(ops.sum(ops.square(g)), "float32") for g in grads]
-            factor = _shrink(sum(squares[1:], squares[0]), self.global_clipnorm)
-            return [g * ops.cast(factor, g.dtype) for g in grads]
-        return list(grads)
-
-    def _average(self) -> None:
-        """The moving average of the variables; the first step starts it at their values."""
-        step = self.iterations
-        momentum = ops.where(ops.equal(step, 0), 0.0, self.ema_momentum)
-        overwrite = self.ema_overwrite_frequency
-        due = ops.equal((step + 1) % overwrite, 0) if overwrite else None
-        for v, average in self.moving_average_pairs():
-            share = ops.cast(momentum, v.dtype)
-            average.assign(share * average + (1 - share) * v)
-            if due is not None:
-                v.assign(ops.where(due, average, v))
 
     def moving_average_pairs(self) -> list[tuple[Variable, Variable]]:
         """The variables with their moving averages, for `use_ema`."""
@@ -523,12 +491,6 @@ def _number(name: str, learning_rate: Any) -> float:
             f"{name}: argument `learning_rate` must be a number, a LearningRateSchedule or a function without "
             f"arguments, got {learning_rate!r}"
         ) from None
-
-
-def _shrink(square: Tensor, largest: float) -> Tensor:
-    """The factor that makes a norm, given its square, at most `largest`; NaN where the norm is not finite."""
-    norm = ops.sqrt(square)
-    return largest / ops.maximum(norm, largest) + (norm - norm)  # type: ignore[no-any-return]
 
 
 def _show_options(constructor: Any) -> None:

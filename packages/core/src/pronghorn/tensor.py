@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pronghorn import dtypes
+from pronghorn import dtypes, tree
 
 if TYPE_CHECKING:
     from pronghorn.graph import Node
@@ -195,14 +195,6 @@ def _ops() -> Any:
     return ops
 
 
-def _binary(name: str) -> Callable[[Any, Any], Tensor]:
-    return lambda self, other: getattr(_ops(), name)(self, other)
-
-
-def _reflected(name: str) -> Callable[[Any, Any], Tensor]:
-    return lambda self, other: getattr(_ops(), name)(other, self)
-
-
 _BINARY = {
     "add": "add",
     "sub": "subtract",
@@ -222,11 +214,10 @@ _UNARY = {"neg": "negative", "abs": "absolute", "invert": "logical_not"}
 
 def _install_operators(cls: type) -> None:
     """Gives `cls` Python's operators, each calling the public op of its name."""
+    for slot, name in {**_BINARY, **_COMPARE, "getitem": "get_item"}.items():
+        setattr(cls, f"__{slot}__", lambda self, other, name=name: getattr(_ops(), name)(self, other))
     for slot, name in _BINARY.items():
-        setattr(cls, f"__{slot}__", _binary(name))
-        setattr(cls, f"__r{slot}__", _reflected(name))
-    for slot, name in {**_COMPARE, "getitem": "get_item"}.items():
-        setattr(cls, f"__{slot}__", _binary(name))
+        setattr(cls, f"__r{slot}__", lambda self, other, name=name: getattr(_ops(), name)(other, self))
     for slot, name in _UNARY.items():
         setattr(cls, f"__{slot}__", lambda self, name=name: getattr(_ops(), name)(self))
     cls.__hash__ = object.__hash__  # type: ignore[assignment]
@@ -470,7 +461,7 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
         x = x.value
     if isinstance(x, Tensor):
         return x if name is None or name == x.dtype else _ops().cast(x, name)
-    if isinstance(x, (list, tuple)) and any(isinstance(item, (Tensor, Variable)) for item in _flat(x)):
+    if isinstance(x, (list, tuple)) and any(isinstance(item, (Tensor, Variable)) for item in tree.flatten(x)):
         stacked: Tensor = _ops().stack([convert_to_tensor(item) for item in x])
         return stacked if name is None else convert_to_tensor(stacked, name)
     if name is None:
@@ -497,11 +488,3 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
                 )
             name = dtypes.standardize(array.dtype)
     return Tensor(array.shape, name, np.ascontiguousarray(array, dtypes.numpy_dtype(name)).reshape(array.shape))
-
-
-def _flat(x: Any) -> Iterator[Any]:
-    for item in x:
-        if isinstance(item, (list, tuple)):
-            yield from _flat(item)
-        else:
-            yield item

@@ -17,6 +17,7 @@ _OPTIMIZERS = {
     "schedule_free": "ScheduleFreeAdamW",
     "sgd": "SGD",
 }
+_OPTIONS = ("accumulate", "average", "check_options", "clip")
 _SCHEDULES = """
     CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay PiecewiseConstantDecay
     PolynomialDecay"""
@@ -41,6 +42,6 @@ def pronghorn_schedules() -> dict[str, str]:
 def pronghorn_utils() -> dict[str, str]:
     """What core uses by name -> "module:attribute"."""
     return {
-        "optimizer.accumulate": "pronghorn_optimizers.options:accumulate",
+        **{f"optimizer.{name}": f"pronghorn_optimizers.options:{name}" for name in _OPTIONS},
         "testing.OptimizerContract": "pronghorn_optimizers.contract:OptimizerContract",
     }
