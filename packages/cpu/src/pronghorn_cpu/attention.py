@@ -37,7 +37,7 @@ _BLOCK_SCORES, _LEAST_ROWS = 1 << 15, 32
 EXPONENTIALS = RowProgram(
     """
 m = max_row(x)
-e = exp(x - m)
+e = exp_below(x - m)
 s = sum_row(e)
 """,
     ("x: row",),
@@ -47,7 +47,7 @@ s = sum_row(e)
 SCORES_GRADIENT = RowProgram(
     """
 r = 1.0 / s
-p = exp(x - m) * r
+p = exp_below(x - m) * r
 t = sum_row(g * p)
 d = p * (g - t)
 """,
@@ -58,7 +58,7 @@ d = p * (g - t)
 SCORES_GRADIENT_OF_SOME = RowProgram(
     """
 r = 1.0 / s
-p = exp(x - m) * r
+p = exp_below(x - m) * r
 d = p * (g - t)
 """,
     ("x: row", "g: row", "m: number", "s: number", "t: number"),

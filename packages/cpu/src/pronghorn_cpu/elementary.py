@@ -46,6 +46,7 @@ FLOAT32: Constants = {
     "LN2_LOW": -1.9046542121259336e-09,
     "EXP_HIGHEST": 89.0,
     "EXP_LOWEST": -105.0,
+    "EXP_NORMAL": -87.3,
     "EXPM1_LOWEST": -20.0,
     "EXP": (0.5, 0.16666576666119928, 0.04166655421298415, 0.008363232883682618, 0.0013926250831497611),
     "LOG": (0.666666665519636, 0.40000123906130036, 0.2855058703764105, 0.23336811005171268),
@@ -101,6 +102,7 @@ FLOAT64: Constants = {
     "LN2_LOW": 2.3190468138462996e-17,
     "EXP_HIGHEST": 710.0,
     "EXP_LOWEST": -746.0,
+    "EXP_NORMAL": -708.3,
     "EXPM1_LOWEST": -40.0,
     "EXP": (
         0.5, 0.1666666666666667, 0.04166666666666667, 0.008333333333326084, 0.0013888888888883711,
@@ -206,6 +208,17 @@ _define("exp(x)", """
     n = shifted - MAGIC
     r = fma(n, -LN2_LOW, fma(n, -LN2_HIGH, c))
     result = scale(fma(r * r, poly(r, EXP), r) + 1.0, shifted)
+""")  # fmt: skip
+
+_define("exp_below(x)", """
+    # exp(x) for x <= 0, such as what a value is below the largest: 0 where it would not be normal
+    tiny = x < EXP_NORMAL
+    c = EXP_NORMAL if tiny else x
+    shifted = fma(c, LOG2E, MAGIC)
+    n = shifted - MAGIC
+    r = fma(n, -LN2_LOW, fma(n, -LN2_HIGH, c))
+    power = real((bits(shifted) - bits(MAGIC) + BIAS) << MANTISSA)
+    result = 0.0 if tiny else (fma(r * r, poly(r, EXP), r) + 1.0) * power
 """)  # fmt: skip
 
 _define("half_exp(x)", """

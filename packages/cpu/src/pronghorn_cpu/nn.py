@@ -11,7 +11,7 @@ from pronghorn_cpu.rows import RowProgram
 SOFTMAX = RowProgram(
     """
 m = max_row(x)
-y = exp(x - m)
+y = exp_below(x - m)
 s = sum_row(y)
 y = y / s
 """,
@@ -31,7 +31,7 @@ dx = y * (g - s)
 LOG_SOFTMAX = RowProgram(
     """
 m = max_row(x)
-s = sum_row(exp(x - m))
+s = sum_row(exp_below(x - m))
 total = log(s)
 y = x - m - total
 """,
@@ -51,7 +51,7 @@ dx = g - exp(y) * s
 SOFTMAX_CROSSENTROPY = RowProgram(
     """
 m = max_row(logits)
-s = sum_row(exp(logits - m))
+s = sum_row(exp_below(logits - m))
 total = log(s)
 loss = sum_row((total - (logits - m)) * labels)
 """,
@@ -62,7 +62,7 @@ loss = sum_row((total - (logits - m)) * labels)
 SOFTMAX_CROSSENTROPY_GRADIENT = RowProgram(
     """
 m = max_row(logits)
-d = exp(logits - m)
+d = exp_below(logits - m)
 s = sum_row(d)
 w = sum_row(labels)
 d = g * (d / s * w - labels)
@@ -74,7 +74,7 @@ d = g * (d / s * w - labels)
 SPARSE_SOFTMAX_CROSSENTROPY = RowProgram(
     """
 m = max_row(logits)
-s = sum_row(exp(logits - m))
+s = sum_row(exp_below(logits - m))
 picked = sum_row(logits - m if column == labels else 0.0)
 w = sum_row(1.0 if column == labels else 0.0)
 total = log(s)
@@ -87,7 +87,7 @@ loss = total - picked if w > 0.0 else 0.0
 SPARSE_SOFTMAX_CROSSENTROPY_GRADIENT = RowProgram(
     """
 m = max_row(logits)
-d = exp(logits - m)
+d = exp_below(logits - m)
 s = sum_row(d)
 w = sum_row(1.0 if column == labels else 0.0)
 d = g * (d / s - (1.0 if column == labels else 0.0)) if w > 0.0 else 0.0
