@@ -24,7 +24,7 @@ class Device:
         from pronghorn_gpu.device import device
 
         self.own = device()
-        self.allocate = self.own.allocate
+        self.allocate, self.heap = self.own.allocate, self.own.heap
 
     def enter(self) -> None:
         pass

@@ -23,10 +23,18 @@ from library_stand_ins import BlasLt, Device, Dnn  # noqa: E402
 pytestmark = pytest.mark.gpu
 
 
+def _simulated() -> None:
+    from pronghorn_gpu.target import SIMULATED
+
+    if not SIMULATED:
+        pytest.skip("stand-ins read and write the simulator's memory; on a card the libraries themselves are tested")
+
+
 @pytest.fixture
 def blas(monkeypatch: pytest.MonkeyPatch) -> BlasLt:
     from pronghorn_gpu.blas import Blas
 
+    _simulated()
     functions = BlasLt()
     binding = Blas(functions, functions.device)
     monkeypatch.setattr("pronghorn_gpu.library.blas", lambda: binding)
@@ -37,6 +45,7 @@ def blas(monkeypatch: pytest.MonkeyPatch) -> BlasLt:
 def dnn(monkeypatch: pytest.MonkeyPatch) -> Dnn:
     from pronghorn_gpu.dnn import Dnn as Binding
 
+    _simulated()
     functions = Dnn()
     binding = Binding(functions, functions.device)
     monkeypatch.setattr("pronghorn_gpu.library.dnn", lambda: binding)
@@ -275,6 +284,66 @@ def test_windows_of_one_cell_are_products(blas: BlasLt) -> None:
     ):
         _run(case)
     assert products(blas) == 3
+
+
+# ------------------------------------------------------------------------------------------------ finding them
+
+
+def test_libraries_are_found_in_wheels_the_newest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pronghorn_gpu import library
+
+    for name in ("cu13/lib/libcublasLt.so.13", "cublas/lib/libcublasLt.so.12", "cudnn/lib/libcudnn.so.9"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    tried: list[str] = []
+
+    def load(path: str) -> str:
+        tried.append(path)
+        if path in broken:
+            raise OSError(path)
+        return path
+
+    broken = {"libcublasLt.so.13"}
+    spec = type("Spec", (), {"submodule_search_locations": [str(tmp_path)]})
+    monkeypatch.setattr(library.importlib.util, "find_spec", lambda name: spec)
+    monkeypatch.setattr(library.ctypes, "CDLL", load)
+    monkeypatch.setattr(library.os, "name", "posix")
+    assert library.find_library("cublasLt", (13, 12)) == str(tmp_path / "cu13/lib/libcublasLt.so.13")
+    assert library.find_library("cudnn", (9,)) == str(tmp_path / "cudnn/lib/libcudnn.so.9")
+    broken.add(str(tmp_path / "cu13/lib/libcublasLt.so.13"))
+    assert library.find_library("cublasLt", (13, 12)) == str(tmp_path / "cublas/lib/libcublasLt.so.12")
+    assert library.find_library("nvrtc", (13,)) == "libnvrtc.so.13"  # the system's
+
+
+def test_which_libraries_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pronghorn_gpu import library
+
+    monkeypatch.setattr(library, "SIMULATED", False)
+    for text, expected in (
+        (None, (True, True)),
+        ("none", (False, False)),
+        ("cudnn", (False, True)),
+        ("cublas, cudnn", (True, True)),
+    ):
+        if text is not None:
+            monkeypatch.setenv("PRONGHORN_GPU_LIBRARY", text)
+        assert (library.wanted("cublas"), library.wanted("cudnn")) == expected
+    monkeypatch.setenv("PRONGHORN_GPU_LIBRARY", "cublass")
+    with pytest.raises(ValueError, match="names 'cublass', but must be 'none' or one or both of 'cublas', 'cudnn'"):
+        library.wanted("cublas")
+
+
+def test_a_library_that_does_not_begin_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pronghorn_gpu import library
+    from pronghorn_gpu.blas import Blas
+
+    functions = BlasLt()
+    functions.refuses["cublasLtCreate"] = 1
+    monkeypatch.setattr(library, "find_library", lambda name, versions: functions)
+    with pytest.warns(RuntimeWarning, match="cublasLt is installed but not used: cublasLtCreate failed: status 1"):
+        assert library._loaded("cublasLt", (13,), lambda found: Blas(found, functions.device)) is None
+    monkeypatch.setattr(library, "find_library", lambda name, versions: None)
+    assert library._loaded("cublasLt", (13,), lambda found: 1 / 0) is None
 
 
 # ------------------------------------------------------------------------------------------------ the real libraries

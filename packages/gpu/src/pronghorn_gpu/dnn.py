@@ -1,8 +1,8 @@
 """cuDNN's convolutions, through the C functions that describe tensors by descriptors.
 
 Of the algorithms that cuDNN recommends for a shape the first is taken that is deterministic, computes in the precision
-asked for and needs a workspace of at most 1 GiB; where there is none, the convolution is done by kernels. float16 and
-bfloat16 are summed in float32 on tensor cores.
+asked for and needs no large workspace (1 GiB at most); where there is none, the convolution is done otherwise. float16
+and bfloat16 are summed in float32 on tensor cores.
 
 Values are those of cuDNN 9's cudnn_graph.h and cudnn_ops.h.
 https://docs.nvidia.com/deeplearning/cudnn/backend/latest/api/cudnn-cnn-library.html
@@ -36,6 +36,7 @@ _ALGORITHMS = 8
 """Recommendations that are asked for."""
 
 LARGEST_WORKSPACE = 1 << 30
+"""Bytes; on small cards less, an eighth of Pronghorn's memory."""
 
 ALIGNMENT = 16
 """Bytes, of every operand."""
@@ -113,7 +114,7 @@ class Dnn:
                 size = _Call(self._functions, work, kind).workspace(self._handle, item.algorithm)
             except LibraryError:
                 continue
-            if size <= LARGEST_WORKSPACE:
+            if size <= min(LARGEST_WORKSPACE, self._device.heap.capacity // 8):
                 return (item.algorithm, kind), size
         return None
 

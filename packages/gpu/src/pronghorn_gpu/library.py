@@ -27,10 +27,23 @@ def tensor_float() -> bool:
     return os.environ.get("PRONGHORN_GPU_TF32", "0") not in ("", "0")
 
 
+LIBRARIES = ("cublas", "cudnn")
+
+
 def wanted(name: str) -> bool:
-    """Whether a library may be used here."""
-    names = os.environ.get("PRONGHORN_GPU_LIBRARY")
-    return not SIMULATED and (names is None or name in names.split(","))
+    """Whether a library may be used here.
+
+    Raises:
+        ValueError: PRONGHORN_GPU_LIBRARY names one that is not known.
+    """
+    text = os.environ.get("PRONGHORN_GPU_LIBRARY")
+    names = LIBRARIES if text is None else [part.strip() for part in text.split(",")]
+    if unknown := sorted({*names} - {*LIBRARIES, "none"}):
+        raise ValueError(
+            f"PRONGHORN_GPU_LIBRARY names {', '.join(map(repr, unknown))}, but must be 'none' or one or both of "
+            f"{', '.join(map(repr, LIBRARIES))}, with a comma between them"
+        )
+    return not SIMULATED and name in names
 
 
 def find_library(name: str, versions: Sequence[int]) -> ctypes.CDLL | None:
