@@ -206,6 +206,23 @@ def test_data_sets_on_the_device_and_from_the_host(share: float, monkeypatch: py
     np.testing.assert_array_equal(program(Rows(changed), np.array([0, 1, 2])).numpy(), changed[:3] * 2.0)
 
 
+def test_fit_copies_a_data_set_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = np.arange(48, dtype=np.float32).reshape(12, 4) / 48, np.zeros((12, 1), np.float32)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    copied: list[int] = []
+    copy_in = device().copy_in
+    monkeypatch.setattr(
+        device(), "copy_in", lambda address, array: (copied.append(array.nbytes), copy_in(address, array))
+    )
+    for calls in (1, 2):
+        model.fit(x, y, batch_size=5, epochs=3, verbose=0)
+        assert copied.count(x.nbytes) == calls  # anew for each call: the arrays may have changed
+    first = model.predict(x, verbose=0)
+    x += 1
+    assert not np.array_equal(model.predict(x, verbose=0), first)
+
+
 def test_an_op_without_a_kernel_runs_on_the_host_and_says_so() -> None:
     @primitive(lambda x: [(x.shape, x.dtype)][0] and __import__("pronghorn").graph.Spec(x.shape, x.dtype))
     def reversed_rows(x: Any) -> Any:

@@ -27,7 +27,7 @@ _resident: dict[int, tuple[weakref.ref[Array], Piece]] = {}
 
 def on_device(array: Array) -> Piece | None:
     """The copy of a data set on the device, made now if there is room; it lives as long as the array object, which is
-    a new one for each pass over the data."""
+    a new one for each call of `fit` and its like: arrays that are changed meanwhile are not read again."""
     known = _resident.get(id(array))
     if known is not None and known[0]() is array:
         return known[1]

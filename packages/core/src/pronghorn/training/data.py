@@ -162,12 +162,13 @@ class ArraySource(Source):
         self.in_memory = all(
             leaf is None or (type(leaf) is np.ndarray and leaf.dtype.kind in "fiub") for leaf in tree.flatten(data)
         )
+        # the same for all passes, so that a device copies the arrays once
+        self.sources = tree.map_structure(Rows, self.data, none_is_leaf=False) if self.in_memory else None
 
     def batches_from(self, first: int) -> Batches:
         indices = self._indices(first)
         if self.in_memory:
-            sources = tree.map_structure(Rows, self.data, none_is_leaf=False)
-            return ((sources, rows) for rows in indices)
+            return ((self.sources, rows) for rows in indices)
         if self.batches == 1:
             return ((self._read(rows), None) for rows in indices)
         return ((batch, None) for batch in ahead(self._read, indices))
