@@ -68,7 +68,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     members: dict[str, Any] = {
         archive.METADATA: metadata,
         archive.CONFIG: json.dumps(serialize_keras_object(model)),
-        archive.WEIGHTS: weights.getbuffer(),
+        archive.WEIGHTS: weights.getvalue(),
     }
     members |= {archive.ASSETS + name: data for name, data in save_assets(model).items()}
     if seeds := seed_states(model):

@@ -125,7 +125,7 @@ class Tree:
             ModelFileError: a heap is damaged; the library might walk through it for ever.
         """
         if isinstance(self.file, io.BytesIO):
-            return _largest_object(self.file.getbuffer().tobytes())
+            return _largest_object(self.file.getvalue())
         with mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ) as view:
             return _largest_object(view)
 
