@@ -20,11 +20,10 @@ from pronghorn.callbacks import BackupAndRestore, EarlyStopping, LearningRateSch
 from pronghorn.functional import Input
 from pronghorn.layer import Layer
 from pronghorn.metric import Mean
-from pronghorn.optimizer import Optimizer
 from pronghorn.random import SeedGenerator, set_global_seed, uniform
 from pronghorn.saving import ModelFileError, load_weights
 from pronghorn.sequential import Sequential
-from pronghorn.testing import Affine
+from pronghorn.testing import Affine, Momentum
 from pronghorn.training.callback import Callback
 
 STREAMS = find_spec("pronghorn_utils") is not None
@@ -33,17 +32,6 @@ made_in_python = pytest.mark.skipif(not STREAMS, reason="data made in Python are
 
 ROWS = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
 TARGETS = ROWS[:, :1] * ROWS[:, 1:2]
-
-
-class Momentum(Optimizer):
-    def build(self, variables: Any) -> None:
-        super().build(variables)
-        self.momentums = self.add_optimizer_variables(variables, "momentum")
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        m = self.momentums[self._get_variable_index(variable)]
-        m.assign(0.9 * m - learning_rate * gradient)
-        variable.assign(variable + m)
 
 
 class Noise(Layer):

@@ -18,7 +18,6 @@ from pronghorn import ops
 from pronghorn.functional import Input
 from pronghorn.layer import Layer
 from pronghorn.model import Model
-from pronghorn.optimizer import Optimizer
 from pronghorn.random import SeedGenerator, uniform
 from pronghorn.saving import (
     CustomObjectScope,
@@ -32,21 +31,10 @@ from pronghorn.saving import (
 )
 from pronghorn.saving.files import replacing
 from pronghorn.sequential import Sequential
-from pronghorn.testing.layers import Affine
+from pronghorn.testing.layers import Affine, Momentum
 
 X = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
 Y = np.random.default_rng(1).normal(size=(8, 2)).astype("float32")
-
-
-class Momentum(Optimizer):
-    def build(self, variables: Any) -> None:
-        super().build(variables)
-        self.momentums = self.add_optimizer_variables(variables, "momentum")
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        m = self.momentums[self._get_variable_index(variable)]
-        m.assign(0.9 * m - learning_rate * gradient)
-        variable.assign(variable + m)
 
 
 class Noise(Layer):

@@ -11,11 +11,10 @@ from pronghorn import ops, random
 from pronghorn.autodiff import GradientTape
 from pronghorn.layer import Layer
 from pronghorn.metric import Mean
-from pronghorn.optimizer import Optimizer
 from pronghorn.program import jit
 from pronghorn.sequential import Sequential
 from pronghorn.tensor import Variable
-from pronghorn.testing import Affine, Descent
+from pronghorn.testing import Affine, Descent, Momentum
 from pronghorn_ops.stateless import StatelessScope
 
 X = np.random.default_rng(0).normal(size=(6, 4)).astype("float32")
@@ -32,17 +31,6 @@ class Noise(Layer):
         self.calls.assign(self.calls + 1)
         self.add_loss(ops.sum(self.calls) * 0.5)
         return inputs + random.normal(inputs.shape, seed=self.seeds)
-
-
-class Momentum(Optimizer):
-    def build(self, variables: Any) -> None:
-        super().build(variables)
-        self.momentums = self.add_optimizer_variables(variables, "momentum")
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        m = self.momentums[self._get_variable_index(variable)]
-        m.assign(0.9 * m - learning_rate * gradient)
-        variable.assign(variable + m)
 
 
 def values(variables: list[Variable]) -> list[Any]:

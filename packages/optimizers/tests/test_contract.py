@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from pronghorn.optimizer import Optimizer
-from pronghorn.tensor import Tensor, Variable
-from pronghorn.testing import Descent, OptimizerContract
+from pronghorn.tensor import Variable
+from pronghorn.testing import Descent, Momentum, OptimizerContract
 from pronghorn_optimizers.adafactor import Adafactor
 from pronghorn_optimizers.adam import Adam, Adamax, AdamW, Nadam
 from pronghorn_optimizers.adaptive import Adadelta, Adagrad, Ftrl
@@ -22,24 +21,9 @@ from pronghorn_optimizers.schedule_free import ScheduleFreeAdamW
 from pronghorn_optimizers.sgd import SGD
 
 
-class OfOnesOwn(Optimizer):
-    def __init__(self, learning_rate: Any = 0.1, decay: float = 0.9, **options: Any) -> None:
-        super().__init__(learning_rate, **options)
-        self.decay = decay
-
-    def build(self, variables: Sequence[Variable]) -> None:
-        super().build(variables)
-        self.first, self.second = self.add_optimizer_variables(variables, ["first", "second"])
-
-    def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
-        m = self.first[self._get_variable_index(variable)]
-        self.assign(m, self.decay * m + gradient)
-        self.assign_sub(variable, learning_rate * m)
-
-
-class TestOfOnesOwn(OptimizerContract):
+class TestOfTheTests(OptimizerContract):
     def make(self, **options: Any) -> Optimizer:
-        return OfOnesOwn(0.05, **options)
+        return Momentum(0.05, **options)
 
 
 class TestDescent(OptimizerContract):

@@ -113,7 +113,18 @@ def composed(function: Callable[P, R]) -> Callable[P, R]:
 
 
 class Elementwise(Op):
-    """A row of the elementwise table: a scalar expression from which every kernel is derived."""
+    """A row of the elementwise table: a scalar expression from which every kernel is derived.
+
+    Args:
+        name: the op's name.
+        expression: over the parameters c, x, y, z, w, in this order of operands.
+        gradient: `(g, out, *operands) -> gradients` (one tensor, for one operand), written in ops; sums over broadcast
+            dimensions are added for it.
+        result: "same" (the operands' dtype) or "bool".
+        operands: "any"; "number" (bool becomes int32); "float" (integers become floatx); "bool"; "condition" (the first
+            is a bool).
+        names: of the public parameters; Keras's x, or x1 and x2, by default.
+    """
 
     def __init__(
         self,
@@ -209,28 +220,8 @@ def _unbroadcast_rule(rule: Callable[..., Any], g: Tensor, out: Tensor, *inputs:
     return [gx if gx is None else unbroadcast(gx, x.shape) for gx, x in zip(grads, inputs, strict=True)]  # type: ignore[arg-type]
 
 
-def elementwise(
-    name: str,
-    expression: str,
-    gradient: Callable[..., Any] | None = None,
-    *,
-    result: str = "same",
-    operands: str = "any",
-    names: tuple[str, ...] = (),
-) -> Elementwise:
-    """A row of the table.
-
-    Args:
-        name: the op's name.
-        expression: over the parameters c, x, y, z, w, in this order of operands.
-        gradient: `(g, out, *operands) -> gradients` (one tensor, for one operand), written in ops; sums over broadcast
-            dimensions are added for it.
-        result: "same" (the operands' dtype) or "bool".
-        operands: "any"; "number" (bool becomes int32); "float" (integers become floatx); "bool"; "condition" (the first
-            is a bool).
-        names: of the public parameters; Keras's x, or x1 and x2, by default.
-    """
-    return Elementwise(name, expression, gradient, result=result, operands=operands, names=names)
+elementwise = Elementwise
+"""Makes a row of the table."""
 
 
 class Cast(Op):

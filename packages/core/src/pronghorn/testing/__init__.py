@@ -9,7 +9,7 @@ from typing import Any
 
 from pronghorn import plugins
 
-_OWN = ("Affine", "Descent", "LayerContract")
+_OWN = ("Affine", "Descent", "LayerContract", "Momentum")
 _OFFERED = ("KernelContract", "OptimizerContract")
 """What plugins offer, as "testing.name"."""
 

@@ -1,4 +1,4 @@
-"""LayerContract: what every layer must do, as tests to inherit. And a layer and an optimizer for suites that
+"""LayerContract: what every layer must do, as tests to inherit. And a layer, a loss and optimizers for suites that
 have none.
 """
 
@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,7 +21,7 @@ from pronghorn.optimizer import Optimizer
 from pronghorn.program import jit
 from pronghorn.saving.load import load_model
 from pronghorn.saving.registry import custom_object_scope, deserialize_keras_object, serialize_keras_object
-from pronghorn.tensor import Tensor, convert_to_tensor
+from pronghorn.tensor import Tensor, Variable, convert_to_tensor
 from pronghorn.testing.kernels import accelerators, using_accelerator
 
 
@@ -49,6 +50,19 @@ class Descent(Optimizer):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         variable.assign(variable - ops.cast(learning_rate, variable.dtype) * gradient)
+
+
+class Momentum(Optimizer):
+    """m = 0.9 m - learning_rate gradient, variable + m: an optimizer with slots for tests."""
+
+    def build(self, variables: Sequence[Variable]) -> None:
+        super().build(variables)
+        self.momentums = self.add_optimizer_variables(variables, "momentum")
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        m = self.momentums[self._get_variable_index(variable)]
+        m.assign(0.9 * m - learning_rate * gradient)
+        variable.assign(variable + m)
 
 
 class LayerContract:
