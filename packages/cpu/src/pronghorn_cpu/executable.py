@@ -18,6 +18,7 @@ from pronghorn.tensor import Tensor
 from pronghorn_cpu import cache
 from pronghorn_cpu.arena import arena
 from pronghorn_cpu.attention_pattern import with_attention
+from pronghorn_cpu.halves import widen
 from pronghorn_cpu.lowered import Argument, Frame, LoweredGraph, home
 from pronghorn_cpu.row_gradients import keep_row_gradients
 from pronghorn_cpu.runner import REPLAY_SOURCE, default_pool
@@ -33,7 +34,7 @@ class CpuExecutable(Executable):
     """A tape to replay, with what each call must put into it."""
 
     def __init__(self, graph: Graph) -> None:
-        simplified = with_attention(by_steps(simplify(graph)))
+        simplified = with_attention(by_steps(widen(simplify(graph))))
         self.graph = keep_row_gradients(fuse(simplified))
         lowered = LoweredGraph(self.graph)
         self._size = lowered.plan.size

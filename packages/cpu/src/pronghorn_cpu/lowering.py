@@ -177,7 +177,8 @@ def _convolution_kernel_gradient(node: Node) -> tuple[Launch, ...] | None:
 def _pool(node: Node) -> tuple[Launch, ...] | None:
     """Pooling: the image is the largest of the operands and the result."""
     dtype, image = node.outputs[0].dtype, node.outputs[0] if "sizes" in node.attrs else node.inputs[0]
-    if dtype in ("bool", "string", "complex64", "complex128"):
+    summed = node.op.name not in ("max_pool", "max_pool_pick")
+    if dtype in ("bool", "string", "complex64", "complex128") or (summed and dtype in ("float16", "bfloat16")):
         return None
     batch, *sizes, channels = _sizes(image)
     return plan_windows(node.op.name, dtype, batch, sizes, node.attrs["windows"], channels)

@@ -18,6 +18,7 @@ from pronghorn.op import Op
 from pronghorn.passes.access import elements
 from pronghorn.passes.fused import fused, table
 from pronghorn.tensor import Tensor
+from pronghorn_cpu.sequences import made
 
 Array = np.ndarray[Any, Any]
 
@@ -53,7 +54,7 @@ def keep_row_gradients(graph: Graph) -> Graph:
     scattered = {node.outputs[0]: node for node in graph.nodes if node.op.name == "scatter_rows"}
     results = set(graph.results)
     compact = {
-        dense: _node(sum_rows, node.inputs, node.attrs, node.layer)
+        dense: made(sum_rows, node.inputs, node.attrs, node.layer)
         for dense, node in scattered.items()
         if dense not in results and _fits(node) and all(_reads(user, dense, scattered) for user in users[dense])
     }
@@ -68,12 +69,6 @@ def keep_row_gradients(graph: Graph) -> Graph:
         else:
             nodes += _with_rows(node, compact)
     return Graph(graph.inputs, graph.outputs, nodes, graph.reads, graph.writes)
-
-
-def _node(op: Op, inputs: Any, attrs: dict[str, Any], layer: str) -> Node:
-    scope = inputs[0].scope
-    outputs = [Tensor(spec.shape, spec.dtype, scope=scope) for spec in op.specs(inputs, attrs)]
-    return Node(op, inputs, attrs, outputs, layer=layer)
 
 
 def _fits(node: Node) -> bool:

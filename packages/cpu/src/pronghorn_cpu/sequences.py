@@ -53,9 +53,17 @@ def _permutes(axes: Sequence[int], count: int) -> bool:
     return all(axis == k for k, axis in enumerate(axes) if k >= count)
 
 
-def _made(op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any], layer: str) -> Node:
+def made(op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any], layer: str) -> Node:
+    """A node with fresh outputs."""
     outputs = [Tensor(spec.shape, spec.dtype, scope=inputs[0].scope) for spec in op.specs(list(inputs), attrs)]
-    return Node(op, inputs, attrs, outputs, layer=layer)
+    return maker(Node(op, inputs, attrs, outputs, layer=layer))
+
+
+def maker(node: Node) -> Node:
+    """The node, which its outputs are told of: fusion asks them."""
+    for t in node.outputs:
+        t.node = node
+    return node
 
 
 def _looked_up_in_order(node: Node, lookup: Node | None, uses: Counter[Tensor]) -> list[Node] | None:
@@ -66,7 +74,7 @@ def _looked_up_in_order(node: Node, lookup: Node | None, uses: Counter[Tensor]) 
     rank, axes = len(indices.shape), node.attrs["axes"]
     if indices.scope is None or not _permutes(axes, rank):
         return None
-    moved = _made(permute, [indices], {"axes": tuple(axes[:rank])}, node.layer)
+    moved = made(permute, [indices], {"axes": tuple(axes[:rank])}, node.layer)
     return [moved, Node(gather, [x, moved.outputs[0]], lookup.attrs, node.outputs, layer=lookup.layer)]
 
 
@@ -82,9 +90,9 @@ def _added_in_order(node: Node, makers: dict[Tensor, Node]) -> list[Node] | None
     axes = turned.attrs["axes"]
     if elements(indices.shape) != node.inputs[1].shape[0] or not _permutes(axes, rank):
         return None
-    moved = _made(permute, [indices], {"axes": tuple(int(k) for k in np.argsort(axes[:rank]))}, node.layer)
-    line = _made(reshape_to, moved.outputs, raveled.attrs, node.layer)
-    rows = _made(reshape_to, turned.inputs, flat.attrs, node.layer)
+    moved = made(permute, [indices], {"axes": tuple(int(k) for k in np.argsort(axes[:rank]))}, node.layer)
+    line = made(reshape_to, moved.outputs, raveled.attrs, node.layer)
+    rows = made(reshape_to, turned.inputs, flat.attrs, node.layer)
     inputs = [rows.outputs[0], line.outputs[0]]
     return [moved, line, rows, Node(scatter_rows, inputs, node.attrs, node.outputs, layer=node.layer)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -76,7 +77,13 @@ class Writer:
         address = frame.address(t)
         if isinstance(address, Argument):
             return lambda: self.arguments[address.position].reshape(shape)
-        array = arena().view(address - arena().address, shape, dtype)  # type: ignore[arg-type]
+        offset: Any = address - arena().address
+        sizes: Any = shape
+        if 0 <= offset < arena().bytes.size:
+            array = arena().view(offset, sizes, dtype)
+        else:  # a variable's, in the body of a loop or branch
+            memory_of: Any = (ctypes.c_byte * nbytes(t)).from_address(address)
+            array = np.frombuffer(memory_of, dtype).reshape(sizes)
         return lambda: array
 
     def _bind_rows(self, block: Array, node: Node, frame: Frame) -> None:

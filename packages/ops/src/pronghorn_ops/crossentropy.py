@@ -14,6 +14,7 @@ from pronghorn.graph import Spec
 from pronghorn.op import composed, primitive
 from pronghorn.ops.axes import canonical_axis
 from pronghorn.tensor import Tensor, convert_to_tensor
+from pronghorn_ops.primitives import rounded_once
 from pronghorn_ops.primitives.softmax import first, row_sum, softmax_rows, through
 
 Array = np.ndarray[Any, Any]
@@ -40,6 +41,7 @@ def _row_spec(x: Spec, labels: Spec, **attrs: Any) -> Spec:
         ops.negative(ops.multiply(ops.expand_dims(g, -1), ops.log_softmax(logits))),
     ),
 )
+@rounded_once
 def softmax_crossentropy(logits: Array, labels: Array) -> Array:
     """-sum(labels * log_softmax(logits)) of each row."""
     with np.errstate(all="ignore"):
@@ -53,6 +55,7 @@ def _softmax_crossentropy_slope(logits: Any, labels: Any, g: Any) -> Any:
 
 
 @primitive(first, through(_softmax_crossentropy_slope))
+@rounded_once
 def softmax_crossentropy_gradient(logits: Array, labels: Array, g: Array) -> Array:
     """g * (softmax(logits) * sum(labels) - labels)."""
     with np.errstate(all="ignore"):
@@ -61,6 +64,7 @@ def softmax_crossentropy_gradient(logits: Array, labels: Array, g: Array) -> Arr
 
 
 @primitive(_row_spec, lambda g, out, logits, labels: (sparse_softmax_crossentropy_gradient(logits, labels, g), None))
+@rounded_once
 def sparse_softmax_crossentropy(logits: Array, labels: Array) -> Array:
     """-log_softmax(logits)[label] of each row; 0 for a label that is no class."""
     with np.errstate(all="ignore"):
@@ -81,6 +85,7 @@ def _sparse_softmax_crossentropy_slope(logits: Any, labels: Any, g: Any) -> Any:
 
 
 @primitive(first, through(_sparse_softmax_crossentropy_slope))
+@rounded_once
 def sparse_softmax_crossentropy_gradient(logits: Array, labels: Array, g: Array) -> Array:
     """g * (softmax(logits) - one_hot(labels))."""
     with np.errstate(all="ignore"):
@@ -106,6 +111,7 @@ def _probability_crossentropy_slope(target: Any, output: Any, g: Any, epsilon: f
         probability_crossentropy_gradient(target, output, g, epsilon=epsilon),
     ),
 )
+@rounded_once
 def probability_crossentropy(target: Array, output: Array, epsilon: float) -> Array:
     """-sum(target * log(p)) of each row, p = output / sum(output) clipped to [epsilon, 1 - epsilon]."""
     with np.errstate(all="ignore"):
@@ -115,6 +121,7 @@ def probability_crossentropy(target: Array, output: Array, epsilon: float) -> Ar
 
 
 @primitive(first, through(_probability_crossentropy_slope))
+@rounded_once
 def probability_crossentropy_gradient(target: Array, output: Array, g: Array, epsilon: float) -> Array:
     """The gradient of `probability_crossentropy` with respect to `output`; 0 through clipped shares."""
     with np.errstate(all="ignore"):

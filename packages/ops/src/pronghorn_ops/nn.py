@@ -13,18 +13,21 @@ from pronghorn import dtypes, ops
 from pronghorn.op import composed, primitive
 from pronghorn.ops.axes import canonical_axis
 from pronghorn.tensor import Tensor, constant, convert_to_tensor
+from pronghorn_ops.primitives import rounded_once
 from pronghorn_ops.primitives.softmax import first, over_axes, row_sum, through
 
 Array = np.ndarray[Any, Any]
 
 
 @primitive(first, through(lambda y, g: g - ops.exp(y) * row_sum(g)))
+@rounded_once
 def log_softmax_gradient(y: Array, g: Array) -> Array:
     """The gradient of log_softmax, from its result and the gradient that comes in."""
     return np.asarray(g - np.exp(y) * g.sum(axis=-1, keepdims=True), dtype=y.dtype)
 
 
 @primitive(first, lambda g, out, x: (log_softmax_gradient(out, g),), name="log_softmax")
+@rounded_once
 def log_softmax_rows(x: Array) -> Array:
     """x - log(sum(exp(x))) over the last axis."""
     with np.errstate(all="ignore"):

@@ -21,6 +21,7 @@ from pronghorn.arguments import per_dimension
 from pronghorn.graph import Spec
 from pronghorn.op import primitive
 from pronghorn.ops.attributes import Windows
+from pronghorn_ops.primitives import rounded_once
 
 Array = np.ndarray[Any, Any]
 Ints = tuple[int, ...]
@@ -159,6 +160,7 @@ def maximum_of_windows(x: Array, windows: Windows) -> Array:
     lambda x, out, g, windows: Spec(x.shape, g.dtype),
     lambda gg, _, x, out, g, windows: (None, None, max_pool_pick(x, out, gg, windows=windows)),
 )
+@rounded_once
 def max_pool_gradient(x: Array, out: Array, g: Array, windows: Windows) -> Array:
     """Each window's gradient goes to the first of its maxima."""
     whole = _padded(windows, np.zeros_like(x, dtype=g.dtype))
@@ -180,6 +182,7 @@ def max_pool_pick(x: Array, out: Array, values: Array, windows: Windows) -> Arra
 
 
 @primitive(_pooled, lambda g, out, x, windows: (sum_pool_gradient(g, sizes=x.shape[1:-1], windows=windows),))
+@rounded_once
 def sum_pool(x: Array, windows: Windows) -> Array:
     """The sum of each window."""
     padded, count = _padded(windows, x), windows.count(x.shape[1:-1])
@@ -190,6 +193,7 @@ def sum_pool(x: Array, windows: Windows) -> Array:
     lambda g, sizes, windows: Spec((g.shape[0], *sizes, g.shape[-1]), g.dtype),
     lambda gg, _, g, sizes, windows: (sum_pool(gg, windows=windows),),
 )
+@rounded_once
 def sum_pool_gradient(g: Array, sizes: Ints, windows: Windows) -> Array:
     """Each window's gradient goes to all of its cells."""
     whole = _padded(windows, np.zeros((len(g), *sizes, g.shape[-1]), g.dtype))

@@ -18,6 +18,7 @@ from pronghorn.ops.axes import canonical_axes, inverse
 from pronghorn.ops.reduction import reduce_sum
 from pronghorn.ops.shape import reshape, transpose
 from pronghorn.tensor import Tensor, convert_to_tensor
+from pronghorn_ops.primitives import rounded_once
 
 Array = np.ndarray[Any, Any]
 
@@ -47,12 +48,14 @@ def through(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @primitive(first, through(lambda y, g: y * (g - row_sum(g * y))))
+@rounded_once
 def softmax_gradient(y: Array, g: Array) -> Array:
     """The gradient of softmax, from its result and the gradient that comes in."""
     return np.asarray(y * (g - (g * y).sum(axis=-1, keepdims=True)), dtype=y.dtype)
 
 
 @primitive(first, lambda g, out, x: (softmax_gradient(out, g),), name="softmax")
+@rounded_once
 def softmax_rows(x: Array) -> Array:
     """exp(x) / sum(exp(x)) over the last axis."""
     with np.errstate(all="ignore"):
