@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 from pronghorn import ops
-from pronghorn.optimizer import Optimizer
 from pronghorn.tensor import Tensor, Variable
+from pronghorn_optimizers.moments import Moments
 from pronghorn_optimizers.options import OptimizerOptions, OptimizerOptionsWithoutDecay
 
 
-class Adam(Optimizer):
+class Adam(Moments):
     """Moving averages of the gradient and of its square (Kingma and Ba, "Adam", https://arxiv.org/abs/1412.6980).
 
     m += (1 - beta_1) · (g - m), v += (1 - beta_2) · (g² - v), and with
@@ -35,26 +35,19 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         **options: Unpack[OptimizerOptions],
     ) -> None:
-        super().__init__(learning_rate, **options)
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **options)
         self.amsgrad = amsgrad
 
     def build(self, var_list: Sequence[Variable]) -> None:
         if self.built:
             return
         super().build(var_list)
-        self._momentums, self._velocities = self.add_optimizer_variables(var_list, ["momentum", "velocity"])
         self._largest = self.add_optimizer_variables(var_list, "velocity_hat") if self.amsgrad else []
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
-        index = self._get_variable_index(variable)
-        m, v = self._momentums[index], self._velocities[index]
-        m.assign(m + (gradient - m) * (1 - self.beta_1))
-        v.assign(v + (ops.square(gradient) - v) * (1 - self.beta_2))
+        m, v = self.first(gradient, variable), self.second(gradient, variable)
         if self.amsgrad:
-            largest = self._largest[index]
+            largest = self._largest[self._get_variable_index(variable)]
             largest.assign(ops.maximum(largest, v))
             v = largest
         rate = self.once(self._corrected, learning_rate)
@@ -91,7 +84,7 @@ class AdamW(Adam):
         super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **options)
 
 
-class Adamax(Optimizer):
+class Adamax(Moments):
     """Adam in the infinity norm.
 
     m as there, u = max(beta_2 · u, |g|), w -= learning_rate / (1 - beta_1^t) · m / (u + epsilon).
@@ -104,6 +97,8 @@ class Adamax(Optimizer):
         options: as in `pronghorn.optimizers.Optimizer`.
     """
 
+    slots: ClassVar[tuple[str, str]] = ("momentum", "norm")
+
     def __init__(
         self,
         learning_rate: Any = 0.001,
@@ -112,21 +107,10 @@ class Adamax(Optimizer):
         epsilon: float = 1e-7,
         **options: Unpack[OptimizerOptions],
     ) -> None:
-        super().__init__(learning_rate, **options)
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-
-    def build(self, var_list: Sequence[Variable]) -> None:
-        if self.built:
-            return
-        super().build(var_list)
-        self._momentums, self._norms = self.add_optimizer_variables(var_list, ["momentum", "norm"])
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **options)
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
-        index = self._get_variable_index(variable)
-        m, u = self._momentums[index], self._norms[index]
-        m.assign(m + (gradient - m) * (1 - self.beta_1))
+        m, u = self.first(gradient, variable), self._velocities[self._get_variable_index(variable)]
         u.assign(ops.maximum(self.beta_2 * u, ops.absolute(gradient)))
         variable.assign(variable - m * self.once(self._corrected, learning_rate) / (u + self.epsilon))
 
@@ -135,7 +119,7 @@ class Adamax(Optimizer):
         return learning_rate / (1 - ops.power(self.beta_1, step))  # type: ignore[no-any-return]
 
 
-class Nadam(Optimizer):
+class Nadam(Moments):
     """Adam with Nesterov momentum on a schedule (Dozat, "Incorporating Nesterov momentum into Adam", 2016).
 
     At step t the momentum is u(t) = beta_1 · (1 - ½ · 0.96^t), and U(t) the product of all up to t:
@@ -156,23 +140,16 @@ class Nadam(Optimizer):
         epsilon: float = 1e-7,
         **options: Unpack[OptimizerOptions],
     ) -> None:
-        super().__init__(learning_rate, **options)
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **options)
 
     def build(self, var_list: Sequence[Variable]) -> None:
         if self.built:
             return
         super().build(var_list)
-        self._momentums, self._velocities = self.add_optimizer_variables(var_list, ["momentum", "velocity"])
         self._product = self.add_variable((), "ones", var_list[0].dtype if var_list else None, name="u_product")
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
-        index = self._get_variable_index(variable)
-        m, v = self._momentums[index], self._velocities[index]
-        m.assign(m + (gradient - m) * (1 - self.beta_1))
-        v.assign(v + (ops.square(gradient) - v) * (1 - self.beta_2))
+        m, v = self.first(gradient, variable), self.second(gradient, variable)
         of_m, of_gradient, of_v = (self.once(ops.cast, x, variable.dtype) for x in self.once(self._factors))
         direction = m * of_m + gradient * of_gradient
         variable.assign(variable - direction * learning_rate / (ops.sqrt(v * of_v) + self.epsilon))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Unpack
 
 from pronghorn import ops
-from pronghorn.optimizer import Optimizer
 from pronghorn.tensor import Tensor, Variable
+from pronghorn_optimizers.moments import Moments
 from pronghorn_optimizers.options import OptimizerOptions
 
 
-class Lamb(Optimizer):
+class Lamb(Moments):
     """Adam whose step is as long as the weights it changes (You et al., https://arxiv.org/abs/1904.00962).
 
     With m and v as in `Adam`, both corrected for their start, u = m / (sqrt(v) + epsilon) and
@@ -32,22 +31,10 @@ class Lamb(Optimizer):
         epsilon: float = 1e-7,
         **options: Unpack[OptimizerOptions],
     ) -> None:
-        super().__init__(learning_rate, **options)
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-
-    def build(self, var_list: Sequence[Variable]) -> None:
-        if self.built:
-            return
-        super().build(var_list)
-        self._momentums, self._velocities = self.add_optimizer_variables(var_list, ["momentum", "velocity"])
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **options)
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
-        index = self._get_variable_index(variable)
-        m, v = self._momentums[index], self._velocities[index]
-        m.assign(m + (gradient - m) * (1 - self.beta_1))
-        v.assign(v + (ops.square(gradient) - v) * (1 - self.beta_2))
+        m, v = self.first(gradient, variable), self.second(gradient, variable)
         of_m, of_v = self.once(self._corrections, variable.dtype)
         update = m * of_m / (ops.sqrt(v * of_v) + self.epsilon)
         length, step = (ops.sqrt(ops.sum(ops.square(x))) for x in (variable, update))
