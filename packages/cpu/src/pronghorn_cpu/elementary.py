@@ -53,14 +53,13 @@ FLOAT32: Constants = {
     "LARGE": 2.0**14,
     "TANH_HIGHEST": 10.0,
     "ERF_HIGHEST": 4.0,
-    "ERF_CENTER": 2.0,
     "ERF_NEAR": (
         0.12837916584835093, -0.37612626666720334, 0.11283594715160218, -0.026854212010626412,
         0.005189087423433974, -0.000801686428716587, 7.875875062685488e-05,
     ),
-    "ERF_FAR": (
-        0.25539567631050575, -0.4271859897684867, 0.2416582015255602, -0.07896830612793473,
-        0.0037323717589395444, 0.006811140131085635, -0.0008379754387023134,
+    "ERF_TAIL": (
+        0.9963767528533936, 0.15972456336021423, 0.04840804636478424, 0.07481630891561508, -0.033711329102516174,
+        0.01800272800028324, -0.004052956588566303, 0.000547964358702302,
     ),
     "TWO_OVER_PI": 0.6366197723675814,
     "HALF_PI_1": 1.5707963705062866,
@@ -368,11 +367,23 @@ _define("pow_float64(x, y)", """
 
 # -------------------------------------------------------------------------------- error function
 
+_define("erf_tail_float32(b)", """
+    # 1 - erf(b) for b >= 1: a root of it is near enough to one over a polynomial
+    p = poly(b, ERF_TAIL)
+    q = p * p
+    r = q * q
+    result = 1.0 / (r * r)
+""")  # fmt: skip
+
+_define("erf_tail_float64(b)", """
+    result = exp(-b * b) * poly((b - ERF_CENTER) / (b + ERF_CENTER), ERF_FAR)
+""")  # fmt: skip
+
 _define("erf(x)", """
     a = abs(x)
     near = fma(x, poly(x * x, ERF_NEAR), x)
     b = ERF_HIGHEST if a > ERF_HIGHEST else a
-    far = 1.0 - exp(-b * b) * poly((b - ERF_CENTER) / (b + ERF_CENTER), ERF_FAR)
+    far = 1.0 - erf_tail(b)
     result = near if a < 1.0 else copysign(far, x)
 """)  # fmt: skip
 

@@ -582,6 +582,9 @@ class _Expression:
         wide = x.dtype == "float64"
         return self.emitter.program("pow_float64" if wide else "pow_float32", [x, y])
 
+    def call_erf_tail(self, b: Typed) -> Typed:
+        return self.emitter.program(f"erf_tail_{b.dtype}", [b])
+
     def call_rsqrt(self, x: Typed) -> Typed:
         return self.run("1.0 / sqrt(x)", x=x)
 
