@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -26,10 +27,16 @@ def write_models(folder: Path) -> None:
         for path in sample.iterdir():
             if path.suffix in (".keras", ".h5", ".json"):
                 (folder / f"{sample.name}-{path.name}").write_bytes(path.read_bytes())
+    old = HERE.parent / "packages" / "formats" / "tests" / "fixtures"
+    for path in sorted(old.iterdir()):
+        if path.suffix in (".keras", ".h5", ".json") and not path.stem.endswith("_weights"):
+            (folder / f"old-{path.name}").write_bytes(path.read_bytes())
     layers = keras.layers
     stack = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="relu"), layers.Dropout(0.5)])
     stack.compile("adam", "mse")
     stack.save(folder / "stack.keras")
+    stack.save(folder / "stack.h5")
+    pack(folder / "stack.h5", folder / "packed.h5")
     keras.Sequential([keras.Input((4,)), layers.Dense(3)]).save_weights(folder / "dense.weights.h5")
     ids = keras.Input((6,), dtype="int32", name="ids")
     x = layers.Embedding(20, 8, mask_zero=True)(ids)
@@ -42,6 +49,21 @@ def write_models(folder: Path) -> None:
     inner = keras.Sequential([layers.Conv2D(4, 3), layers.BatchNormalization(), layers.MaxPooling2D()], name="inner")
     y = layers.Flatten()(inner(image))
     keras.Model(image, [layers.Dense(2)(y), layers.Dense(1)(y)], name="image").save(folder / "image.keras")
+
+
+def pack(source: Path, target: Path) -> None:
+    """Copies an HDF5 file, its arrays compressed."""
+    with h5py.File(source) as old, h5py.File(target, "w") as new:
+
+        def copy(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                made = new.create_dataset(name, data=item[()], **({"compression": "gzip"} if item.shape else {}))
+            else:
+                made = new.require_group(name)
+            made.attrs.update(item.attrs)
+
+        new.attrs.update(old.attrs)
+        old.visititems(copy)
 
 
 def fuzz(folder: Path, count: int, seed: int) -> tuple[Counter[str], list[str]]:
