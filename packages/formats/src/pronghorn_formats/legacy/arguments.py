@@ -25,9 +25,12 @@ def drop_unknown(config: Mapping[str, Any]) -> None:
 
 
 def _parameters(cls: Any) -> set[str]:
-    """The arguments that the constructors of a class and its bases have; none for what is no class."""
+    """The arguments that the constructor of a class, and those it passes others on to, have; none for no class."""
     known: set[str] = set()
     for base in cls.__mro__[:-1] if inspect.isclass(cls) else ():
         if "__init__" in vars(base):
-            known |= inspect.signature(vars(base)["__init__"]).parameters.keys()
+            parameters = inspect.signature(vars(base)["__init__"]).parameters
+            known |= parameters.keys()
+            if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+                break
     return known

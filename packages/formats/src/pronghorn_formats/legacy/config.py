@@ -124,6 +124,8 @@ class Dialect:
             layer = op
         else:
             layer = self.layer(entry)
+        if layer["class_name"] in names.RECURRENT:
+            calls = [_with_states(call) for call in calls]
         return {**layer, "name": name, "inbound_nodes": calls}
 
     # -------------------------------------------------------------------------------------------- layers
@@ -339,6 +341,15 @@ def _only(values: list[Any], what: str) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------ graphs
+
+
+def _with_states(call: Config) -> Config:
+    """The call of a recurrent layer, with the states that came in one list with the inputs as an argument of its own."""
+    first, *rest = call["args"]
+    if not isinstance(first, list) or len(first) < 2 or rest:
+        return call
+    kwargs = {key: value for key, value in call["kwargs"].items() if value is not None}
+    return {"args": [first[0]], "kwargs": {**kwargs, "initial_state": first[1:]}}
 
 
 def _op_of(entry: Config) -> Config | None:

@@ -99,6 +99,9 @@ ARGUMENTS: dict[str, dict[str, str]] = {
 }
 """Class of Keras 3 -> old argument -> new one; "" where the old one did nothing."""
 
+RECURRENT = frozenset("Bidirectional ConvLSTM1D ConvLSTM2D ConvLSTM3D GRU LSTM RNN SimpleRNN".split())
+"""Layers that were called on a list of the inputs and the initial states."""
+
 KERNEL_SIZES = (("nb_row", "nb_col"), ("kernel_dim1", "kernel_dim2", "kernel_dim3"), ("filter_length",))
 """Arguments of Keras 1 that together are `kernel_size`."""
 
@@ -111,7 +114,13 @@ DROPPED = frozenset(
 )
 """Arguments without a meaning for the outputs of a model."""
 
-HARMLESS = (("fused", True), ("groups", 1), ("input_dtype", "float32"), ("synchronized", True))
+HARMLESS = (
+    ("fused", True),
+    ("groups", 1),
+    ("input_dtype", "float32"),
+    ("synchronized", True),
+    ("trainable", True),
+)
 """Arguments that a class no longer has, with a value that asks for nothing."""
 
 REGULARIZERS = {"ActivityRegularizer": "L1L2", "L1L2Regularizer": "L1L2", "WeightRegularizer": "L1L2"}

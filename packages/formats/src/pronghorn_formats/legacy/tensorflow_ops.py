@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 from pronghorn.saving.files import ModelFileError
@@ -9,8 +10,8 @@ from pronghorn.saving.files import ModelFileError
 Config = dict[str, Any]
 
 
-def _function(op: str, *arguments: str) -> tuple[str, tuple[str, ...]]:
-    return op, arguments
+def _function(op: str, *arguments: str, **defaults: Any) -> tuple[str, tuple[str, ...], Config]:
+    return op, arguments, defaults
 
 
 _REDUCTION = ("input_tensor", "axis", "keepdims")
@@ -22,10 +23,34 @@ TF_FUNCTIONS = {
     "clip_by_value": _function("Clip", "t", "clip_value_min", "clip_value_max"),
     "concat": _function("Concatenate", "values", "axis"),
     "expand_dims": _function("ExpandDims", "input", "axis"),
+    "gather": _function("Take", "params", "indices", "axis", axis=0),
+    "identity": _function("Identity", "input"),
     "linalg.matmul": _function("Matmul", "a", "b"),
+    "math.acos": _function("Arccos", "x"),
+    "math.asin": _function("Arcsin", "x"),
+    "math.atan": _function("Arctan", "x"),
+    "math.atan2": _function("Arctan2", "y", "x"),
+    "math.ceil": _function("Ceil", "x"),
+    "math.cumsum": _function("Cumsum", "x", "axis", axis=0),
+    "math.erf": _function("Erf", "x"),
+    "math.expm1": _function("Expm1", "x"),
+    "math.floor": _function("Floor", "x"),
+    "math.floormod": _function("Mod", "x", "y"),
+    "math.is_nan": _function("Isnan", "x"),
+    "math.log1p": _function("Log1p", "x"),
+    "math.log_sigmoid": _function("LogSigmoid", "x"),
+    "math.logical_and": _function("LogicalAnd", "x", "y"),
+    "math.logical_not": _function("LogicalNot", "x"),
+    "math.logical_or": _function("LogicalOr", "x", "y"),
+    "math.reciprocal": _function("Reciprocal", "x"),
+    "math.reduce_all": _function("All", *_REDUCTION),
+    "math.reduce_any": _function("Any", *_REDUCTION),
+    "math.reduce_logsumexp": _function("Logsumexp", *_REDUCTION),
+    "math.softsign": _function("Softsign", "features"),
+    "math.tan": _function("Tan", "x"),
     "math.abs": _function("Absolute", "x"),
     "math.add": _function("Add", "x", "y"),
-    "math.argmax": _function("Argmax", "input", "axis"),
+    "math.argmax": _function("Argmax", "input", "axis", axis=0),
     "math.divide": _function("TrueDivide", "x", "y"),
     "math.equal": _function("Equal", "x", "y"),
     "math.exp": _function("Exp", "x"),
@@ -61,8 +86,10 @@ TF_FUNCTIONS = {
     "math.tanh": _function("Tanh", "x"),
     "math.truediv": _function("TrueDivide", "x", "y"),
     "nn.elu": _function("Elu", "features"),
-    "nn.gelu": _function("Gelu", "features", "approximate"),
+    "nn.gelu": _function("Gelu", "features", "approximate", approximate=False),
+    "nn.l2_normalize": _function("Normalize", "x", "axis"),
     "nn.leaky_relu": _function("LeakyRelu", "features", "alpha"),
+    "nn.log_softmax": _function("LogSoftmax", "logits", "axis"),
     "nn.relu": _function("Relu", "features"),
     "nn.relu6": _function("Relu6", "features"),
     "nn.selu": _function("Selu", "features"),
@@ -70,18 +97,26 @@ TF_FUNCTIONS = {
     "nn.silu": _function("Silu", "features"),
     "nn.softmax": _function("Softmax", "logits", "axis"),
     "nn.tanh": _function("Tanh", "x"),
+    "nn.softplus": _function("Softplus", "features"),
+    "nn.softsign": _function("Softsign", "features"),
+    "nn.swish": _function("Silu", "features"),
+    "one_hot": _function("OneHot", "indices", "depth"),
     "ones_like": _function("OnesLike", "input"),
     "repeat": _function("Repeat", "input", "repeats", "axis"),
     "reshape": _function("Reshape", "tensor", "shape"),
     "reverse": _function("Flip", "tensor", "axis"),
+    "roll": _function("Roll", "input", "shift", "axis"),
+    "split": _function("Split", "value", "num_or_size_splits", "axis", axis=0),
     "squeeze": _function("Squeeze", "input", "axis"),
+    "stop_gradient": _function("StopGradient", "input"),
     "stack": _function("Stack", "values", "axis"),
     "tile": _function("Tile", "input", "multiples"),
     "transpose": _function("Transpose", "a", "perm"),
     "where": _function("Where", "condition", "x", "y"),
     "zeros_like": _function("ZerosLike", "input"),
 }
-"""Function of TensorFlow in a graph of tf.keras -> the op, and the names of its arguments in the op's order."""
+"""Function of TensorFlow in a graph of tf.keras -> the op, the names of its arguments in the op's order, and what they are
+by default, where the op's default is another."""
 
 TF_NODES = {
     **{
@@ -128,20 +163,34 @@ def _op(name: str, op: str, **config: Any) -> Config:
 
 def _call(name: str, function: str, calls: list[Config]) -> Config:
     """tf.keras from 2.4: a function by its name, with its arguments by theirs."""
+    function = function.removeprefix("compat.v1.")
     if function not in TF_FUNCTIONS:
         raise ModelFileError(f"layer {name!r} calls tf.{function}, for which there is no op here")
-    op, parameters = TF_FUNCTIONS[function]
+    op, parameters, defaults = TF_FUNCTIONS[function]
     dtype = None
+    turned: set[tuple[bool, bool]] = set()
     for call in calls:
         given = {parameters[0]: call["args"][0], **call["kwargs"]}
         given.pop("name", None)
-        if extra := {key: value for key, value in given.items() if key not in parameters and value is not None}:
+        given |= {key: value for key, value in defaults.items() if given.get(key) is None}
+        if op == "Normalize" and given.get("axis") is None:
+            raise ModelFileError(f"layer {name!r} calls tf.{function} without an axis, for which there is no op here")
+        if isinstance(sizes := given.get("num_or_size_splits"), list):
+            given["num_or_size_splits"] = [*accumulate(sizes[:-1])]
+        if op == "Matmul":
+            turned.add((bool(given.pop("transpose_a", False)), bool(given.pop("transpose_b", False))))
+        if extra := {key: value for key, value in given.items() if key not in parameters and value}:
             raise ModelFileError(f"layer {name!r} calls tf.{function} with {extra}, for which there is no op here")
         if op == "Cast":
             dtype = given.pop("dtype", None)
         last = max(i for i, parameter in enumerate(parameters) if given.get(parameter) is not None)
         call["args"] = [given.get(parameter) for parameter in parameters[: last + 1]]
         call["kwargs"] = {}
+    if len(turned) == 1 and any(*turned):
+        (a, b), *_ = turned
+        return _op(name, "Einsum", subscripts=f"...{'ji' if a else 'ij'},...{'kj' if b else 'jk'}->...ik")
+    if len(turned) > 1:
+        raise ModelFileError(f"layer {name!r} calls tf.{function} now with transposed operands, now with others")
     return _op(name, op) if dtype is None else _op(name, op, dtype=dtype)
 
 
