@@ -344,7 +344,7 @@ def _only(values: list[Any], what: str) -> Any:
 
 
 def _with_states(call: Config) -> Config:
-    """The call of a recurrent layer, with the states that came in one list with the inputs as an argument of its own."""
+    """The call of a recurrent layer: the states that came in one list with the inputs have an argument of their own."""
     first, *rest = call["args"]
     if not isinstance(first, list) or len(first) < 2 or rest:
         return call

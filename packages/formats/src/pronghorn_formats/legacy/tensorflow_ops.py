@@ -115,8 +115,8 @@ TF_FUNCTIONS = {
     "where": _function("Where", "condition", "x", "y"),
     "zeros_like": _function("ZerosLike", "input"),
 }
-"""Function of TensorFlow in a graph of tf.keras -> the op, the names of its arguments in the op's order, and what they are
-by default, where the op's default is another."""
+"""Function of TensorFlow in a graph of tf.keras -> the op, the names of its arguments in the op's order, and what they
+are by default, where the op's default is another."""
 
 TF_NODES = {
     **{
