@@ -126,9 +126,17 @@ def _node(b: Builder, program: Traced, node: Node, inputs: list[str], values: Na
 
 
 def _scan(
-    b: Builder, inputs: list[str], body: Traced, carries: int, sequences: int, length: Any, reverse: bool
+    b: Builder,
+    inputs: list[str],
+    body: Traced,
+    carries: int,
+    sequences: int,
+    length: Any,
+    reverse: bool,
+    recompute: bool,
 ) -> list[str]:
-    """A loop over steps: carried values, then sequences, then what the body reads of the graph around it."""
+    """A loop over steps: carried values, then sequences, then what the body reads of the graph around it. How its
+    gradient would be computed, which `recompute` says, makes no difference."""
     inner, values = Builder(b), dict[Tensor, str]()
     graph: Graph = body.graph
     heads = []
