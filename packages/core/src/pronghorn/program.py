@@ -24,7 +24,7 @@ Array = np.ndarray[Any, Any]
 _TEXT = "OUST"
 """Kinds of NumPy arrays of strings; the first is what all become."""
 
-CACHED_PLANS = 64
+CACHED_PLANS = 256
 """How many input signatures a program keeps compiled; the least recently used is dropped first."""
 
 
@@ -108,8 +108,8 @@ class Program:
     Args:
         function: what to trace. Effects on variables are kept; effects on Python objects happen only while tracing.
         advance: False leaves seed states as they are, so that the next call draws the same numbers.
-        verify: traces a second time at the second call and raises where the two differ (Python state that would
-            freeze).
+        verify: traces a second time at the second call with one signature, and raises where the two differ (Python
+            state that would freeze).
     """
 
     def __init__(self, function: Callable[..., Any], *, advance: bool = True, verify: bool = False) -> None:
@@ -174,14 +174,14 @@ class Program:
                 staged = host.needed(graph)
                 compiled = plugins.load("utils", "host.Staged") if staged else accelerator.current().compile
                 executable: Any = compiled(graph)
-                plan = _Plan(executable, structure, _versions(tracer))
+                plan = self._plans[key] = _Plan(executable, structure, _versions(tracer))
                 plan.unverified = graph if self.verify else None
-                self._plans[key] = plan
                 if len(self._plans) > CACHED_PLANS:
                     self._plans.popitem(last=False)
             elif plan.unverified is not None:
                 first, plan.unverified = plan.unverified, None
                 self._verify(first, args, kwargs)
+                self.verify = False
             self._plans.move_to_end(key)
             return plan
 
