@@ -144,6 +144,39 @@ def test_a_step_is_captured_once_and_replayed() -> None:
     assert launched.count(True) == launched.count(False) > 1
 
 
+def test_a_larger_arena_has_steps_captured_again() -> None:
+    from pronghorn_gpu.arena import arena
+
+    program = Program(lambda x: ops.softmax(ops.matmul(x, ops.transpose(x))))
+    wanted = program(X).numpy()
+    program(X)
+    captured = program.executable._run[0].captured
+    assert captured is not None
+    for rows in (2, 3):  # other signatures have plans and graphs of their own, in the same memory
+        other = np.ones((rows, 3), np.float32)
+        for _ in range(3):
+            np.testing.assert_allclose(program(other).numpy(), np.full((rows, rows), 1 / rows), rtol=1e-6)
+    np.testing.assert_array_equal(program(X).numpy(), wanted)
+    assert program.executable._run[0].captured is captured
+    arena().require(arena().require(1).nbytes + 1)  # as a larger program does
+    for _ in range(3):
+        np.testing.assert_array_equal(program(X).numpy(), wanted)
+    assert program.executable._run[0].captured not in (None, captured)
+
+
+def test_a_step_that_cannot_be_captured_goes_on_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(work: Any) -> Any:
+        raise RuntimeError("a step cannot be captured: CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED")
+
+    monkeypatch.setattr(device(), "capture", refused)
+    monkeypatch.setattr(device(), "graphs", True)
+    program = Program(lambda x: ops.softmax(ops.matmul(x, ops.transpose(x))))
+    wanted = program(X).numpy()
+    with pytest.warns(RuntimeWarning, match="CUDA graphs are not used: a step cannot be captured"):
+        np.testing.assert_array_equal(program(X).numpy(), wanted)
+    np.testing.assert_array_equal(program(X).numpy(), wanted)
+
+
 def test_capture_forbids_what_cannot_be_replayed() -> None:
     for work, what in (
         (lambda: device().allocate(8, "a test"), "allocates"),

@@ -246,7 +246,8 @@ class _Replay(Captured):
 
     def __del__(self) -> None:
         if self._executable.value and not sys.is_finalizing():
-            self._driver("cuGraphExecDestroy", self._executable)
+            with suppress(RuntimeError):  # a thread that has no context collects it
+                self._driver("cuGraphExecDestroy", self._executable)
 
 
 class CudaDevice(Device):
