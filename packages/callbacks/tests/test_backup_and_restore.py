@@ -6,6 +6,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,14 @@ import pytest
 
 import pronghorn as keras
 from pronghorn import ops
-from pronghorn.callbacks import BackupAndRestore, EarlyStopping, LearningRateScheduler, ReduceLROnPlateau
+from pronghorn.callbacks import (
+    BackupAndRestore,
+    CSVLogger,
+    EarlyStopping,
+    LearningRateScheduler,
+    ReduceLROnPlateau,
+    SwapEMAWeights,
+)
 from pronghorn.functional import Input
 from pronghorn.layer import Layer
 from pronghorn.metric import Mean
@@ -77,6 +85,15 @@ class Crash(Callback):
         if self.steps == self.after:
             raise InterruptedError
         self.steps += 1
+
+
+@contextmanager
+def closing(log: CSVLogger) -> Iterator[None]:
+    """The end of the program closes its files."""
+    try:
+        yield
+    finally:
+        log.on_train_end()
 
 
 def squared(y_true: Any, y_pred: Any) -> Any:
@@ -176,17 +193,21 @@ def train(folder: Path, data: str, after: int = 10**6, save_freq: Any = 2, toget
     set_global_seed(1)
     np.random.seed(1)
     model = Sequential([Input((3,)), Affine(4), Noise(), Affine(1)])
-    model.compile(Momentum(0.02), squared, metrics=[Distance(name="distance")], steps_per_execution=together)
+    optimizer = Momentum(0.02, use_ema=True, ema_momentum=0.9)
+    model.compile(optimizer, squared, metrics=[Distance(name="distance")], steps_per_execution=together)
     stopping, plateau, draws = EarlyStopping("loss", patience=2, restore_best_weights=True), Plateau(), Draws()
+    log = CSVLogger(folder / "log.csv")
     callbacks = [
         BackupAndRestore(folder / "backup", save_freq=save_freq),
         draws,
         stopping,
         plateau,
         LearningRateScheduler(lambda epoch, rate: rate * 0.99),
+        log,
+        SwapEMAWeights(swap_on_epoch=True),
         Crash(after),
     ]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), closing(log):
         warnings.filterwarnings("ignore", "BackupAndRestore: in a resumed training")
         model.fit(**DATA[data](folder), epochs=3, verbose=0, callbacks=callbacks)
     variables = [*model.variables, *model.optimizer.variables]
@@ -196,6 +217,7 @@ def train(folder: Path, data: str, after: int = 10**6, save_freq: Any = 2, toget
         "epochs": model.history.epoch,
         "callbacks": (stopping.best, stopping.wait, plateau.best, plateau.wait, draws.seen),
         "draw": np.random.random(),
+        "rows": (folder / "log.csv").read_text(),
     }
 
 
@@ -229,6 +251,26 @@ def test_a_training_interrupted_again_and_again(tmp_path: Path) -> None:
         with pytest.raises(InterruptedError):
             train(tmp_path, "arrays", 2, save_freq=1, together=3)
     np.testing.assert_equal(train(tmp_path, "arrays", save_freq=1, together=3), whole)
+
+
+def test_rows_that_were_there_before_a_resumed_training_stay(tmp_path: Path) -> None:
+    def rows(name: str, after: int = 10**6) -> str:
+        log = CSVLogger(tmp_path / f"{name}.csv", append=True)
+        set_global_seed(1)
+        np.random.seed(1)
+        model = Sequential([Input((3,)), Affine(1)])
+        model.compile(Momentum(0.02), squared)
+        backup = BackupAndRestore(tmp_path / f"backup {name}", save_freq=2)
+        with closing(log):
+            model.fit(ROWS, TARGETS, batch_size=10, epochs=4, verbose=0, callbacks=[log, backup, Crash(after)])
+        return (tmp_path / f"{name}.csv").read_text()
+
+    for name in ("whole", "resumed"):
+        (tmp_path / f"{name}.csv").write_text("epoch,loss,val_loss\n0,1.0,NA\n")
+    whole = rows("whole")
+    with pytest.raises(InterruptedError):
+        rows("resumed", 9)  # the third epoch has begun, and its first backup is to come
+    assert rows("resumed") == whole and whole.count("epoch") == 1 and whole.count("\n") == 6
 
 
 def fit(folder: Path, *callbacks: Any, epochs: int = 2, units: int = 1, **options: Any) -> Any:

@@ -27,13 +27,13 @@ class CSVLogger(Callback):
         self.sep = separator
         self.append = append
         self.csv_file: TextIO | None = None
+        self._begin = 0
         self._keys: list[str] = []
         self._writer: csv.DictWriter[str] | None = None
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._close()
-        self._has_header = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
-        self.csv_file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")
+        self._open("a" if self.append else "w")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         logs = logs or {}
@@ -44,7 +44,7 @@ class CSVLogger(Callback):
             if not any(key.startswith("val_") for key in self._keys):
                 self._keys += [f"val_{key}" for key in self._keys]  # later epochs may be validated (validation_freq)
             self._writer = csv.DictWriter(self.csv_file, ["epoch", *self._keys], delimiter=self.sep)
-            if not self._has_header:
+            if not self._begin:
                 self._writer.writeheader()
         self._writer.writerow({"epoch": epoch, **{key: _cell(logs.get(key, "NA")) for key in self._keys}})
         self.csv_file.flush()
@@ -52,10 +52,35 @@ class CSVLogger(Callback):
     def on_train_end(self, logs: Logs = None) -> None:
         self._close()
 
+    def get_state(self) -> Any:
+        """The rows that this training has written, and where in the file they begin."""
+        if self.csv_file is None:
+            return {}
+        self.csv_file.flush()
+        with open(self.filename, "rb") as file:
+            file.seek(self._begin)
+            return {"begin": self._begin, "rows": file.read().decode("utf-8"), "keys": self._keys}
+
+    def set_state(self, state: Any) -> None:
+        """Puts the rows into the file as they were; those that a training wrote after its last backup come anew."""
+        self._close()
+        with open(self.filename, "ab") as file:
+            file.truncate(state["begin"])
+            file.write(state["rows"].encode("utf-8"))
+        self._open("a")
+        self._begin, self._keys = state["begin"], state["keys"]
+        if self._keys:
+            self._writer = csv.DictWriter(self.csv_file, ["epoch", *self._keys], delimiter=self.sep)  # type: ignore[type-var]
+
+    def _open(self, mode: str) -> None:
+        self.csv_file = open(self.filename, mode, newline="", encoding="utf-8")
+        self._begin = os.path.getsize(self.filename)
+
     def _close(self) -> None:
         if self.csv_file is not None:
             self.csv_file.close()
         self.csv_file = None
+        self._keys = []
         self._writer = None
 
 
