@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterable
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import numpy as np
 
@@ -64,17 +64,18 @@ class CSVLogger(Callback):
     def set_state(self, state: Any) -> None:
         """Puts the rows into the file as they were; those that a training wrote after its last backup come anew."""
         self._close()
-        with open(self.filename, "ab") as file:
-            file.truncate(state["begin"])
-            file.write(state["rows"].encode("utf-8"))
-        self._open("a")
+        with open(self.filename, "ab") as rows:
+            rows.truncate(state["begin"])
+            rows.write(state["rows"].encode("utf-8"))
+        file = self._open("a")
         self._begin, self._keys = state["begin"], state["keys"]
         if self._keys:
-            self._writer = csv.DictWriter(self.csv_file, ["epoch", *self._keys], delimiter=self.sep)  # type: ignore[type-var]
+            self._writer = csv.DictWriter(file, ["epoch", *self._keys], delimiter=self.sep)
 
-    def _open(self, mode: str) -> None:
-        self.csv_file = open(self.filename, mode, newline="", encoding="utf-8")
+    def _open(self, mode: Literal["a", "w"]) -> TextIO:
+        self.csv_file = file = open(self.filename, mode, newline="", encoding="utf-8")
         self._begin = os.path.getsize(self.filename)
+        return file
 
     def _close(self) -> None:
         if self.csv_file is not None:
