@@ -268,8 +268,13 @@ def plan_input_gradient(
     size = host.ITEMSIZE[dtype]
     channels, filters = kernel[-2], kernel[-1]
     b = _Kernel(channels, filters // groups, filters // groups * size, size, filters * size, channels * filters * size)
+    phases = _phases(sizes, windows)
+    read = [axes for axes in phases if all(axis.taps for axis in axes)]
     launches: tuple[Launch, ...] = ()
-    for axes in _phases(sizes, windows):
+    if len(read) < len(phases):  # zeros where no window reads: one pass along memory
+        fill = plan_fill(dtype, [Fill(dy[0] * math.prod(sizes) * channels * groups, 0)])
+        launches = (replace(fill, slots=tuple(Pointer(2) if isinstance(s, Pointer) else s for s in fill.slots)),)
+    for axes in read:
         image = _Image(axes, dy[-1], groups, size)
         launches += _plan_forward(image, dy[0], three(kernel[:-2]), b, channels * groups, sizes, None, threads)
     return launches
