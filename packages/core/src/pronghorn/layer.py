@@ -277,7 +277,7 @@ class Layer(Owner, Configurable, Operation):
             outputs = self(*args, **kwargs)
             return outputs, self.losses if return_losses else []
 
-        (outputs, losses), (_, after) = plugins.load("utils", "stateless.run")(
+        (outputs, losses), (_, after) = plugins.load("utils", "keras.stateless_calls")(
             self,
             call,
             ("trainable_variables", self.trainable_variables, trainable_variables),

@@ -130,7 +130,9 @@ class Metric(Configurable):
         return self._stateless(self.reset_state, self.variables)[1][0]  # type: ignore[no-any-return]
 
     def _stateless(self, function: Callable[[], Any], values: Sequence[Any]) -> Any:
-        return plugins.load("utils", "stateless.run")(self, function, ("metric_variables", self.variables, values))
+        return plugins.load("utils", "keras.stateless_calls")(
+            self, function, ("metric_variables", self.variables, values)
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Takes a batch into account and returns the value."""

@@ -91,7 +91,7 @@ class Model(Trainer):
             show_trainable: whether a column says which layers are trainable.
             layer_range: names, or regular expressions, of the first and the last layer to list.
         """
-        summary = plugins.load("utils", "model.summary")
+        summary = plugins.load("utils", "Model.summary")
         text = summary(self, line_length, positions, expand_nested, show_trainable, layer_range)
         (print_fn or _print)(text)
 

@@ -98,7 +98,7 @@ class Optimizer(Configurable):
         self.loss_scale_factor = loss_scale_factor
         self.gradient_accumulation_steps = gradient_accumulation_steps
         if use_ema or ema_momentum != 0.99 or any(getattr(self, name) is not None for name in (*_CLIPS, *_COUNTS)):
-            plugins.load("utils", "optimizer.check_options")(self)
+            plugins.load("utils", "Optimizer.clipping_and_averages")(self)
         self.built = False
         self._index: dict[Variable, int] = {}
         self._trainable_variables: list[Variable] = []
@@ -298,11 +298,11 @@ class Optimizer(Configurable):
             if self.loss_scale_factor is not None:
                 grads = [g * (1 / self.loss_scale_factor) for g in grads]
             if self.gradient_accumulation_steps:
-                plugins.load("utils", "optimizer.accumulate")(self, grads, variables)
+                plugins.load("utils", "Optimizer.gradient_accumulation_steps")(self, grads, variables)
             else:
                 self._update(grads, variables)
             if self.use_ema:
-                plugins.load("utils", "optimizer.average")(self)
+                plugins.load("utils", "Optimizer.use_ema")(self)
             for v in variables:
                 if v.constraint is not None:
                     v.assign(v.constraint(v.value))
@@ -322,7 +322,7 @@ class Optimizer(Configurable):
             ("trainable_variables", self._trainable_variables, trainable_variables),
             ("optimizer_variables", self.variables, optimizer_variables),
         )
-        after = plugins.load("utils", "stateless.run")(self, lambda: self.apply(grads), *states)[1]
+        after = plugins.load("utils", "keras.stateless_calls")(self, lambda: self.apply(grads), *states)[1]
         return after[0], after[1]
 
     def note_settings(self) -> None:
@@ -353,7 +353,7 @@ class Optimizer(Configurable):
         try:
             learning_rate = self.learning_rate
             if any(getattr(self, name) is not None for name in _CLIPS):
-                grads = plugins.load("utils", "optimizer.clip")(self, grads)
+                grads = plugins.load("utils", "Optimizer.clipping")(self, grads)
             for gradient, v in zip(grads, variables, strict=True):
                 rate = self.once(ops.cast, learning_rate, v.dtype)
                 if decay := self._decay_of(v):

@@ -232,7 +232,7 @@ class Program:
         return executable
 
     def __str__(self) -> str:
-        return plugins.load("utils", "program.listing")(self.__name__, self.executable)  # type: ignore[no-any-return]
+        return plugins.load("utils", "Program.listing")(self.__name__, self.executable)  # type: ignore[no-any-return]
 
     def instructions(self) -> list[Instruction]:
         """The instructions of the latest plan."""
@@ -243,7 +243,7 @@ class Program:
 
         The program runs `repeats` times on zeros; variables keep the values they had before.
         """
-        return plugins.load("utils", "program.profile")(self.__name__, self.executable, repeats)
+        return plugins.load("utils", "Program.profile")(self.__name__, self.executable, repeats)
 
 
 _programs: weakref.WeakSet[Program] = weakref.WeakSet()

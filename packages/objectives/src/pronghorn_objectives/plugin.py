@@ -67,4 +67,7 @@ def pronghorn_metrics() -> dict[str, str]:
 @hookimpl
 def pronghorn_utils() -> dict[str, str]:
     """What `compile` makes of several losses and metrics -> "module:attribute"."""
-    return {f"compiled.{name}": f"pronghorn_objectives.compiled:{name}" for name in ("CompileLoss", "CompileMetrics")}
+    return {
+        "compile.losses_of_several_outputs": "pronghorn_objectives.compiled:CompileLoss",
+        "compile.metrics_by_name_or_output": "pronghorn_objectives.compiled:CompileMetrics",
+    }

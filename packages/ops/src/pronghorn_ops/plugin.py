@@ -145,6 +145,6 @@ def pronghorn_utils() -> dict[str, str]:
     return primitives | {
         **{f"host.{name}": f"pronghorn_ops.host:{name}" for name in ("Staged", "known", "results")},
         "keras.StatelessScope": "pronghorn_ops.stateless:StatelessScope",
-        "stateless.run": "pronghorn_ops.stateless:run",
+        "keras.stateless_calls": "pronghorn_ops.stateless:run",
         "testing.KernelContract": "pronghorn_ops.kernel_contract:KernelContract",
     }

@@ -17,7 +17,12 @@ _OPTIMIZERS = {
     "schedule_free": "ScheduleFreeAdamW",
     "sgd": "SGD",
 }
-_OPTIONS = ("accumulate", "average", "check_options", "clip")
+_OPTIONS = {
+    "clipping": "clip",
+    "clipping_and_averages": "check_options",
+    "gradient_accumulation_steps": "accumulate",
+    "use_ema": "average",
+}
 _SCHEDULES = """
     CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay PiecewiseConstantDecay
     PolynomialDecay"""
@@ -42,6 +47,6 @@ def pronghorn_schedules() -> dict[str, str]:
 def pronghorn_utils() -> dict[str, str]:
     """What core uses by name -> "module:attribute"."""
     return {
-        **{f"optimizer.{name}": f"pronghorn_optimizers.options:{name}" for name in _OPTIONS},
+        **{f"Optimizer.{name}": f"pronghorn_optimizers.options:{function}" for name, function in _OPTIONS.items()},
         "testing.OptimizerContract": "pronghorn_optimizers.contract:OptimizerContract",
     }

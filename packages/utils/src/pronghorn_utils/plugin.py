@@ -49,14 +49,14 @@ def pronghorn_utils() -> dict[str, str]:
         **{f"keras.{name}": f"pronghorn_utils.symbols:{name}" for name in ("Function", "KerasTensor", "device")},
         "cost.flops": "pronghorn_utils.cost:flops",
         "cost.traffic": "pronghorn_utils.cost:traffic",
-        "data.class_weights": "pronghorn_utils.class_weights:class_weights",
-        "data.ahead": "pronghorn_utils.workers:ahead",
-        "data.stream_source": "pronghorn_utils.streams:stream_source",
+        "fit.class_weight": "pronghorn_utils.class_weights:class_weights",
+        "fit.reading_ahead": "pronghorn_utils.workers:ahead",
+        "fit.generators_and_PyDatasets": "pronghorn_utils.streams:stream_source",
         "keras.install_as_keras": "pronghorn_utils.compat:install_as_keras",
         "keras.plot": "pronghorn_utils.curves:plot",
-        "model.summary": "pronghorn_utils.summary:summary",
-        "program.listing": "pronghorn_utils.listing:listing",
-        "program.profile": "pronghorn_utils.listing:profile",
+        "Model.summary": "pronghorn_utils.summary:summary",
+        "Program.listing": "pronghorn_utils.listing:listing",
+        "Program.profile": "pronghorn_utils.listing:profile",
     }
 
 

@@ -150,4 +150,4 @@ def weighted(data: Triple, class_weight: Mapping[Any, float] | None) -> Triple:
         raise ValueError("class_weight and sample_weight exclude each other; multiply them into one sample_weight")
     if data[1] is None:
         raise ValueError("class_weight needs targets, but y is None; pass y")
-    return data[0], data[1], plugins.load("utils", "data.class_weights")(data[1], class_weight)
+    return data[0], data[1], plugins.load("utils", "fit.class_weight")(data[1], class_weight)

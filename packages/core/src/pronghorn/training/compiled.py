@@ -13,11 +13,15 @@ from pronghorn.metric import MeanMetricWrapper, Metric
 from pronghorn.naming import to_snake_case
 from pronghorn.tensor import Tensor
 
+LOSSES = "compile.losses_of_several_outputs"
+METRICS = "compile.metrics_by_name_or_output"
+"""What pronghorn-objectives offers: `CompileLoss` and `CompileMetrics`."""
+
 
 def compiled(name: str) -> Any:
     """`CompileLoss` or `CompileMetrics` of pronghorn-objectives, or what core has in its place."""
-    installed = plugins.references("utils").get(f"compiled.{name}")
-    return installed.load() if installed else {"CompileLoss": OneLoss, "CompileMetrics": OneMetrics}[name]
+    installed = plugins.references("utils").get(name)
+    return installed.load() if installed else {LOSSES: OneLoss, METRICS: OneMetrics}[name]
 
 
 def as_loss(identifier: Any) -> Loss:
@@ -52,20 +56,20 @@ def require_targets(y_true: Any, what: str) -> None:
 def _only(name: str, given: Any) -> Any:
     """What is given for the only output; for several an error that says what to install."""
     flat = tree.flatten(given)
-    return flat[0] if len(flat) == 1 else plugins.load("utils", f"compiled.{name}")
+    return flat[0] if len(flat) == 1 else plugins.load("utils", name)
 
 
 class OneLoss:
     """The loss of the only output; `pronghorn_objectives.compiled.CompileLoss` takes the same arguments."""
 
     def __init__(self, loss: Any, loss_weights: Any = None, output_names: Sequence[str] | None = None) -> None:
-        self.losses = [as_loss(_only("CompileLoss", loss))]
-        self.weight = None if loss_weights is None else float(_only("CompileLoss", loss_weights))
+        self.losses = [as_loss(_only(LOSSES, loss))]
+        self.weight = None if loss_weights is None else float(_only(LOSSES, loss_weights))
         self.metrics: list[Metric] = []
         self.built = False
 
     def build(self, y_true: Any, y_pred: Any) -> None:
-        self.shape = _only("CompileLoss", y_pred).shape
+        self.shape = _only(LOSSES, y_pred).shape
         self.built = True
 
     def check_labels(self, y_true: Any) -> None:
@@ -74,7 +78,7 @@ class OneLoss:
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         require_targets(y_true, "a loss")
-        target, prediction = (_only("CompileLoss", y) for y in (y_true, y_pred))
+        target, prediction = (_only(LOSSES, y) for y in (y_true, y_pred))
         value = self.losses[0](target, prediction, sample_weight)
         return value if self.weight is None else value * self.weight
 
@@ -86,7 +90,7 @@ class OneMetrics(Metric):
         super().__init__(name="compile_metrics")
         given = [*tree.flatten(metrics or []), *tree.flatten(weighted_metrics or [])]
         if any(isinstance(metric, str) for metric in given):
-            plugins.load("utils", "compiled.CompileMetrics")
+            plugins.load("utils", METRICS)
         self.metrics = [as_metric(metric) for metric in given]
         self.unweighted = len(tree.flatten(metrics or []))
         self.built = True
@@ -97,7 +101,7 @@ class OneMetrics(Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         require_targets(y_true, "metrics")
-        target, prediction = (_only("CompileMetrics", y) for y in (y_true, y_pred))
+        target, prediction = (_only(METRICS, y) for y in (y_true, y_pred))
         for k, metric in enumerate(self.metrics):
             metric.update_state(target, prediction, *(() if k < self.unweighted else (sample_weight,)))
 

@@ -206,7 +206,7 @@ def read_rows(source: Any, indices: Array) -> Array:
 
 def ahead(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
     """The results of `function` on `items`; a thread computes them ahead where pronghorn-utils is installed."""
-    threads = plugins.references("utils").get("data.ahead")
+    threads = plugins.references("utils").get("fit.reading_ahead")
     return threads.load()(function, items, 1, READ_AHEAD) if threads else map(function, items)
 
 
@@ -255,7 +255,7 @@ def make_source(
     if size is not None:
         message = f"batch_size={size} has no effect: x is a {kind}, which makes the batches itself"
         warnings.warn(message, stacklevel=4)
-    return plugins.load("utils", "data.stream_source")(x, shuffle, class_weight)  # type: ignore[no-any-return]
+    return plugins.load("utils", "fit.generators_and_PyDatasets")(x, shuffle, class_weight)  # type: ignore[no-any-return]
 
 
 def split_arrays(source: Source, fraction: Any, batch_size: int | None = None) -> tuple[Source, Source]:

@@ -19,7 +19,7 @@ from pronghorn.program import Program
 from pronghorn.random import SeedGenerator
 from pronghorn.tensor import MODEL, Tensor, convert_to_tensor
 from pronghorn.training.arrays import refuse_nan_labels
-from pronghorn.training.compiled import compiled
+from pronghorn.training.compiled import LOSSES, METRICS, compiled
 from pronghorn.training.data import Source, gather, pack_x_y_sample_weight, unpack_x_y_sample_weight
 
 Step = Callable[[Any, Any], Any]
@@ -116,8 +116,8 @@ class Steps(Layer):
         measured = metrics or weighted_metrics
         self.loss = loss
         given = (metrics, weighted_metrics, names)
-        self._compile_loss = None if loss is None else compiled("CompileLoss")(loss, loss_weights, names)
-        self._compile_metrics = compiled("CompileMetrics")(*given) if measured else None
+        self._compile_loss = None if loss is None else compiled(LOSSES)(loss, loss_weights, names)
+        self._compile_metrics = compiled(METRICS)(*given) if measured else None
         self._loss_tracker = Mean(name="loss")
         self.run_eagerly = bool(run_eagerly)
         self.jit_compile = bool(jit_compile) and not run_eagerly
@@ -243,7 +243,7 @@ class Steps(Layer):
         Returns:
             The loss, and the values afterwards: (trainable, non-trainable, metrics).
         """
-        loss, after = plugins.load("utils", "stateless.run")(
+        loss, after = plugins.load("utils", "keras.stateless_calls")(
             self,
             lambda: self._loss(x, y, y_pred, sample_weight, training),
             ("trainable_variables", self.trainable_variables, trainable_variables),
