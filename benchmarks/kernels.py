@@ -1,10 +1,11 @@
 """Single kernels against Torch's: `hatch run bench:kernels [--threads 2] [--rounds 15] [FILTER ...]`.
 
 Each row is an op, or a function of ops, compiled for shapes of the workloads: the best time of its instructions, the
-best of Torch's function, their ratio, and the share of what bounds it on this machine: arithmetic at the peak of a
-matmul in cache (minimal filtering needs fewer multiplications and can exceed it), or bytes at the speed of a copy of
-arrays that do not fit the cache. Best times of alternating rounds are what a noisy machine spares. Instructions are
-timed one at a time, so that ours below some 100 µs are mostly the waking of threads, which a whole step does not have.
+best of Torch's function (for recurrences XLA's too), their ratio, and the share of what bounds it on this machine:
+arithmetic at the peak of a matmul in cache (minimal filtering needs fewer multiplications and can exceed it), or bytes
+at the speed of a copy of arrays that do not fit the cache. Best times of alternating rounds are what a noisy machine
+spares. Instructions are timed one at a time, so that ours below some 100 µs are mostly the waking of threads, which a
+whole step does not have.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ RANDOM = np.random.default_rng(0)
 
 
 class Kernel(NamedTuple):
-    """An op: ours and Torch's on the same arrays, its arithmetic and the bytes that it must move."""
+    """An op: ours, Torch's and perhaps XLA's on the same arrays, its arithmetic and the bytes that it must move."""
 
     name: str
     ours: Callable[..., Any]
@@ -29,6 +30,7 @@ class Kernel(NamedTuple):
     arrays: list[Any]
     flops: float = 0
     moved: float = 0
+    xla: Callable[..., Any] | None = None
 
 
 def normal(*shape: int) -> Any:
@@ -191,18 +193,47 @@ def passes() -> list[Kernel]:
     ]
 
 
+def recurrences() -> list[Kernel]:
+    """Recurrent layers of W3's sizes, forward, and with their gradients."""
+    import recurrences as r
+
+    return [
+        Kernel(
+            f"{name}{' and back' * back}",
+            r.ours(name, back),
+            r.torch(name, back),
+            r.arrays(name),
+            r.flops(name, back),
+            xla=r.xla(name, back),
+        )
+        for name in r.NAMES
+        for back in (False, True)
+    ]
+
+
 SPINS = 0.02
 """Seconds for which Torch's threads spin after their work, on cores that others want."""
 
 
-def best(run: Callable[[], float], other: Callable[[], float], rounds: int) -> tuple[float, float]:
-    """The best times of two functions that time themselves, several times each in turn."""
-    found: list[list[float]] = [[], []]
+def best(functions: Sequence[Callable[[], float]], rounds: int) -> list[float]:
+    """The best times of functions that time themselves, several times each in turn."""
+    found: list[list[float]] = [[] for _ in functions]
     for _ in range(rounds):
         time.sleep(SPINS)
-        for times, function in zip(found, (run, other), strict=True):
+        for times, function in zip(found, functions, strict=True):
             times += [function() for _ in range(4)]
-    return min(found[0]), min(found[1])
+    return [min(times) for times in found]
+
+
+def timed(run: Callable[..., Any], arrays: Sequence[Any]) -> Callable[[], float]:
+    """A function that calls `run` and gives the seconds it took."""
+
+    def once() -> float:
+        start = time.perf_counter()
+        run(*arrays)
+        return time.perf_counter() - start
+
+    return once
 
 
 def copy_speed() -> float:
@@ -234,7 +265,7 @@ def main() -> None:
     peak, bandwidth = accelerator.current().peak_flops(), copy_speed()
     print(f"{arguments.threads} threads, peak {peak / 1e9:.0f} GFLOP/s, copy {bandwidth / 1e9:.0f} GB/s")
     print(f"{'':40}{'ours µs':>10}{'Torch µs':>10}{'Torch/ours':>12}{'of bound':>10}")
-    for kernel in [*products(), *convolutions(), *passes()]:
+    for kernel in [*products(), *convolutions(), *passes(), *recurrences()]:
         if arguments.filters and not any(f in kernel.name for f in arguments.filters):
             continue
         program, tensors = Program(kernel.ours), [torch.from_numpy(a) for a in kernel.arrays]
@@ -243,15 +274,14 @@ def main() -> None:
         def ours(program: Any = program, arrays: Any = kernel.arrays) -> float:
             return sum(program.executable.profile(arrays, 1))
 
-        def theirs(run: Any = kernel.torch, tensors: Any = tensors) -> float:
-            start = time.perf_counter()
-            run(*tensors)
-            return time.perf_counter() - start
-
+        functions = [ours, timed(kernel.torch, tensors)]
+        if kernel.xla is not None:
+            functions.append(timed(kernel.xla, kernel.arrays))
         with torch.no_grad():
-            a, b = best(ours, theirs, arguments.rounds)
+            a, b, *others = best(functions, arguments.rounds)
         bound = max(kernel.flops / peak, kernel.moved / bandwidth)
-        print(f"{kernel.name:40}{1e6 * a:10.0f}{1e6 * b:10.0f}{b / a:12.2f}{bound / a:10.0%}", flush=True)
+        line = f"{kernel.name:40}{1e6 * a:10.0f}{1e6 * b:10.0f}{b / a:12.2f}{bound / a:10.0%}"
+        print(line + "".join(f"   XLA {1e6 * c:.0f} µs, XLA/ours {c / a:.2f}" for c in others), flush=True)
 
 
 if __name__ == "__main__":
