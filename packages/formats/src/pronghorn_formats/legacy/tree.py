@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
-import mmap
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from pronghorn.saving import archive
 from pronghorn.saving.files import ModelFileError
 from pronghorn.saving.hdf5 import Group, open_tree, read
 from pronghorn_formats.legacy.packed import Packed
+from pronghorn_formats.legacy.texts import Texts
 
 if TYPE_CHECKING:
     import h5py
@@ -99,7 +98,7 @@ class Tree:
         group = self.root[path] if path else self.root
         if name not in group.attrs:
             return None
-        from h5py import h5a, h5t
+        from h5py import h5a, h5o, h5t
 
         attribute = h5a.open(group.id, name.encode())
         kind, count = attribute.get_type(), 0 if attribute.shape is None else math.prod(attribute.shape)
@@ -107,53 +106,22 @@ class Tree:
             return []
         if not isinstance(kind, h5t.TypeStringID):
             raise ModelFileError(f"its attribute {name!r} of {path or '/'!r} holds no text")
-        largest = self._largest_text if kind.is_variable_str() else kind.get_size()
-        if count * largest > archive.expansion(self.size) + 2**26:
+        room = archive.expansion(self.size) + 2**26
+        if kind.is_variable_str():
+            found = self._texts.read(h5o.get_info(group.id).addr, name, room)
+            if len(found) != count:
+                raise ModelFileError(f"its attribute {name!r} of {path or '/'!r} is damaged")
+            return found
+        if count * kind.get_size() > room:
             raise ModelFileError(
                 f"its attribute {name!r} of {path or '/'!r} claims more text than the file has room for"
             )
-        found = np.atleast_1d(np.asarray(group.attrs[name], object)).ravel().tolist()
-        return [item.decode("utf-8") if isinstance(item, bytes) else str(item) for item in found]
+        fixed = np.atleast_1d(np.asarray(group.attrs[name], object)).ravel().tolist()
+        return [item.decode("utf-8") if isinstance(item, bytes) else str(item) for item in fixed]
 
     @cached_property
-    def _largest_text(self) -> int:
-        """The size of the largest object in the heaps of the file, to which its strings of any length may point.
-
-        Each string of an attribute may point to the same one, so a small file could ask for much.
-
-        Raises:
-            ModelFileError: a heap is damaged; the library might walk through it for ever.
-        """
-        if isinstance(self.file, io.BytesIO):
-            return _largest_object(self.file.getvalue())
-        with mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-            return _largest_object(view)
-
-
-_HEAP = b"GCOL\x01"
-"""How a collection of the global heap begins: its signature and version. Then follow three bytes and its size, and its
-objects, each with an index, a count of references, four bytes, its size, and its bytes up to a multiple of eight. An
-object 0 is the free space at the end, whose size includes these sixteen bytes (HDF5 File Format Specification, III.E).
-"""
-
-
-def _largest_object(view: Any) -> int:
-    largest, start = 0, view.find(_HEAP)
-    while start >= 0:
-        end = place = start + 16
-        if end <= len(view):
-            end = start + int.from_bytes(view[start + 8 : start + 16], "little")
-        while place + 16 <= end <= len(view):
-            size = int.from_bytes(view[place + 8 : place + 16], "little")
-            if view[place : place + 2] == b"\0\0":
-                place += size if size >= 16 else len(view)
-            else:
-                largest = max(largest, size)
-                place += 16 + -(-size // 8) * 8
-        if not start + 16 <= place <= end <= len(view):
-            raise ModelFileError(f"it is damaged: the heap of its texts at byte {start} does not add up")
-        start = view.find(_HEAP, end)
-    return largest
+    def _texts(self) -> Texts:
+        return Texts(self.file)
 
 
 @contextmanager
