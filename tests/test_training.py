@@ -14,6 +14,7 @@ import pytest
 import pronghorn as keras
 from pronghorn import config
 from pronghorn_cpu import cache
+from pronghorn_cpu.lowered import LoweredGraph
 from pronghorn_cpu.runner import set_threads
 
 Array = np.ndarray[Any, Any]
@@ -68,6 +69,7 @@ import hashlib
 import numpy as np
 import pronghorn as keras
 from pronghorn_cpu import cache
+from pronghorn_cpu.lowered import LoweredGraph
 
 rng = np.random.default_rng(0)
 x, y = rng.random((40, 20)), np.eye(4)[rng.integers(0, 4, 40)]
@@ -183,7 +185,7 @@ def test_the_tutorials_step_is_few_kernels_in_little_memory(classifier: Make, di
     assert len(instructions) <= 25
     assert {instruction.kind for instruction in instructions} == {"kernel"}
     executable = model.train_program.executable
-    plan = executable.lowered.plan
+    plan = LoweredGraph(executable.graph).plan
     assert executable.activation_bytes == plan.size
     assert plan.bound <= plan.size <= 1.1 * plan.bound
     listing = str(model.train_program)
