@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import json
 import subprocess
 import sys
 import textwrap
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +16,10 @@ from types import ModuleType
 import pytest
 
 from pronghorn import plugins
+from pronghorn.functional import Input
 from pronghorn.plugins import PluginWarning, UnavailableName, UnknownName
+from pronghorn.saving import ModelFileError, load_model
+from pronghorn.sequential import Sequential
 
 Install = Callable[..., None]
 
@@ -229,3 +234,17 @@ def test_an_unknown_kind_says_which_there_are():
 def test_private_names_start_no_search(monkeypatch, layers):
     monkeypatch.setattr(plugins, "status", lambda: pytest.fail("looked for plugins"))
     assert not hasattr(layers, "__wrapped__")
+
+
+def test_a_file_says_which_version_of_a_plugin_it_wants(install: Install, layers: ModuleType, tmp_path: Path) -> None:
+    source = "from pronghorn.testing.layers import Affine\nclass Swash(Affine):\n    pass\n"
+    install("pronghorn-swash", source + offering("layers", Swash="pronghorn_swash:Swash"), "1.2.post3")
+    layer = layers.Swash(2)
+    Sequential([Input((3,)), layer]).save(tmp_path / "m.keras")
+    load_model(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        assert json.loads(archive.read("metadata.json"))["distributions"] == {"pronghorn-swash": "1.2.post3"}
+    next(tmp_path.glob("*.dist-info/entry_points.txt")).unlink()
+    plugins.refresh()
+    with pytest.raises(ModelFileError, match=r"unknown class 'Swash'.*: pip install pronghorn-swash==1\.2\.post3, if"):
+        load_model(tmp_path / "m.keras")

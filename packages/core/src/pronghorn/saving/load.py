@@ -62,12 +62,15 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     if not model.built:
         warnings.warn(f"model {model.name!r} is saved before it is built, so without weights", stacklevel=3)
     date = datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
-    metadata = {"keras_version": KERAS_VERSION, "date_saved": date, "pronghorn_version": __version__}
+    metadata: dict[str, Any] = {"keras_version": KERAS_VERSION, "date_saved": date, "pronghorn_version": __version__}
+    config = json.dumps(serialize_keras_object(model))
+    if parties := {plugin.dist: plugin.version for plugin in plugins.status() if f'"{plugin.dist}>' in config}:
+        metadata["distributions"] = parties
     weights = io.BytesIO()
     write_weights(model, weights)
     members: dict[str, Any] = {
         archive.METADATA: metadata,
-        archive.CONFIG: json.dumps(serialize_keras_object(model)),
+        archive.CONFIG: config,
         archive.WEIGHTS: weights.getvalue(),
     }
     members |= {archive.ASSETS + name: data for name, data in save_assets(model).items()}
@@ -139,7 +142,7 @@ def load_model(
             return _old_formats().load_archive(members, compile=compile)
         if not compile:
             config.pop("compile_config", None)
-        check_config(config)
+        check_config(config, versions=metadata.get("distributions"))
         compile_config = config.pop("compile_config", None)
         weights = _weights_in(members)
         with open_groups(weights) as groups, room_for(archive.expansion(len(members[archive.WEIGHTS]))):

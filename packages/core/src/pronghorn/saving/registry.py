@@ -276,8 +276,11 @@ def find_class(config: Mapping[str, Any], kind: str | None = None) -> Any:
     return _loaded(locate(config, kind))
 
 
-def locate(config: Mapping[str, Any], kind: str | None = None) -> Any:
-    """What `find_class` finds, without importing it: the custom class, or a Reference."""
+def locate(config: Mapping[str, Any], kind: str | None = None, versions: Any = None) -> Any:
+    """What `find_class` finds, without importing it: the custom class, or a Reference.
+
+    `versions` are those of the distributions that a file was written with, where it says so.
+    """
     class_name, registered, module = config["class_name"], config.get("registered_name"), config.get("module")
     for name in (registered, class_name):
         if isinstance(name, str) and (custom := get_registered_object(name)) is not None:
@@ -300,7 +303,9 @@ def locate(config: Mapping[str, Any], kind: str | None = None) -> Any:
     called = f" (the {inner['name']!r} of the model)" if isinstance(inner, Mapping) and "name" in inner else ""
     source = ""
     if dist is not None and module in KERAS_MODULES.values() and re.fullmatch(r"[\w.-]+", dist):
-        source = f" It belongs to {dist!r}: pip install {dist}, if you know it."
+        version = str(versions.get(dist)) if isinstance(versions, Mapping) else ""
+        wanted = f"{dist}=={version}" if re.fullmatch(r"\d[\w.!+]{,40}", version) else dist
+        source = f" It belongs to {dist!r}: pip install {wanted}, if you know it."
     elif dist is not None:
         source = f" It belongs to {dist!r}: import what registers it."
     raise ValueError(

@@ -24,27 +24,29 @@ _FIELDS: dict[str, Any] = {
 }
 
 
-def check_config(config: Any, where: str = "the model") -> None:
+def check_config(config: Any, where: str = "the model", versions: Any = None) -> None:
     """Checks the types of all fields, and that each class, function and op in the config is known and in use.
+
+    `versions` of distributions, where the file names them, are told where one of them is missing.
 
     Raises:
         ModelFileError: with the place in the config.
     """
     if isinstance(config, list):
         for i, item in enumerate(config):
-            check_config(item, f"{where}[{i}]")
+            check_config(item, f"{where}[{i}]", versions)
     elif isinstance(config, dict):
         if "class_name" in config and "config" in config:
             try:
                 config = without_code(config)
-                _check_object(config)
+                _check_object(config, versions)
             except (ValueError, ImportError) as error:
                 raise ModelFileError(f"in its config, at {where}: {error}") from error
         for key, value in config.items():
-            check_config(value, f"{where}.{key}")
+            check_config(value, f"{where}.{key}", versions)
 
 
-def _check_object(config: dict[str, Any]) -> None:
+def _check_object(config: dict[str, Any], versions: Any) -> None:
     class_name, inner = config["class_name"], config["config"]
     for field, kinds in _FIELDS.items():
         if field in config and not isinstance(config[field], kinds):
@@ -64,7 +66,7 @@ def _check_object(config: dict[str, Any]) -> None:
     elif str(config.get("module")).startswith("keras.src.ops."):
         find_op(class_name)
     elif class_name not in SPECIAL:
-        locate(config)
+        locate(config, versions=versions)
     if "output_layers" in inner:
         _check_graph(inner)
 
