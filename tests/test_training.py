@@ -69,7 +69,6 @@ import hashlib
 import numpy as np
 import pronghorn as keras
 from pronghorn_cpu import cache
-from pronghorn_cpu.lowered import LoweredGraph
 
 rng = np.random.default_rng(0)
 x, y = rng.random((40, 20)), np.eye(4)[rng.integers(0, 4, 40)]
