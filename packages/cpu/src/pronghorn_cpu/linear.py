@@ -441,7 +441,8 @@ def _pieces(items: int, rows: int, columns: int, gathered: bool) -> tuple[int, i
         work_rows *= 2
     while work_columns < _WIDEST_WORK and count(work_rows, work_columns) > _MANY_PIECES:
         work_columns *= 2
-    return work_rows, work_columns
+    even = columns / math.ceil(columns / work_columns) if columns else 1  # else the last strip may be a narrow one
+    return work_rows, math.ceil(even / _WORK_COLUMNS) * _WORK_COLUMNS
 
 
 def _round_up(depth: float) -> int:
