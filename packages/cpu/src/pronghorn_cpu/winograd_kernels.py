@@ -6,7 +6,8 @@ algorithms for convolutional neural networks", 2015). The multiplications of one
 a product of matrices on the microkernel. Tiles are worked on in units that fit the second-level cache.
 
 Channels and filters come in whole vectors of `LANES` on every machine, so that nothing here is ragged but the border
-of the image, whose missing cells are 0.
+of the image, whose missing cells are 0. The cells of a tile lie in lines far apart, and the processor does not guess
+which come next: those of the tile below are asked for while this one is worked on.
 """
 
 from __future__ import annotations
@@ -215,6 +216,8 @@ class _Writer:
 
             def transform(places: list[list[Word]], target: Word = target) -> None:
                 with code.loop(0, cell, self.vector) as loop:
+                    for r, s in itertools.product(range(4, 4 + EDGE), range(EDGE)):  # of the tile below
+                        code.prefetch(corner + (line * r + cell * s) + loop.index, write=False)
                     grid = [[self.load(code, place + loop.index) for place in row] for row in places]
                     self.store_all(code, _both_ways(_cells, code.builder, grid), target + loop.index, step)
 
@@ -320,6 +323,9 @@ class _Forward(_Writer):
         with self.each_output(code, unit) as (source, cell, places), code.loop(0, cell, self.vector) as loop:
             values = [self.load(code, source + loop.index + step * place) for place in range(PLACES)]
             grid = _both_ways(_outputs, code.builder, [values[k : k + 4] for k in range(0, PLACES, 4)])
+            below = code.slot(unit.p, Tiling.OUT_WIDTH) * cell * EDGE
+            for place, _ in places:
+                code.prefetch(place + below + loop.index)
             for value, (place, exists) in zip((v for line in grid for v in line), places, strict=True):
                 with code.when(exists):
                     code.store(value, place + loop.index, self.itemsize)
@@ -362,7 +368,9 @@ class _Gradient(_Writer):
         step = code.slot(unit.p, Tiling.PRODUCTS_STEP)
         with self.each_output(code, unit) as (target, cell, places), code.loop(0, cell, self.vector) as loop:
             values = []
+            below = code.slot(unit.p, Tiling.OUT_WIDTH) * cell * EDGE
             for place, exists in places:  # one that does not exist reads the first one's place
+                code.prefetch(place + below + loop.index, write=False)
                 value = self.load(code, code.select(exists, place, places[0][0]) + loop.index)
                 values.append(code.builder.select(exists, value, self.zero(code)))
             grid = _both_ways(_outputs_transposed, code.builder, [values[:2], values[2:]])
