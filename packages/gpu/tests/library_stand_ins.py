@@ -25,6 +25,7 @@ class Device:
 
         self.own = device()
         self.allocate, self.heap = self.own.allocate, self.own.heap
+        self.copy_in, self.copy_out = self.own.copy_in, self.own.copy_out
 
     def enter(self) -> None:
         pass
@@ -93,6 +94,9 @@ class BlasLt(Library):
     smallest = 1
     """Alignment without which there is no algorithm."""
 
+    forgets_nan = False
+    """Whether ReLU of NaN is 0."""
+
     def _set(self, kind: str, descriptor: int, attribute: int, value: Any, size: int) -> int:
         if self.sizes[kind].get(attribute) != size:
             return 7
@@ -149,7 +153,7 @@ class BlasLt(Library):
             if epilogue & 4:
                 result = result + self.device.read(about[8], len(result), dtype).astype(wide)[:, None]
             if epilogue & 2:
-                result = np.maximum(result, 0)
+                result = np.fmax(result, 0) if self.forgets_nan else np.maximum(result, 0)
             if epilogue & 32:
                 result = result / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (result + 0.044715 * result**3)))
             rows, columns, lead = (plain(x) for x in self.alive[c]["given"][1:])

@@ -111,14 +111,21 @@ def test_what_follows_a_product(name: str, blas: BlasLt) -> None:
     want = function(a @ w, b)
     for x, y in zip(got if isinstance(got, list) else [got], want if isinstance(want, list) else [want], strict=True):
         np.testing.assert_allclose(x.numpy(), np.asarray(y), rtol=1e-5, atol=1e-6)
-    assert products(blas) == 1
-    parts = [
-        choice.ways[0]
-        for item in program.executable.lowered.nodes
-        for choice in item.work or ()
-        if hasattr(choice, "ways")
-    ]
-    assert (len(parts[0]) == 1) == absorbed
+    assert products(blas) == (2 if "relu" in name and absorbed else 1)  # one more finds out about NaN
+    work = [part for item in program.executable.lowered.nodes for part in item.work or ()]
+    best = next(part.ways[0] for part in work if hasattr(part, "ways"))
+    assert (len(best) == 1) == absorbed
+
+
+@pytest.mark.parametrize("forgets", (False, True))
+def test_nan_outlives_relu(forgets: bool, blas: BlasLt) -> None:
+    blas.forgets_nan = forgets
+    a = np.array([[np.nan, 1], [-1, -2]], np.float32)
+    program = Program(lambda a: ops.relu(ops.matmul(a, np.eye(2, dtype=np.float32))))
+    np.testing.assert_array_equal(program(a).numpy(), [[np.nan, np.nan], [0, 0]])
+    assert products(blas) == 2  # the one that found out, and ours
+    (choice,) = next(item.work for item in program.executable.lowered.nodes if item.work)
+    assert len(choice.ways[0]) == 1 + forgets
 
 
 def test_tensor_float_is_asked_for_by_name(blas: BlasLt, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +270,7 @@ def test_a_bias_follows_a_convolution(dnn: Dnn, blas: BlasLt) -> None:
         windows = Windows((window,) * 2, (1, 1), ((0, 0),) * 2, (1, 1))
         want = np.maximum(c.convolution.reference(x, w, windows=windows, groups=1) + b, 0)
         np.testing.assert_allclose(got.numpy(), want, rtol=1e-5, atol=1e-5)
-        assert (len(dnn.ran), products(blas)) == ((1, 0) if calls == "cudnn" else (1, 1))
+        assert (len(dnn.ran), products(blas)) == ((1, 0) if calls == "cudnn" else (1, 2))
 
 
 @pytest.mark.parametrize("name", ("plain", "dilated", "volume"))

@@ -15,8 +15,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from pronghorn import dtypes
-from pronghorn_gpu.launch import Pointer, Product
+from pronghorn_gpu.launch import Pointer, Product, Scratch
 from pronghorn_gpu.library import Descriptor, Functions, LibraryError, Run, tensor_float
 
 _TYPES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}
@@ -66,13 +68,34 @@ class Blas:
         self._functions("cublasLtCreate", ctypes.byref(self._handle))
         self._workspace = target.allocate(_WORKSPACE, "cuBLAS's workspace")
         self._algorithms: dict[Any, Algorithm | None] = {}
+        self._known_to_keep_nan: dict[str, bool] = {}
 
     def asked(self, work: Product) -> Product | None:
         """The product, if it can be done for operands that lie well."""
         if work.dtype not in _TYPES:
             return None
+        if work.activation == "relu" and not self._keeps_nan(work.dtype):
+            return None
         pointers = [None if slot is None else _ALIGNMENT for slot in (work.a, work.b, work.c, work.bias)]
         return work if _Call(self, work, pointers).algorithm is not None else None
+
+    def _keeps_nan(self, dtype: str) -> bool:
+        """Whether the library's ReLU of NaN is NaN, as ours is and its description leaves open: found by a product."""
+        if dtype not in self._known_to_keep_nan:
+            size = 64
+            square = np.full((size, size), np.nan, dtypes.numpy_dtype(dtype))
+            piece = self._device.allocate(3 * square.nbytes, "a product of cuBLAS's")
+            a, b, c = (Scratch(dtype, k * square.nbytes) for k in range(3))
+            for place in (a, b):
+                self._device.copy_in(piece.address + place.offset, square)
+            lead = (size, size, size)
+            work = Product(dtype, *lead, 1, a, b, c, False, False, (0, 0, 0), lead, activation="relu")
+            run = self.prepared(work, lambda slot: piece.address + int(slot.offset))
+            if run is not None:
+                run()
+                self._device.copy_out(square, piece.address + c.offset)
+            self._known_to_keep_nan[dtype] = run is not None and bool(np.isnan(square.astype(np.float64)).all())
+        return self._known_to_keep_nan[dtype]
 
     def prepared(self, work: Product, address: Callable[[Any], int]) -> Run | None:
         """The product for these addresses of its operands."""
