@@ -159,6 +159,12 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
     "gather with gradient": (gather_gradient, [A[0]]),
     "softmax": (lambda a: (ops.softmax(a), ops.softmax(a, axis=1)), [A]),
     "convolution": (convolution_step, [IMAGES, KERNEL, KERNEL[0, 0, 0]]),
+    "convolution, flattened": (
+        lambda x, k: ops.multiply(
+            *(ops.reshape(convolution(x, k[::w], windows=SAME, groups=1), (len(x), -1)) for w in (1, -1))
+        ),
+        [IMAGES, KERNEL],
+    ),
     "each channel": (lambda x, k: convolution(x, k, windows=SAME, groups=5) + k[0, 0, 0], [IMAGES, DEPTHWISE]),
     "pooling": (lambda x: (maximum_of_windows(x, windows=THIRDS), sum_pool(x, windows=THIRDS)), [IMAGES]),
     "casts": (lambda a: [ops.cast(a, d) for d in ("int32", "bool", "uint8")], [np.abs(A)]),

@@ -183,8 +183,8 @@ def _epilogues(
 ) -> tuple[list[Node], dict[Node, int]]:
     """Maps that directly follow a matmul or convolution are applied to its pieces while these are in cache.
 
-    Updates of variables are left alone: they are computed in place, and all of them in one launch. A product that is
-    only reshaped has the maps behind that.
+    Updates of variables are left alone: they are computed in place, and all of them in one launch. A matrix
+    product that is only reshaped has the maps behind that.
     """
     users = _users_of(units)
     taken: dict[Node, tuple[Node, Tensor]] = {}  # map -> product, as it is read
@@ -192,7 +192,7 @@ def _epilogues(
         if node.op.name not in EPILOGUES:
             continue
         c = node.outputs[0]
-        if c not in results and [user.op.name for user in users[c]] == ["reshape"]:
+        if node.op.name == "matmul" and c not in results and [user.op.name for user in users[c]] == ["reshape"]:
             c = users[c][0].outputs[0]
         for user in users[c]:
             alone = all(u is user or levels[u] > levels[user] for u in users[c])
