@@ -142,6 +142,48 @@ def convolutions() -> list[Kernel]:
     return found
 
 
+def attention() -> list[Kernel]:
+    """Attention of W5 by heads, and a longer one, forward and with all gradients."""
+    import torch
+    from torch.nn import functional
+
+    from pronghorn import ops
+    from pronghorn.autodiff import GradientTape
+
+    def heads(x: Any) -> Any:
+        return ops.transpose(x, (0, 2, 1, 3))
+
+    def attend(q: Any, k: Any, v: Any) -> Any:
+        scores = ops.matmul(heads(q), ops.swapaxes(heads(k), -1, -2))
+        return heads(ops.matmul(ops.softmax(scores), heads(v)))
+
+    def step(q: Any, k: Any, v: Any, g: Any) -> Any:
+        with GradientTape() as tape:
+            for t in (q, k, v):
+                tape.watch(t)
+            y = attend(q, k, v)
+        return tape.gradient(y, [q, k, v], output_gradients=g)
+
+    def torch_attend(q: Any, k: Any, v: Any) -> Any:
+        heads = [t.permute(0, 2, 1, 3) for t in (q, k, v)]
+        return functional.scaled_dot_product_attention(*heads, scale=1.0).permute(0, 2, 1, 3)
+
+    def torch_step(q: Any, k: Any, v: Any, g: Any) -> Any:
+        with torch.enable_grad():
+            own = [t.requires_grad_() for t in (q, k, v)]
+            return torch.autograd.grad(torch_attend(*own), own, g)
+
+    found = []
+    for name, batch, places, size in [("W5", 32, 128, 32), ("long", 1, 2048, 64)]:
+        arrays = [normal(batch, places, 4, size) / size**0.25 for _ in range(4)]
+        flops, moved = 4 * batch * 4 * places * places * size, 16 * arrays[0].size
+        found += [
+            Kernel(f"attention {name}", attend, torch_attend, arrays[:3], flops, moved),
+            Kernel(f"attention and gradients {name}", step, torch_step, arrays, 3.5 * flops, 3 * moved),
+        ]
+    return found
+
+
 def passes() -> list[Kernel]:
     """What memory bounds: normalization, pooling, softmax, activations, gathering, sums."""
     import torch
@@ -265,7 +307,7 @@ def main() -> None:
     peak, bandwidth = accelerator.current().peak_flops(), copy_speed()
     print(f"{arguments.threads} threads, peak {peak / 1e9:.0f} GFLOP/s, copy {bandwidth / 1e9:.0f} GB/s")
     print(f"{'':40}{'ours µs':>10}{'Torch µs':>10}{'Torch/ours':>12}{'of bound':>10}")
-    for kernel in [*products(), *convolutions(), *passes(), *recurrences()]:
+    for kernel in [*products(), *convolutions(), *attention(), *passes(), *recurrences()]:
         if arguments.filters and not any(f in kernel.name for f in arguments.filters):
             continue
         program, tensors = Program(kernel.ours), [torch.from_numpy(a) for a in kernel.arrays]
