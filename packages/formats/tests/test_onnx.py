@@ -156,3 +156,14 @@ def test_without_the_package_the_error_says_what_to_install(tmp_path: Path, monk
     with pytest.raises(ImportError, match="pip install onnx"):
         dense().save(tmp_path / "m.onnx")
     package.cache_clear()
+
+
+def test_export_writes_it_too(tmp_path: Path) -> None:
+    model = dense()
+    model.export(tmp_path / "m.onnx", format="onnx")
+    assert (tmp_path / "m.onnx").stat().st_size > 100
+    for options in ({}, {"format": "onnx", "input_signature": []}):
+        with pytest.raises(NotImplementedError, match="format='onnx' alone"):
+            model.export(tmp_path / "m", **options)  # type: ignore[arg-type]
+    with pytest.raises(NotImplementedError, match="quantize is not supported"):
+        model.quantize("int8")

@@ -124,6 +124,24 @@ class Model(Trainer):
 
         save_model(self, filepath, overwrite, zipped, **options)
 
+    def export(self, filepath: Any, format: str = "tf_saved_model", **options: Any) -> None:
+        """Writes what the model computes, in the format "onnx"; `filepath` ends in `.onnx`.
+
+        Raises:
+            NotImplementedError: another format, or options.
+        """
+        if format != "onnx" or any(value is not None for value in options.values()):
+            raise NotImplementedError(f"export: format='onnx' alone, without options; got {format!r}, {options}")
+        self.save(filepath)
+
+    def quantize(self, *args: Any, **options: Any) -> None:
+        """Not supported.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(f"model {self.name!r}: quantize is not supported; dtype='mixed_bfloat16' halves it")
+
     def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None) -> None:
         """Writes the weights to a `.weights.h5` file; see `pronghorn.saving.save_weights`."""
         from pronghorn.saving import save_weights

@@ -77,6 +77,13 @@ class Embedding(Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         ids = inputs if dtypes.is_integer(inputs.dtype) else ops.cast(inputs, "int32")
+        if ids.scope is None and ids.size:
+            least, most = int(ops.min(ids)), int(ops.max(ids))
+            if least < 0 or most >= self.input_dim:
+                raise ValueError(
+                    f"layer {self.name!r} ({type(self).__name__}): ids from {least} to {most} came, but `input_dim` is "
+                    f"{self.input_dim}, so that ids are 0 to {self.input_dim - 1}; correct the ids or raise `input_dim`"
+                )
         return ops.cast(ops.take(self.embeddings, ids, axis=0), self.compute_dtype)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Tensor | None:

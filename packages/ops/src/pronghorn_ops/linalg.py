@@ -115,11 +115,10 @@ def normalize(x: Any, axis: Any = -1, order: int = 2, epsilon: float | None = No
 def einsum(subscripts: str, *operands: Any) -> Any:
     """Einstein's summation, by transposition and matrix products: "bij,bjk->bik", with ... for further axes.
 
-    Operands are multiplied from left to right.
+    A label that an operand has twice takes its diagonal. Operands are multiplied from left to right.
 
     Raises:
         ValueError: the subscripts do not fit the operands.
-        NotImplementedError: an operand has a label twice (a diagonal).
     """
     given = [convert_to_tensor(x) for x in operands]
     tensors = promote(given)
@@ -131,6 +130,8 @@ def einsum(subscripts: str, *operands: Any) -> Any:
         for label, n in zip(term, t.shape, strict=True):
             if sizes.setdefault(label, n) != n:
                 raise ValueError(f"einsum: label {label!r} of {subscripts!r} has sizes {sizes[label]} and {n}")
+    diagonals = [_diagonal(t, term) for t, term in zip(tensors, labels, strict=True)]
+    tensors, labels = [t for t, _ in diagonals], [term for _, term in diagonals]
     done, kept = tensors[0], labels[0]
     for k in range(1, len(tensors)):
         later = set(result).union(*labels[k + 1 :])
@@ -153,14 +154,22 @@ def _parse(subscripts: str, ranks: list[int]) -> tuple[list[str], str]:
     for term, rank in zip(labels, ranks, strict=True):
         if len(term) != rank:
             raise ValueError(f"einsum: a term of {subscripts!r} has {len(term)} labels for an operand of {rank} axes")
-        if len(set(term)) != len(term):
-            raise NotImplementedError(f"einsum: {subscripts!r} takes a diagonal; use ops.diagonal first")
     every = "".join(labels)
     once = "".join(c for c in sorted(set(every)) if every.count(c) == 1 and c not in wide)
     result = right.replace("...", wide) if arrow else wide + once
     if not set(result) <= set(every) or len(set(result)) != len(result):
         raise ValueError(f"einsum: the result of {subscripts!r} must name labels of the operands, each once")
     return labels, result
+
+
+def _diagonal(t: Any, labels: str) -> tuple[Any, str]:
+    """The operand with each label once."""
+    for label in sorted({c for c in labels if labels.count(c) > 1}):
+        while labels.count(label) > 1:
+            first, last = labels.index(label), labels.rindex(label)
+            t = ops.diagonal(t, axis1=first, axis2=last)
+            labels = labels[:first] + labels[first + 1 : last] + labels[last + 1 :] + label
+    return t, labels
 
 
 def _sum_out(t: Tensor, labels: str, wanted: set[str]) -> tuple[Any, str]:

@@ -1,0 +1,102 @@
+"""What is printed, byte for byte: summaries and progress bars, the durations in these aside."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from typing import Any
+
+import numpy as np
+from training_scenarios import SUM, X, dense, scenario
+
+
+def printed(function: Any) -> str:
+    """What a call prints, with TIME for durations and without the number of columns that is erased with them."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        function()
+    found = re.sub(
+        r"\d+(us|ms|s)(?=/step)|(?<=\x1b\[1m)\d+(:\d+)*s?(?=\x1b\[0m)|(?<= - )\d+s(?= - )", "TIME", text.getvalue()
+    )
+    return re.sub("\b+", "BACK", found)
+
+
+def models(keras: Any) -> dict[str, Any]:
+    L = keras.layers
+    keras.utils.clear_session()
+    found: dict[str, Any] = {}
+    stack = [L.Conv2D(32, 3), L.MaxPooling2D(), L.Flatten(), L.Dropout(0.5), L.Dense(10)]
+    found["sequential"] = keras.Sequential([keras.Input((28, 28, 1)), *stack], name="mnist")
+    found["unbuilt"] = keras.Sequential(
+        [L.Dense(3), L.Dense(4, name="a_name_that_is_much_longer_than_the_column_is_wide_" * 2)]
+    )
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    inner = keras.Sequential([keras.Input((4,)), L.Dense(3), L.BatchNormalization()], name="inner")
+    out = L.Dense(1, trainable=False, name="out")(L.concatenate([inner(a), inner(b)]))
+    found["nested"] = keras.Model([a, b], out, name="fun")
+    outer = keras.Model(a, L.Dense(2000)(keras.Model(a, inner(a), name="middle")(a)), name="outer")
+    found["nested twice"] = outer
+    i = keras.Input((7,), dtype="int32")
+    x = L.Bidirectional(L.LSTM(4, return_sequences=True))(L.Embedding(20000, 128, mask_zero=True)(i))
+    x = L.MultiHeadAttention(2, 4)(x, x)
+    pair = L.LSTM(3, return_state=True)(x)
+    found["several outputs"] = keras.Model(i, [keras.ops.mean(pair[0]) * 2.0, *pair[1:]])
+
+    class Own(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(name="own")
+            self.first, self.second = L.Dense(3), L.Dense(2)
+
+        def call(self, x: Any) -> Any:
+            return self.second(self.first(x))
+
+    found["subclass"] = Own()
+    found["subclass, built"] = Own()
+    found["subclass, built"](np.zeros((1, 5), "float32"))
+    found["compiled"] = dense(keras)
+    found["compiled"].compile("adam", "mse")
+    found["compiled"].fit(X, SUM, verbose=0)
+    return found
+
+
+@scenario
+def summaries(keras: Any) -> Any:
+    found: dict[str, Any] = {}
+    for name, model in models(keras).items():
+        for options in (
+            {"line_length": 88}, {"line_length": 60}, {"line_length": 120, "expand_nested": True, "show_trainable": True},
+            {"line_length": 100, "positions": [0.4, 0.6, 0.8, 1.0]},
+        ):  # fmt: skip
+            lines: list[str] = []
+            model.summary(print_fn=lambda text, **_: lines.append(text), **options)  # noqa: B023
+            found[f"{name} {options}"] = lines
+    return found
+
+
+@scenario
+def progress_bars(keras: Any) -> Any:
+    """Of one step each, since which steps are drawn depends on the time they take."""
+    found: dict[str, Any] = {}
+    model = dense(keras)
+    model.compile(keras.optimizers.SGD(0.01), "mse", metrics=["mae"])
+    data = {"batch_size": 22, "shuffle": False}
+    for verbose in (1, 2, "auto"):
+        found[f"fit, verbose={verbose}"] = printed(lambda verbose=verbose: model.fit(X, SUM, verbose=verbose, **data))
+        found[f"several epochs, validated, verbose={verbose}"] = printed(
+            lambda verbose=verbose: model.fit(X, SUM, epochs=2, validation_data=(X, SUM), verbose=verbose, **data)
+        )
+        found[f"evaluate, verbose={verbose}"] = printed(
+            lambda verbose=verbose: model.evaluate(X, SUM, batch_size=22, verbose=verbose)
+        )
+        found[f"predict, verbose={verbose}"] = printed(
+            lambda verbose=verbose: model.predict(X, batch_size=22, verbose=verbose)
+        )
+    found["many steps, verbose=2"] = printed(lambda: model.fit(X, SUM, batch_size=2, shuffle=False, verbose=2))
+    found["small and large values"] = printed(lambda: model.evaluate(X, X.sum(1, keepdims=True) * 1e-8, batch_size=22))
+    found["verbose=0"] = printed(lambda: model.fit(X, SUM, verbose=0))
+    bar = keras.utils.Progbar(10, stateful_metrics=["k"], interval=0)
+    found["Progbar"] = printed(lambda: [bar.update(n, [("v", n / 7), ("k", 1e-5 * n)]) for n in (1, 5, 10)])
+    endless = keras.utils.Progbar(None, interval=0, unit_name="row")
+    found["Progbar of unknown length"] = printed(lambda: [endless.update(n, [("v", n)]) for n in (1, 12)])
+    return found
