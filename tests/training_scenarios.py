@@ -26,7 +26,10 @@ TAGS = rng.integers(0, 2, (10, 6))
 ROWS: dict[str, Any] = {"batch_size": 8, "shuffle": False, "verbose": 0}
 
 SCENARIOS: dict[str, Callable[[Any], Any]] = {}
-MODULES = ["training_scenarios", *(f"semantics_of_{what}" for what in ("layers", "training", "names", "configs"))]
+MODULES = [
+    "training_scenarios",
+    *(f"semantics_of_{what}" for what in ("layers", "training", "names", "configs", "texts")),
+]
 """Where there are some, each beside a JSON file of what Keras gives for them."""
 
 

@@ -27,6 +27,10 @@ def summary(
     steps: Sequence[Any] = model.graph.steps if isinstance(model, Functional) else model.layers
     header = ["Layer (type)", "Output Shape", "Param #", *(["Connected to"] if connected else [])]
     shares = list(positions or ([0.3, 0.56, 0.74, 1.0] if connected else [0.45, 0.8, 1.0]))
+    if len(shares) != len(header):
+        raise ValueError(
+            f"summary: the table has {len(header)} columns, but `positions` {shares} are for {len(shares)}"
+        )
     length = 108 if connected else 88
     if show_trainable:
         header.append("Trainable")
