@@ -348,6 +348,9 @@ class _MatmulWriter:
 
         def write(code: Code, *arguments: Word) -> None:
             product = self.packed(code, _Product(*arguments), tile)
+            if tile.vectors > 1:  # a single row of such a width is rare, and one more tile is more to compile
+                self.tiles(code, tile, product, 0, product.rows)
+                return
             with code.either(product.rows == 1) as (one, more):
                 with one:
                     self.tiles(code, replace(tile, rows=1), product, 0, product.rows)
