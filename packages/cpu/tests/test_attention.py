@@ -15,7 +15,7 @@ from pronghorn.program import Program, jit
 from pronghorn.tensor import Tensor
 from pronghorn.testing import KernelContract
 from pronghorn_cpu import attention as module
-from pronghorn_cpu import host
+from pronghorn_cpu import cache, host
 from pronghorn_cpu.attention import attention, attention_gradient
 
 RNG = np.random.default_rng(0)
@@ -134,6 +134,14 @@ class TestPattern:
         program = Program(function)
         program(*(a.astype("float32") for a in inputs))
         assert "attention" not in names(program)
+
+    def test_other_sizes_compile_no_kernel(self) -> None:
+        program = Program(step)
+        program(*arrays(1, 2, 4, 5, 3, 3))
+        before = cache.compiled_count()
+        for sizes in ((2, 1, 300, 290, 8, 16), (1, 1, 1, 1, 1, 1)):
+            program(*arrays(*sizes))
+        assert cache.compiled_count() == before
 
     def test_two_in_a_row(self, compare: Callable[..., None]) -> None:
         def function(q: Tensor, k: Tensor, v: Tensor) -> Any:

@@ -44,27 +44,24 @@ s = sum_row(e)
     ("e: row", "m: number", "s: number"),
 )
 
-SCORES_GRADIENT = RowProgram(
+WEIGHTS = RowProgram(
     """
 r = 1.0 / s
 p = exp_below(x - m) * r
 t = sum_row(g * p)
-d = p * (g - t)
 """,
     ("x: row", "g: row", "m: number", "s: number"),
-    ("p: row", "d: row", "t: number"),
+    ("p: row", "t: number"),
 )
 
-SCORES_GRADIENT_OF_SOME = RowProgram(
+SCORES_GRADIENT = RowProgram(
     """
-r = 1.0 / s
-p = exp_below(x - m) * r
 d = p * (g - t)
 """,
-    ("x: row", "g: row", "m: number", "s: number", "t: number"),
-    ("p: row", "d: row"),
+    ("p: row", "g: row", "t: number"),
+    ("d: row",),
 )
-"""The same where a row's other scores are elsewhere."""
+"""From the weights and their gradient; t is the sum over all of a row, also where the rest of it is elsewhere."""
 
 
 # ------------------------------------------------------------------------------------------------ the ops
@@ -210,7 +207,7 @@ def lower_attention(node: Node) -> tuple[Launch, ...] | None:
     for start, rows, blocks in _blocks(head.queries, head.keys):
         scores, dense = head.scores(0, rows * head.keys), View.dense((rows, head.keys))
         m, s = (head.number(Pointer(operand), start, rows) for operand in (4, 5))
-        divide = Epilogue(_divided(head.dtype), (View((rows, 1), (1, 1)),))
+        divide = Epilogue(_divided(head.dtype), (View((rows, 1), (1, 0)),))
         steps = [
             (head.product(q.view(rows), k.turned(head.keys)), (q.at(start, rows), k.at(), scores)),
             (head.rows(EXPONENTIALS, rows, head.keys), (scores, scores, m, s)),
@@ -241,10 +238,8 @@ def lower_attention_gradient(node: Node) -> tuple[Launch, ...] | None:
         steps = [
             (head.product(q.view(rows), k.turned(keys)), (q.at(start, rows), k.at(), scores)),
             (head.product(g.view(rows), v.turned(keys)), (g.at(start, rows), v.at(), slopes)),
-            (
-                head.rows(SCORES_GRADIENT, rows, keys),
-                (scores, slopes, *numbers[:2], scores, slopes, numbers[2]),
-            ),
+            (head.rows(WEIGHTS, rows, keys), (scores, slopes, *numbers[:2], scores, numbers[2])),
+            (head.rows(SCORES_GRADIENT, rows, keys), (scores, slopes, numbers[2], slopes)),
             (head.product(dense, k.view(keys), dq.view(rows)), (slopes, k.at(), dq.at(start, rows))),
         ]
         if whole:
@@ -259,18 +254,16 @@ def lower_attention_gradient(node: Node) -> tuple[Launch, ...] | None:
     if whole:
         return tuple(launches)
     for start, columns, blocks in _blocks(keys, queries):
-        scores, slopes = (head.scores(number, queries * columns) for number in range(2))
+        scores, slopes, partial = (head.scores(number, queries * columns) for number in range(3))
         turned = View((columns, queries), (1, columns))
         steps = [
             (head.product(q.view(queries), k.turned(columns)), (q.at(), k.at(start, columns), scores)),
             (head.product(g.view(queries), v.turned(columns)), (g.at(), v.at(start, columns), slopes)),
-            (
-                head.rows(SCORES_GRADIENT_OF_SOME, queries, columns),
-                (scores, slopes, *(head.number(slot) for slot in (m, s, t)), scores, slopes),
-            ),
+            (head.rows(WEIGHTS, queries, columns), (scores, slopes, head.number(m), head.number(s), scores, partial)),
+            (head.rows(SCORES_GRADIENT, queries, columns), (scores, slopes, head.number(t), slopes)),
             (head.product(turned, g.view(queries), dv.view(columns)), (scores, g.at(), dv.at(start, columns))),
             (head.product(turned, q.view(queries), dk.view(columns)), (slopes, q.at(), dk.at(start, columns))),
         ]
-        own = 2 * queries * columns * size + 64
+        own = (2 * columns + 1) * queries * size + 128
         launches.append(plan_sequence((head.outer, head.inner, blocks), steps, own, head.threads, total))
     return tuple(launches)
