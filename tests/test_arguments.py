@@ -161,12 +161,14 @@ VALUES: dict[str, Any] = {
     "l2": 0.5, "boundaries": [2, 7], "values": [1.0, 0.4, 0.1], "target_class_ids": [0], "num_classes": 5,
     "clip_threshold": 0.01, "caching_device": None, "q": 0.9, "rate": 0.1, "delta": 0.1, "num_regressors": 1,
     "min_value": 0.9, "max_value": 0.1, "gain": 2.0, "beta_1": 0.3, "beta_2": 0.3, "ema_overwrite_frequency": 2,
-    "multi_label": True, "num_labels": 4, "label_weights": [1.0, 2.0, 3.0, 4.0], "factor": 0.5, "mean": 1.0, "input_axes": [1], "output_axes": [1],
+    "multi_label": True, "num_labels": 4, "label_weights": [1.0, 2.0, 3.0, 4.0], "factor": 0.5, "mean": 1.0,
+    "input_axes": [1], "output_axes": [1],
 }  # fmt: skip
 """Argument -> another value than the default, where that cannot be guessed from it."""
 
 ALSO: dict[Any, dict[str, Any]] = {
-    "ema_momentum": {"use_ema": True}, "ema_overwrite_frequency": {"use_ema": True}, "warmup_target": {"warmup_steps": 3},
+    "ema_momentum": {"use_ema": True}, "ema_overwrite_frequency": {"use_ema": True},
+    "warmup_target": {"warmup_steps": 3},
     "warmup_steps": {"warmup_target": 0.3}, "num_labels": {"multi_label": True},
     "label_weights": {"multi_label": True, "num_labels": 4}, ("ScheduleFreeAdamW", "warmup_steps"): {},
     ("BinaryFocalCrossentropy", "alpha"): {"apply_class_balancing": True},
