@@ -28,8 +28,8 @@ KNOWN_SIZES = set(
     "ctc_decode ctc_loss image.scale_and_translate segment_max segment_min segment_prod segment_sum".split()
 )
 """Their calls have constants of the batch's size."""
-CLOSURES = {"cond", "unstack"}
-"""Functions that read symbols from outside, and a number of results that the batch size would say."""
+CLOSURES = {"cond", "jvp", "unstack"}
+"""Functions that read symbols from outside, derivatives, and a number of results that the batch size would say."""
 OF_THE_ENGINE = {"gather", "rint", "scatter_rows"}
 
 
@@ -93,6 +93,8 @@ def test_shapes_in_a_model_graph(name: str) -> None:
 
 def test_what_a_model_graph_cannot_know() -> None:
     x = Input((3, 4))
+    with pytest.raises(ValueError, match=r"inputs of a model have no derivatives yet; call jvp in the call\(\)"):
+        ops.jvp(ops.sin, (x,), (x,))
     assert ops.diagonal(x, axis1=0, axis2=1).shape == (4, None)
     assert ops.diagonal(x, axis1=1, axis2=2).shape == (None, 3)
     assert [t.shape for t in ops.unstack(x, 5)] == [(3, 4)] * 5
