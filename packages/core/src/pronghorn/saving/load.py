@@ -26,7 +26,8 @@ from pronghorn.tensor import ROOM
 
 _MOST_TRACED = 500_000
 """Results of operations that reading a file may trace; ten thousand layers stay below that."""
-_MOST_BYTES = 2**32
+_MOST_BYTES = 2**30
+"""Of weights that a config may ask for unless told so; to draw them takes several times as much."""
 KERAS_VERSION = "3.15.1"
 """The version of Keras whose files these are."""
 
