@@ -17,5 +17,8 @@ for module in MODULES:
     before = set(SCENARIOS) if module != MODULES[0] else set()
     importlib.import_module(module)
     own = {name: run for name, run in SCENARIOS.items() if name not in before}
-    lines = [f"{json.dumps(name)}: {json.dumps(plain(run(keras)))}" for name, run in own.items()]
+    lines = []
+    for name, run in own.items():
+        keras.utils.clear_session()  # names are counted from the first again
+        lines.append(f"{json.dumps(name)}: {json.dumps(plain(run(keras)))}")
     Path(__file__).with_name(f"{module}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")

@@ -63,6 +63,7 @@ def differences(found: Any, expected: Any, path: str = "") -> list[str]:
 def test_as_in_keras(name: str) -> None:
     if name == "dtypes_of_layers":
         pytest.importorskip("ml_dtypes", reason="bfloat16 needs the extra `bfloat16`")
+    pronghorn.backend.clear_session()  # names are counted from the first again
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of those that run dry: the numbers matter here
         found = plain(SCENARIOS[name](pronghorn))
