@@ -35,6 +35,7 @@ from pronghorn.testing import Affine, Momentum
 from pronghorn.training.callback import Callback
 
 STREAMS = find_spec("pronghorn_utils") is not None
+AVERAGES = find_spec("pronghorn_optimizers") is not None
 PyDataset: Any = keras.utils.PyDataset if STREAMS else object
 made_in_python = pytest.mark.skipif(not STREAMS, reason="data made in Python are read by pronghorn-utils")
 
@@ -193,7 +194,7 @@ def train(folder: Path, data: str, after: int = 10**6, save_freq: Any = 2, toget
     set_global_seed(1)
     np.random.seed(1)
     model = Sequential([Input((3,)), Affine(4), Noise(), Affine(1)])
-    optimizer = Momentum(0.02, use_ema=True, ema_momentum=0.9)
+    optimizer = Momentum(0.02, use_ema=AVERAGES, ema_momentum=0.9)
     model.compile(optimizer, squared, metrics=[Distance(name="distance")], steps_per_execution=together)
     stopping, plateau, draws = EarlyStopping("loss", patience=2, restore_best_weights=True), Plateau(), Draws()
     log = CSVLogger(folder / "log.csv")
@@ -204,7 +205,7 @@ def train(folder: Path, data: str, after: int = 10**6, save_freq: Any = 2, toget
         plateau,
         LearningRateScheduler(lambda epoch, rate: rate * 0.99),
         log,
-        SwapEMAWeights(swap_on_epoch=True),
+        *([SwapEMAWeights(swap_on_epoch=True)] if AVERAGES else []),
         Crash(after),
     ]
     with warnings.catch_warnings(), closing(log):
