@@ -194,7 +194,7 @@ def train(folder: Path, data: str, after: int = 10**6, save_freq: Any = 2, toget
     set_global_seed(1)
     np.random.seed(1)
     model = Sequential([Input((3,)), Affine(4), Noise(), Affine(1)])
-    optimizer = Momentum(0.02, use_ema=AVERAGES, ema_momentum=0.9)
+    optimizer = Momentum(0.02, **({"use_ema": True, "ema_momentum": 0.9} if AVERAGES else {}))
     model.compile(optimizer, squared, metrics=[Distance(name="distance")], steps_per_execution=together)
     stopping, plateau, draws = EarlyStopping("loss", patience=2, restore_best_weights=True), Plateau(), Draws()
     log = CSVLogger(folder / "log.csv")
