@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -135,12 +136,21 @@ class TestPattern:
         program(*(a.astype("float32") for a in inputs))
         assert "attention" not in names(program)
 
-    def test_other_sizes_compile_no_kernel(self) -> None:
-        program = Program(step)
-        program(*arrays(1, 2, 4, 5, 3, 3))
+    def test_other_sizes_compile_no_kernel(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("PRONGHORN_CACHE", str(tmp_path))
+
+        def function(q: Tensor, k: Tensor, v: Tensor) -> Any:
+            with GradientTape() as tape:
+                for t in (q, k, v):
+                    tape.watch(t)
+                total = ops.sum(attend(q, k, v) ** 2)
+            return tape.gradient(total, [q, k, v])
+
+        program = Program(function)
+        program(*arrays(1, 2, 4, 5, 3, 3)[:3])
         before = cache.compiled_count()
         for sizes in ((2, 1, 300, 290, 8, 16), (1, 1, 1, 1, 1, 1)):
-            program(*arrays(*sizes))
+            program(*arrays(*sizes)[:3])
         assert cache.compiled_count() == before
 
     def test_two_in_a_row(self, compare: Callable[..., None]) -> None:
