@@ -18,6 +18,7 @@ from pronghorn.graph import Graph, Node
 from pronghorn.op import Op
 from pronghorn.ops.shape import gather, permute, reshape_to, scatter_rows
 from pronghorn.passes.access import elements
+from pronghorn.passes.simplify import live_nodes
 from pronghorn.tensor import Tensor
 from pronghorn_cpu import host
 
@@ -29,13 +30,7 @@ def by_steps(graph: Graph) -> Graph:
     nodes: list[Node] = []
     for node in graph.nodes:
         nodes += _rewritten(node, makers, uses) or [node]
-    used = set(graph.results)
-    live = []
-    for node in reversed(nodes):
-        if not used.isdisjoint(node.outputs):
-            used.update(node.inputs)
-            live.append(node)
-    return Graph(graph.inputs, graph.outputs, live[::-1], graph.reads, graph.writes)
+    return Graph(graph.inputs, graph.outputs, live_nodes(nodes, graph.results), graph.reads, graph.writes)
 
 
 def _rewritten(node: Node, makers: dict[Tensor, Node], uses: Counter[Tensor]) -> list[Node] | None:

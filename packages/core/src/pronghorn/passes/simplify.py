@@ -48,7 +48,7 @@ def simplify(graph: Graph) -> Graph:
     overwritten = {t for v, t in graph.reads.items() if v in writes}
     outputs = [_kept(t, overwritten, nodes) for t in outputs]
     writes = {v: _kept(t, overwritten, nodes) for v, t in writes.items()}
-    live = _live(nodes, [*outputs, *writes.values()])
+    live = live_nodes(nodes, [*outputs, *writes.values()])
     read = {t for node in live for t in node.inputs} | {*outputs, *writes.values()}
     reads = {v: t for v, t in graph.reads.items() if t in read or v in writes}
     return Graph(graph.inputs, outputs, live, reads, writes)
@@ -71,7 +71,8 @@ def _same(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> bool:
     return len(a) == len(b) and all(x is y for x, y in zip(a, b, strict=True))
 
 
-def _live(nodes: list[Node], results: list[Tensor]) -> list[Node]:
+def live_nodes(nodes: list[Node], results: list[Tensor]) -> list[Node]:
+    """Those that `results` depend on, in their order."""
     used = set(results)
     live = []
     for node in reversed(nodes):
