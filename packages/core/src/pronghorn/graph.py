@@ -6,6 +6,7 @@ and every shape is a number. Control-flow nodes hold body Graphs in their attrib
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -133,6 +134,15 @@ def topological(outputs: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> list[
                 if t.node is not None and t.node not in seen and t not in stops
             )
     return order
+
+
+def users_of(nodes: Iterable[Node]) -> dict[Tensor, list[Node]]:
+    """The nodes that read each tensor, in their order; none of a tensor that is not read."""
+    users: dict[Tensor, list[Node]] = defaultdict(list)
+    for node in nodes:
+        for t in dict.fromkeys(node.inputs):
+            users[t].append(node)
+    return users
 
 
 def constant_value(t: Tensor) -> np.ndarray[Any, Any] | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import NamedTuple
 
-from pronghorn.graph import Graph, Node
+from pronghorn.graph import Graph, Node, users_of
 from pronghorn.op import Op
 from pronghorn.passes.simplify import simplify
 from pronghorn.tensor import Tensor
@@ -42,10 +41,7 @@ class _Result(NamedTuple):
 
 class _Finder:
     def __init__(self, graph: Graph) -> None:
-        self.users: dict[Tensor, list[Node]] = defaultdict(list)
-        for node in graph.nodes:
-            for t in dict.fromkeys(node.inputs):
-                self.users[t].append(node)
+        self.users = users_of(graph.nodes)
         self.results = set(graph.results)
         self.place = {node: k for k, node in enumerate(graph.nodes)}
         self.maker = {t: node for node in graph.nodes for t in node.outputs}

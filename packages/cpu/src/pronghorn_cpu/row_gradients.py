@@ -8,12 +8,11 @@ dense.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
 
-from pronghorn.graph import Graph, Node, Spec
+from pronghorn.graph import Graph, Node, Spec, users_of
 from pronghorn.op import Op
 from pronghorn.passes.access import elements
 from pronghorn.passes.fused import fused, table
@@ -47,10 +46,7 @@ def keep_row_gradients(graph: Graph) -> Graph:
     """The graph with `sum_rows` instead of `scatter_rows` where all readers are maps; those say with the attribute
     "rows" which of their inputs that is, and have the places as the last.
     """
-    users: dict[Tensor, list[Node]] = defaultdict(list)
-    for node in graph.nodes:
-        for t in dict.fromkeys(node.inputs):
-            users[t].append(node)
+    users = users_of(graph.nodes)
     scattered = {node.outputs[0]: node for node in graph.nodes if node.op.name == "scatter_rows"}
     results = set(graph.results)
     compact = {

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pronghorn.body import Body, Step
-from pronghorn.graph import Graph, Node
+from pronghorn.graph import Graph, Node, users_of
 from pronghorn.op import Elementwise, Op
 from pronghorn.passes.access import as_matrix, collapse, elements
 from pronghorn.passes.fused import EPILOGUES, fused, fused_reduce, table
@@ -170,14 +170,6 @@ def _fuse_maps(members: list[Node], users: dict[Tensor, list[Node]], results: se
 # --------------------------------------------------------------------------------------------- epilogues and reductions
 
 
-def _users_of(units: list[Node]) -> dict[Tensor, list[Node]]:
-    users: dict[Tensor, list[Node]] = defaultdict(list)
-    for node in units:
-        for t in dict.fromkeys(node.inputs):
-            users[t].append(node)
-    return users
-
-
 def _epilogues(
     units: list[Node], levels: dict[Node, int], results: set[Tensor], written: set[Tensor]
 ) -> tuple[list[Node], dict[Node, int]]:
@@ -186,7 +178,7 @@ def _epilogues(
     Updates of variables are left alone: they are computed in place, and all of them in one launch. A matrix
     product that is only reshaped has the maps behind that.
     """
-    users = _users_of(units)
+    users = users_of(units)
     taken: dict[Node, tuple[Node, Tensor]] = {}  # map -> product, as it is read
     for node in units:
         if node.op.name not in EPILOGUES:
@@ -258,7 +250,7 @@ def _reorder(body: Body, before: Sequence[Tensor], after: Sequence[Tensor]) -> B
 
 def _reductions(units: list[Node], levels: dict[Node, int], results: set[Tensor]) -> tuple[list[Node], dict[Node, int]]:
     """Reductions take the map that only feeds them into their loop."""
-    users = _users_of(units)
+    users = users_of(units)
     maker = {t: node for node in units for t in node.outputs}
     gone: set[Node] = set()
     replaced: dict[Node, Node] = {}
