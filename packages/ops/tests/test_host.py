@@ -165,12 +165,8 @@ def test_a_model_whose_sizes_depend_on_the_strings() -> None:
     assert np.isfinite(m.evaluate(words, found, batch_size=2, verbose=0))
 
 
-def test_what_fails_in_a_string_fails_in_its_step() -> None:
-    def read(x: Array) -> Array:
-        if "bad" in x.tolist():
-            raise ValueError("a bad string")
-        return np.ones((len(x), 1), "float32")
-
+def reading_model(read: Any) -> Any:
+    """A compiled model whose strings `read` makes numbers of."""
     op = HostOp("read", read, lambda x: Spec((x.shape[0], 1), "float32"))
 
     class Reading(Layer):
@@ -179,6 +175,16 @@ def test_what_fails_in_a_string_fails_in_its_step() -> None:
 
     m = model(Reading())
     m.compile(Descent(0.1), squared_error)
+    return m
+
+
+def test_what_fails_in_a_string_fails_in_its_step() -> None:
+    def read(x: Array) -> Array:
+        if "bad" in x.tolist():
+            raise ValueError("a bad string")
+        return np.ones((len(x), 1), "float32")
+
+    m = reading_model(read)
     x = np.array(["good"] * 9 + ["bad"], object)[:, None]
     with pytest.raises(ValueError, match="a bad string"):
         m.fit(x, np.zeros((10, 1)), batch_size=2, shuffle=False, verbose=0)
@@ -192,14 +198,7 @@ def test_a_thread_reads_ahead_of_training() -> None:
         threads.append(threading.current_thread().name)
         return np.ones((len(x), 1), "float32")
 
-    op = HostOp("read", read, lambda x: Spec((x.shape[0], 1), "float32"))
-
-    class Reading(Layer):
-        def call(self, inputs: Any) -> Any:
-            return op(ops.squeeze(inputs, -1))
-
-    m = model(Reading())
-    m.compile(Descent(0.1), squared_error)
+    m = reading_model(read)
     m.fit(np.array(["word"] * 10, object)[:, None], np.zeros((10, 1)), batch_size=2, epochs=2, verbose=0)
     ahead = [name.startswith("pronghorn-data") for name in threads]
     assert ahead.count(True) == 2 * 4  # all but the first step of each epoch
