@@ -76,7 +76,7 @@ def test_a_driver_older_than_the_packages(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(found, "_major", {"cuda-bindings": 13}.get)
     available, line = answers(monkeypatch, Driver(version=12040))
     assert not available
-    assert "knows CUDA 12.4, but cuda-bindings is for CUDA 13: install pronghorn-gpu[cuda12]" in line
+    assert "knows CUDA 12.4, but cuda-bindings is for CUDA 13: pip install 'pronghorn-gpu[cuda12]', or" in line
 
 
 def test_no_numba(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,18 +88,31 @@ def test_no_numba(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_numba_that_does_not_work_with_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "numba.cuda does not work here" in answers(monkeypatch, Driver())[1]  # it cannot be imported
-    found.missing.cache_clear()
-    useless = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: False))
-    assert "install numba-cuda for its driver" in answers(monkeypatch, Driver(), useless)[1]
+    def launch_one() -> None:
+        raise RuntimeError("linking failed:\n  ptxas fatal: Unsupported .version 9.3")
+
+    ready = SimpleNamespace(is_available=lambda: True)
+    for target, text in (
+        (None, "no kernel runs here, ModuleNotFoundError: "),
+        (
+            SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: False)),
+            "finds no compiler (libnvvm) or cannot use",
+        ),
+        (SimpleNamespace(cuda=ready, launch_one=launch_one), "linking failed: ptxas fatal: Unsupported .version 9.3"),
+    ):
+        found.missing.cache_clear()
+        available, line = answers(monkeypatch, Driver(version=12080), target)
+        assert not available and "\n" not in line
+        assert text in line and "CUDA 12.8: pip install 'pronghorn-gpu[cuda12]'" in line
 
 
 def test_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
     card = SimpleNamespace(name=b"NVIDIA H200")
     cuda = SimpleNamespace(is_available=lambda: True, get_current_device=lambda: card)
-    library = SimpleNamespace(blas=lambda: object(), dnn=lambda: None, tensor_float=lambda: True)
+    opened = {"cublas": object(), "cudnn": None}.__getitem__
+    library = SimpleNamespace(opened=opened, tensor_float=lambda: True)
     monkeypatch.setitem(sys.modules, "pronghorn_gpu.library", library)
-    available, line = answers(monkeypatch, Driver(), SimpleNamespace(cuda=cuda))
+    available, line = answers(monkeypatch, Driver(), SimpleNamespace(cuda=cuda, launch_one=lambda: None))
     assert available
     assert line.startswith("available: NVIDIA H200, numba")
     assert line.endswith("products in TF32 by cuBLAS, convolutions by cuBLAS")

@@ -30,26 +30,26 @@ def _simulated() -> None:
         pytest.skip("stand-ins read and write the simulator's memory; on a card the libraries themselves are tested")
 
 
+def _bound(functions: Any, binding: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The functions of a stand-in, bound as the library of the device."""
+    _simulated()
+    bound = binding(functions, functions.device)
+    monkeypatch.setattr(f"pronghorn_gpu.library.{binding.__name__.lower()}", lambda: bound)
+    return functions
+
+
 @pytest.fixture
 def blas(monkeypatch: pytest.MonkeyPatch) -> BlasLt:
     from pronghorn_gpu.blas import Blas
 
-    _simulated()
-    functions = BlasLt()
-    binding = Blas(functions, functions.device)
-    monkeypatch.setattr("pronghorn_gpu.library.blas", lambda: binding)
-    return functions
+    return _bound(BlasLt(), Blas, monkeypatch)  # type: ignore[no-any-return]
 
 
 @pytest.fixture
 def dnn(monkeypatch: pytest.MonkeyPatch) -> Dnn:
     from pronghorn_gpu.dnn import Dnn as Binding
 
-    _simulated()
-    functions = Dnn()
-    binding = Binding(functions, functions.device)
-    monkeypatch.setattr("pronghorn_gpu.library.dnn", lambda: binding)
-    return functions
+    return _bound(Dnn(), Binding, monkeypatch)  # type: ignore[no-any-return]
 
 
 def products(library: BlasLt) -> int:
@@ -346,11 +346,12 @@ def test_a_library_that_does_not_begin_is_named(monkeypatch: pytest.MonkeyPatch)
 
     functions = BlasLt()
     functions.refuses["cublasLtCreate"] = 1
+    monkeypatch.setattr(library, "SIMULATED", False)
     monkeypatch.setattr(library, "find_library", lambda name, versions: functions)
-    with pytest.warns(RuntimeWarning, match="cublasLt is installed but not used: cublasLtCreate failed: status 1"):
-        assert library._loaded("cublasLt", (13,), lambda found: Blas(found, functions.device)) is None
+    with pytest.warns(RuntimeWarning, match="cublas is installed but not used: cublasLtCreate failed: status 1"):
+        assert library._loaded("cublas", lambda found: Blas(found, functions.device)) is None
     monkeypatch.setattr(library, "find_library", lambda name, versions: None)
-    assert library._loaded("cublasLt", (13,), lambda found: 1 / 0) is None
+    assert library._loaded("cublas", lambda found: 1 / 0) is None
 
 
 # ------------------------------------------------------------------------------------------------ the real libraries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from typing import Any
 
 import numpy as np
@@ -162,6 +163,42 @@ def test_a_larger_arena_has_steps_captured_again() -> None:
     for _ in range(3):
         np.testing.assert_array_equal(program(X).numpy(), wanted)
     assert program.executable._run[0].captured not in (None, captured)
+
+
+def test_an_arena_that_was_replaced_is_free_again() -> None:
+    from pronghorn_gpu.arena import arena
+
+    program = Program(lambda x: ops.softmax(ops.matmul(x, ops.transpose(x))))
+    program(X), program(X)
+    gc.collect()
+    held = arena().require(1).nbytes
+    free = device().heap.available
+    arena().require(3 * held)
+    assert device().heap.available == free - 2 * held  # though the program has not been written anew yet
+    program(X)
+
+
+def test_a_program_is_made_while_no_other_is_captured() -> None:
+    """What a library is asked when a program is made must not become part of another thread's step."""
+    graph, _, _ = Program(lambda x: ops.exp(x) * 2).trace([X], {})
+    begun, made = threading.Event(), threading.Event()
+
+    def make() -> None:
+        begun.set()
+        accelerator.current().compile(graph)
+        made.set()
+
+    thread = threading.Thread(target=make)
+
+    def work() -> None:
+        thread.start()
+        begun.wait()
+        assert not made.wait(0.2)
+
+    with device().lock:
+        device().capture(work)
+    thread.join()
+    assert made.is_set()
 
 
 def test_a_step_that_cannot_be_captured_goes_on_without(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,8 @@ class GpuAccelerator(Accelerator):
     def synchronize(self) -> None:
         from pronghorn_gpu.device import device
 
-        device().synchronize()
+        with device().lock:
+            device().synchronize()
 
 
 @cache

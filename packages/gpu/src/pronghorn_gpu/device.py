@@ -204,11 +204,11 @@ class SimulatedDevice(Device):
 
 # ------------------------------------------------------------------------------------------------ the card
 
-STAGED = 1 << 16
-"""Copies of fewer bytes go to the driver as they are; it keeps a copy of them."""
-
 STAGING = 1 << 24
-"""Bytes of each of the two pinned buffers through which larger arrays go."""
+"""Bytes of each of the two pinned buffers through which arrays go to the card."""
+
+_STAGED_APART = 64
+"""Arrays in a pinned buffer begin at multiples of so many bytes."""
 
 _NON_BLOCKING = 1
 _CAPTURE_THIS_THREAD = 1
@@ -273,7 +273,7 @@ class CudaDevice(Device):
         self.stream = ctypes.c_void_p()
         self.driver("cuStreamCreate", ctypes.byref(self.stream), _NON_BLOCKING)
         self._numba_stream = cuda.external_stream(self.stream.value)
-        self._staging = [_Staging(self.driver, self.stream) for _ in range(2)]
+        self._staging = _Staging(self.driver, self.stream)
         cuda.synchronize()  # the heap was allocated on another stream
 
     def address(self, offset: int) -> int:
@@ -290,24 +290,13 @@ class CudaDevice(Device):
         self._not_while_capturing("copies from the host")
         self.enter()
         source, target, left = array.__array_interface__["data"][0], self._base + address, array.nbytes
-        if left < STAGED:
-            if left:
-                self._to_device(target, source, left)
-            return
         while left:
-            staging = self._staging.pop(0)
-            self._staging.append(staging)
-            count = min(left, STAGING)
-            staging.fill(source, count)
-            self._to_device(target, staging.address, count)
-            staging.sent()
+            staged, count = self._staging.take(source, left)
+            self.driver(
+                "cuMemcpyHtoDAsync_v2",
+                ctypes.c_ulonglong(target), ctypes.c_void_p(staged), ctypes.c_size_t(count), self.stream,
+            )  # fmt: skip
             source, target, left = source + count, target + count, left - count
-
-    def _to_device(self, target: int, source: int, nbytes: int) -> None:
-        self.driver(
-            "cuMemcpyHtoDAsync_v2",
-            ctypes.c_ulonglong(target), ctypes.c_void_p(source), ctypes.c_size_t(nbytes), self.stream,
-        )  # fmt: skip
 
     def copy_out(self, array: Array, address: int) -> None:
         self._not_while_capturing("copies to the host")
@@ -351,25 +340,32 @@ class CudaDevice(Device):
 
 
 class _Staging:
-    """A pinned buffer, and an event that says when the copy from it is done."""
+    """Two pinned buffers, filled in turn from front to back; a copy from one begins when the stream comes to it, so a
+    buffer is filled anew only when an event says that the last copy from it is done."""
 
     def __init__(self, driver: _Driver, stream: ctypes.c_void_p) -> None:
         self._driver = driver
         self._stream = stream
-        buffer = ctypes.c_void_p()
-        driver("cuMemAllocHost_v2", ctypes.byref(buffer), ctypes.c_size_t(STAGING))
-        self.address = buffer.value or 0
-        self._event = ctypes.c_void_p()
-        driver("cuEventCreate", ctypes.byref(self._event), _NO_TIMING)
+        self._buffers: list[tuple[int, ctypes.c_void_p]] = []
+        for _ in range(2):
+            buffer, event = ctypes.c_void_p(), ctypes.c_void_p()
+            driver("cuMemAllocHost_v2", ctypes.byref(buffer), ctypes.c_size_t(STAGING))
+            driver("cuEventCreate", ctypes.byref(event), _NO_TIMING)
+            self._buffers.append((buffer.value or 0, event))
+        self._used = 0
 
-    def fill(self, source: int, nbytes: int) -> None:
-        """Waits for the copy before, then takes so many bytes of the host's memory."""
-        self._driver("cuEventSynchronize", self._event)
-        ctypes.memmove(self.address, source, nbytes)
-
-    def sent(self) -> None:
-        """The copy from it has been handed to the stream."""
-        self._driver("cuEventRecord", self._event, self._stream)
+    def take(self, source: int, nbytes: int) -> tuple[int, int]:
+        """Takes so many of the host's bytes, or as many as there is room for: where they are now, and how many. The copy
+        from there must be handed to the stream before the next call."""
+        if self._used >= STAGING:
+            self._driver("cuEventRecord", self._buffers[0][1], self._stream)
+            self._buffers.reverse()
+            self._driver("cuEventSynchronize", self._buffers[0][1])
+            self._used = 0
+        place, count = self._buffers[0][0] + self._used, min(nbytes, STAGING - self._used)
+        ctypes.memmove(place, source, count)
+        self._used += -(-count // _STAGED_APART) * _STAGED_APART
+        return place, count
 
 
 @cache

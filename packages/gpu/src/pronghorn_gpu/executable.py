@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from pronghorn.tensor import Tensor
 from pronghorn_gpu.arena import arena
 from pronghorn_gpu.buffer import resident
 from pronghorn_gpu.device import Captured, device
-from pronghorn_gpu.heap import DeviceMemoryError, amount
+from pronghorn_gpu.heap import DeviceMemoryError, Piece, amount
 from pronghorn_gpu.launch import DTYPES
 from pronghorn_gpu.lowered import LoweredGraph
 from pronghorn_gpu.writing import Item, Writer
@@ -79,7 +80,9 @@ class GpuExecutable(Executable):
 
     def __init__(self, graph: Graph) -> None:
         self.graph = fuse(simplify(graph))
-        self.lowered = LoweredGraph(self.graph)
+        with device().lock:  # libraries are asked, which must not become part of what another thread captures
+            device().enter()
+            self.lowered = LoweredGraph(self.graph)
         staged = [t for t in self.graph.inputs if t.dtype in DTYPES and None not in t.shape]
         self._staged: dict[Tensor, int] = {}
         size = aligned(self.lowered.plan.size)
@@ -89,7 +92,8 @@ class GpuExecutable(Executable):
         self._size = size
         self._written = [resident(v) for v in self.graph.writes if v.dtype in DTYPES]
         self._writer: Writer | None = None
-        self._place: object = None
+        self._place: weakref.ref[Piece] | None = None
+        """The arena that the launches are written for; a smaller one must not live on because of that."""
 
     def _prepare(self) -> Writer:
         """Writes the launches for the arena as it is; again when another program made it larger."""
@@ -97,11 +101,11 @@ class GpuExecutable(Executable):
             piece = arena().require(self._size)
         except DeviceMemoryError:
             raise DeviceMemoryError(self._too_large()) from None
-        if self._writer is None or self._place is not piece:
+        if self._writer is None or self._place is None or self._place() is not piece:
             inputs = [piece.address + self._staged.get(t, 0) for t in self.graph.inputs]
             self._writer = Writer(self.lowered, piece.address, inputs)
             self._run = segments(self._writer.items)
-            self._place = piece
+            self._place = weakref.ref(piece)
         return self._writer
 
     def _too_large(self) -> str:

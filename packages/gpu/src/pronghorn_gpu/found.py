@@ -33,25 +33,30 @@ def _missing() -> str | None:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
         return "no NVIDIA driver was found (libcuda)"
-    count, version = ctypes.c_int(0), ctypes.c_int(0)
+    count, number = ctypes.c_int(0), ctypes.c_int(0)
     status = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
     if status or not count.value:
         return f"the NVIDIA driver finds no card (status {status})"
-    driver.cuDriverGetVersion(ctypes.byref(version))
+    driver.cuDriverGetVersion(ctypes.byref(number))
+    known, minor = number.value // 1000, number.value % 1000 // 10
+    wheels = f"pip install 'pronghorn-gpu[cuda{max(12, min(known, 13))}]'"
     for package in ("cuda-bindings", "cuda-python"):
         needed = _major(package)
-        known = version.value // 1000
         if needed is not None and known < needed:
             return (
-                f"the NVIDIA driver knows CUDA {known}.{version.value % 1000 // 10}, but {package} is for CUDA "
-                f"{needed}: install pronghorn-gpu[cuda{known}], or a newer driver"
+                f"the NVIDIA driver knows CUDA {known}.{minor}, but {package} is for CUDA {needed}: {wheels}, or "
+                f"install a newer driver"
             )
     try:
-        from pronghorn_gpu.target import cuda
+        from pronghorn_gpu import target
 
-        return None if cuda.is_available() else "numba.cuda cannot use the card; install numba-cuda for its driver"
+        if not target.cuda.is_available():
+            return f"numba.cuda finds no compiler (libnvvm) or cannot use the driver of CUDA {known}.{minor}: {wheels}"
+        target.launch_one()
+        return None
     except Exception as error:
-        return f"numba.cuda does not work here: {error}"
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        return f"no kernel runs here, {said[:300]} (what suits the driver, CUDA {known}.{minor}: {wheels})"
 
 
 def _major(package: str) -> int | None:
@@ -70,14 +75,14 @@ def describe() -> str:
     if simulated():
         return "available: Numba's CUDA simulator, for tests (set_accelerator('gpu') to use it)"
     try:
-        from pronghorn_gpu.library import blas, dnn, tensor_float
+        from pronghorn_gpu.library import opened, tensor_float
         from pronghorn_gpu.target import cuda
 
         card = cuda.get_current_device()
         name = card.name.decode() if isinstance(card.name, bytes) else card.name
         kind = "numba-cuda" if find_spec("numba_cuda") else "numba.cuda"
-        products = "cuBLAS" if blas() is not None else "own kernels"
-        convolutions = "cuDNN" if dnn() is not None else products
+        products = "cuBLAS" if opened("cublas") is not None else "own kernels"
+        convolutions = "cuDNN" if opened("cudnn") is not None else products
         precision = " in TF32" if tensor_float() else ""
         return f"available: {name}, {kind}, products{precision} by {products}, convolutions by {convolutions}"
     except Exception as error:

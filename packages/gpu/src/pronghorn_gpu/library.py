@@ -27,7 +27,8 @@ def tensor_float() -> bool:
     return os.environ.get("PRONGHORN_GPU_TF32", "0") not in ("", "0")
 
 
-LIBRARIES = ("cublas", "cudnn")
+LIBRARIES = {"cublas": ("cublasLt", (13, 12)), "cudnn": ("cudnn", (9,))}
+"""The shared library of each, and the versions that are known, the best first."""
 
 
 def wanted(name: str) -> bool:
@@ -37,7 +38,7 @@ def wanted(name: str) -> bool:
         ValueError: PRONGHORN_GPU_LIBRARY names one that is not known.
     """
     text = os.environ.get("PRONGHORN_GPU_LIBRARY")
-    names = LIBRARIES if text is None else [part.strip() for part in text.split(",")]
+    names = [*LIBRARIES] if text is None else [part.strip() for part in text.split(",")]
     if unknown := sorted({*names} - {*LIBRARIES, "none"}):
         raise ValueError(
             f"PRONGHORN_GPU_LIBRARY names {', '.join(map(repr, unknown))}, but must be 'none' or one or both of "
@@ -98,9 +99,14 @@ class Descriptor:
         weakref.finalize(self, functions, kind.format("Destroy"), self.handle).atexit = False
 
 
-def _loaded(name: str, versions: Sequence[int], make: Callable[[ctypes.CDLL], Any]) -> Any:
+def opened(name: str) -> ctypes.CDLL | None:
+    """One of `LIBRARIES`, None where it is not installed or not wanted."""
+    return find_library(*LIBRARIES[name]) if wanted(name) else None
+
+
+def _loaded(name: str, make: Callable[[ctypes.CDLL], Any]) -> Any:
     """The binding of a library for the card, None where it cannot be had; a warning says so where it should work."""
-    functions = find_library(name, versions)
+    functions = opened(name)
     if functions is None:
         return None
     try:
@@ -116,7 +122,7 @@ def blas() -> Any:
     from pronghorn_gpu.blas import Blas
     from pronghorn_gpu.device import device
 
-    return _loaded("cublasLt", (13, 12), lambda found: Blas(found, device())) if wanted("cublas") else None
+    return _loaded("cublas", lambda found: Blas(found, device()))
 
 
 @cache
@@ -129,7 +135,7 @@ def dnn() -> Any:
         return None
     # it opens these by their names alone, which finds those that are open
     companions = [find_library(name, (13, 12)) for name in ("cublasLt", "cublas", "nvrtc")]
-    return _loaded("cudnn", (9,), lambda found: Dnn(found, device(), companions))
+    return _loaded("cudnn", lambda found: Dnn(found, device(), companions))
 
 
 def _available(way: Sequence[Settled]) -> tuple[Settled, ...] | None:
