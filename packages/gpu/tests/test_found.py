@@ -96,7 +96,7 @@ def test_numba_that_does_not_work_with_the_card(monkeypatch: pytest.MonkeyPatch)
         (None, "no kernel runs here, ModuleNotFoundError: "),
         (
             SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: False)),
-            "finds no compiler (libnvvm) or cannot use",
+            "finds no compiler (libnvvm) or cannot",
         ),
         (SimpleNamespace(cuda=ready, launch_one=launch_one), "linking failed: ptxas fatal: Unsupported .version 9.3"),
     ):

@@ -355,8 +355,8 @@ class _Staging:
         self._used = 0
 
     def take(self, source: int, nbytes: int) -> tuple[int, int]:
-        """Takes so many of the host's bytes, or as many as there is room for: where they are now, and how many. The copy
-        from there must be handed to the stream before the next call."""
+        """Takes so many of the host's bytes, or as many as there is room for: where they are now, and how many. The
+        copy from there must be handed to the stream before the next call."""
         if self._used >= STAGING:
             self._driver("cuEventRecord", self._buffers[0][1], self._stream)
             self._buffers.reverse()
