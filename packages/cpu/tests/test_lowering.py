@@ -131,6 +131,13 @@ def convolution_step(x: Tensor, kernel: Tensor, bias: Tensor) -> Any:
     return y, tape.gradient(total, [x, kernel, bias])
 
 
+def signs_and_values(x: Tensor, kernel: Tensor, groups: int) -> tuple[Tensor, Tensor]:
+    """An epilogue whose first output has another dtype than the convolution."""
+    y = convolution(x, kernel, windows=SAME, groups=groups)
+    positive = y >= 0.0
+    return positive, ops.where(positive, y, y * 0.5)
+
+
 SAME = Windows((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1))
 HALVES = Windows((2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1))
 THIRDS = Windows((3, 3), (2, 2), ((1, 1), (0, 1)), (1, 1))
@@ -165,6 +172,8 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], list[Any]]] = {
         ),
         [IMAGES, KERNEL],
     ),
+    "convolution and its signs": (lambda x, k: signs_and_values(x, k, 1), [IMAGES, KERNEL]),
+    "each channel and its signs": (lambda x, k: signs_and_values(x, k, 5), [IMAGES, DEPTHWISE]),
     "each channel": (lambda x, k: convolution(x, k, windows=SAME, groups=5) + k[0, 0, 0], [IMAGES, DEPTHWISE]),
     "pooling": (lambda x: (maximum_of_windows(x, windows=THIRDS), sum_pool(x, windows=THIRDS)), [IMAGES]),
     "casts": (lambda a: [ops.cast(a, d) for d in ("int32", "bool", "uint8")], [np.abs(A)]),

@@ -107,7 +107,7 @@ def _fused_matmul(node: Node) -> tuple[Launch, ...] | None:
 
 
 def _convolution(node: Node) -> tuple[Launch, ...] | None:
-    (x, kernel), dtype = node.inputs[:2], node.outputs[0].dtype
+    (x, kernel), dtype = node.inputs[:2], node.inputs[0].dtype
     body, windows, groups = node.attrs.get("body"), node.attrs["windows"], node.attrs["groups"]
     if dtype not in ITEMSIZE:
         return None
@@ -137,7 +137,7 @@ def _each_channel_alone(kernel: Tensor, groups: int) -> bool:
 
 def _channels_convolved(node: Node) -> tuple[Launch, ...]:
     """The convolution of each channel alone; what follows it is a map in place."""
-    dtype, body = node.outputs[0].dtype, node.attrs.get("body")
+    dtype, body = node.inputs[0].dtype, node.attrs.get("body")
     batch, *sizes, channels = _sizes(node.inputs[0])
     launches = plan_windows("convolution", dtype, batch, sizes, node.attrs["windows"], channels)
     if body is None:
