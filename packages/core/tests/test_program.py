@@ -1,4 +1,4 @@
-"""Programs: effects, versions of variables, signatures, frozen Python state."""
+"""Programs: effects, versions of variables, signatures."""
 
 from __future__ import annotations
 
@@ -92,40 +92,6 @@ def test_second_derivative_of_a_compiled_function() -> None:
         return outer.gradient(first, x)
 
     assert float(jit(third)(constant(2.0, "float64"))) == 12.0
-
-
-class TestFrozenState:
-    def test_a_python_counter_is_caught_at_the_second_call(self) -> None:
-        state = {"n": 0}
-
-        def function(x: Tensor) -> Tensor:
-            state["n"] += 1
-            return x * float(state["n"])
-
-        program = Program(function, verify=True)
-        x = constant(1.0, "float64")
-        program(x)
-        with pytest.raises(
-            RuntimeError, match=r"constant of operation 'multiply' was 1\.0 .* is 2\.0 .*test_program\.py:\d+"
-        ):
-            program(x)
-
-    def test_a_branch_on_python_state_is_caught(self) -> None:
-        flags = [True]
-
-        def function(x: Tensor) -> Tensor:
-            return ops.sin(x) if flags.pop() else ops.cos(x)
-
-        program = Program(function, verify=True)
-        flags[:] = [False, True]
-        program(constant(1.0, "float64"))
-        with pytest.raises(RuntimeError, match="operation 'sin' of the first trace is 'cos' in the second"):
-            program(constant(1.0, "float64"))
-
-    def test_pure_code_passes(self) -> None:
-        program = Program(lambda x: ops.sin(x) * 2.0, verify=True)
-        for _ in range(3):
-            program(constant(1.0, "float64"))
 
 
 class TestSymbols:

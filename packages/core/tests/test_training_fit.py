@@ -13,6 +13,7 @@ from pronghorn.layer import Layer
 from pronghorn.loss import Loss
 from pronghorn.metric import Mean
 from pronghorn.optimizer import Optimizer
+from pronghorn.requirement import require
 from pronghorn.saving.registry import CustomObjectScope
 from pronghorn.training.callback import Callback
 
@@ -307,22 +308,6 @@ def test_a_train_step_of_ones_own() -> None:
     assert list(runs[0]) == ["first", "loss"]
 
 
-def test_frozen_python_state_is_an_error_at_the_second_step() -> None:
-    class Counting(OwnStep):
-        def train_step(self, data: Any) -> dict[str, Any]:
-            self.calls = getattr(self, "calls", 0) + 1
-            return super().train_step((data[0] * float(self.calls), data[1]))
-
-    model = Counting()
-    model.compile(SGD())
-    with pytest.raises(RuntimeError, match="was 1.0 in the first trace and is 2.0 in the second"):
-        model.fit(X, Y, **QUIET)
-    model = Counting()
-    model.compile(SGD(), run_eagerly=True)
-    model.fit(X, Y, **QUIET)
-    assert model.calls == 3
-
-
 def test_logs_that_are_no_dict_are_refused() -> None:
     class NoDict(OwnStep):
         def train_step(self, data: Any) -> Any:
@@ -499,20 +484,32 @@ def test_hooks_get_a_dict_where_there_are_no_logs() -> None:
     assert seen == [{}, {}, {}]
 
 
-def test_a_loss_may_refuse_labels_before_the_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    def check(self: Any, y_true: Any, shape: Any) -> None:
-        assert shape[1:] == (3,)
-        if y_true.max() > 100:
+def test_a_loss_may_require_something_of_labels() -> None:
+    asked = []
+
+    def at_most_100(y: Any) -> None:
+        asked.append(y.shape)
+        if y.max() > 100:
             raise ValueError("a label above 100")
 
-    monkeypatch.setattr(SquaredError, "__module__", "pronghorn_objectives.regression")
-    monkeypatch.setattr(SquaredError, "check_labels", check)
+    def demanding(y_true: Any, y_pred: Any) -> Any:
+        require(y_true, at_most_100)
+        return absolute_error(y_true, y_pred)
+
     wrong = np.where(np.arange(70)[:, None] == 69, 101.0, Y)
-    for train in (
-        lambda model: model.fit(X, wrong, **QUIET),
-        lambda model: model.evaluate(X, wrong, **QUIET),
-        lambda model: model.train_on_batch(X, wrong),
-        lambda model: model.fit(X, Y, validation_data=(X, wrong), **QUIET),
+    model = linear(loss=demanding)
+    weights = model.get_weights()
+    for refused in (
+        lambda: model.fit(X, wrong, **QUIET),
+        lambda: model.evaluate(X, wrong, **QUIET),
+        lambda: model.train_on_batch(X, wrong),
+        lambda: model.fit(X, Y, validation_data=(X, wrong), **QUIET),
     ):
+        asked.clear()
         with pytest.raises(ValueError, match="a label above 100"):
-            train(linear())
+            refused()
+        assert asked == [(70, 3)]
+    assert all(np.array_equal(a, b) for a, b in zip(weights, model.get_weights(), strict=True))
+    asked.clear()
+    model.fit(X, Y, epochs=2, validation_split=0.2, **QUIET)
+    assert asked == [(70, 3)] * 2  # the whole array for each of the two sources, once

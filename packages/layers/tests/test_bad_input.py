@@ -25,8 +25,11 @@ def of_shape(*sizes: int) -> Any:
         (lambda: layers.Bidirectional(layers.LSTM(2))(X, mask=of_shape(3, 4)), "the mask must have the shape"),
         (lambda: layers.MultiHeadAttention(1, 2)(X, X, attention_mask=of_shape(2, 3, 3)), "a mask of shape"),
         (lambda: layers.GlobalAveragePooling1D()(X, mask=of_shape(2, 3)), "do not broadcast"),
-        (lambda: layers.Embedding(3, 2)(np.array([[5]])), "ids from 5 to 5 came, but `input_dim` is 3"),
-        (lambda: layers.Embedding(3, 2)(np.array([[0, -1]])), "ids from -1 to 0 came"),
+        (
+            lambda: layers.Embedding(3, 2)(np.array([[5]])),
+            "id 5 in row 0 is not one of 0 to 2, the ids below",
+        ),
+        (lambda: layers.Embedding(3, 2)(np.array([[0, -1]])), "id -1 in row 0 is not one"),
         (lambda: layers.BatchNormalization(axis=5)(X), "axis 5 does not exist"),
         (lambda: layers.LayerNormalization(axis=4)(X), "axis 4 does not exist"),
         (lambda: layers.Softmax(axis=4)(X), "axis 4 is out of range"),

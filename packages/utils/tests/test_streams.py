@@ -15,7 +15,7 @@ import pytest
 from pronghorn import tree
 from pronghorn.functional import Input
 from pronghorn.layer import Layer
-from pronghorn.loss import LossFunctionWrapper
+from pronghorn.requirement import Within, require
 from pronghorn.sequential import Sequential
 from pronghorn.testing.layers import Affine, Descent, squared_error
 from pronghorn.training.data import Epochs, gather, make_source
@@ -332,17 +332,19 @@ def test_mistakes_are_named(arguments: dict[str, Any], message: str) -> None:
         linear().fit(**{"x": ROWS, "y": TARGETS, "verbose": 0} | arguments)
 
 
-def refuse(self: Any, y_true: Any, shape: Any) -> None:
-    assert shape[1:] == (3,)
-    if y_true.max() > 100:
-        raise ValueError("a label above 100")
+def demanding(y_true: Any, y_pred: Any) -> Any:
+    require(y_true, Within(100, "label", "as the loss says"))
+    return squared_error(y_true, y_pred)
 
 
-def test_labels_are_checked_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_are_checked_as_they_come() -> None:
     y = TARGETS.copy()
     y[3] = np.nan
     with pytest.raises(ValueError, match="y holds NaN, first in row 3, which makes the loss NaN"):
         linear().fit(iter([(ROWS, y)]), **QUIET)
-    monkeypatch.setattr(LossFunctionWrapper, "check_labels", refuse)
-    with pytest.raises(ValueError, match="a label above 100"):
-        linear().fit(iter([(ROWS, np.where(np.arange(70)[:, None] == 69, 101.0, TARGETS))]), **QUIET)
+    model = linear()
+    model.compile(Descent(0.1), demanding)
+    labels = np.abs(TARGETS)
+    batches = [(ROWS, labels), (ROWS, np.where(np.arange(70)[:, None] == 69, 101.0, labels))]
+    with pytest.raises(ValueError, match="label 101 in row 69 is not one of 0 to 99, as the loss says"):
+        model.fit(iter(batches), **QUIET)

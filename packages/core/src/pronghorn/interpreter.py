@@ -116,6 +116,8 @@ class Tracer(Interpreter):
         self.touched: dict[Any, int] = {}
         self.given: dict[Tensor, Any] = {}
         """The values of arguments that are strings."""
+        self.requirements: list[tuple[Tensor, Any]] = []
+        """What `requirement.require` asked."""
         self.stand_in: int | None = None
         """What sizes that depend on values are taken for while shapes are inferred."""
         self.stood_in = False

@@ -56,9 +56,6 @@ class Loss(Configurable):
         """One value per sample (or per sample and step, …): `y_pred`'s shape without its last axis."""
         raise NotImplementedError(f"{type(self).__name__} has no `call(y_true, y_pred)`")
 
-    def check_labels(self, y_true: Any, shape: tuple[int | None, ...]) -> None:
-        """Refuses an array of targets, given the predictions' shape: called before training, on all that is known."""
-
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         """The loss, a scalar unless `reduction` is "none".
 
@@ -113,11 +110,6 @@ class LossFunctionWrapper(Loss):
         if isinstance(y_true, Tensor) and isinstance(y_pred, Tensor):
             y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
         return self.fn(y_true, y_pred, **self._kwargs)  # type: ignore[no-any-return]
-
-    def check_labels(self, y_true: Any, shape: tuple[int | None, ...]) -> None:
-        """By the function's own `check_labels`, where it has one."""
-        if (check := getattr(self.fn, "check_labels", None)) is not None:
-            check(y_true, shape, **self._kwargs)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, the function as a config of its own."""

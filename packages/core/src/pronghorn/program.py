@@ -14,9 +14,10 @@ import numpy as np
 
 from pronghorn import accelerator, config, dtypes, host, naming, plugins, tree
 from pronghorn.accelerator import Executable, Instruction
-from pronghorn.graph import Graph, Node, Spec
+from pronghorn.graph import Graph, Spec
 from pronghorn.interpreter import Tracer, using
 from pronghorn.op import Op
+from pronghorn.requirement import Requirement, origins
 from pronghorn.tensor import Tensor, Variable, convert_to_tensor
 
 Array = np.ndarray[Any, Any]
@@ -34,10 +35,11 @@ class Rows:
     In the traced function it is a symbol of shape (None, …) that only `batch_rows` reads.
     """
 
-    __slots__ = ("array", "signature")
+    __slots__ = ("array", "met", "signature")
 
     def __init__(self, array: Array) -> None:
         self.array = array.view()  # an object of its own: a copy on a device is good for these `Rows` alone
+        self.met: set[Requirement] = set()
         self.signature = ("rows", array.shape[1:], array.dtype.str, array.strides[1:])
 
 
@@ -76,12 +78,18 @@ class Prepared:
 class _Plan:
     """One signature: the executable and how to give its results back."""
 
-    def __init__(self, executable: Any, structure: Any, touched: dict[Any, int]) -> None:
-        self.executable = executable
+    def __init__(self, graph: Graph, structure: Any, tracer: Tracer) -> None:
         self.structure = structure
         self.single = structure is True
-        self.specs = [(t.shape, t.dtype) for t in executable.graph.outputs]
-        self.touched = touched
+        self.specs = [(t.shape, t.dtype) for t in graph.outputs]
+        places = {t: i for i, t in enumerate(graph.inputs)}
+        asked = list(origins(tracer.requirements))
+        self.of_arguments = [(places[t], requirement) for t, requirement in asked if t in places]
+        self.of_results = [requirement for t, requirement in asked if t not in places]
+        graph.outputs += [t for t, _ in asked if t not in places]
+        compiled = plugins.load("utils", "host.Staged") if host.needed(graph) else accelerator.current().compile
+        self.executable: Any = compiled(graph)
+        self.touched = _versions(tracer)
         self.mutations = naming.mutation_count()
         self.accelerator = accelerator.current()
         self.checked = config.trace_nans()
@@ -98,6 +106,16 @@ class _Plan:
         self.mutations = naming.mutation_count()
         return False
 
+    def check(self, leaves: Sequence[Any]) -> None:
+        """Holds the arguments against what was required of them."""
+        for position, requirement in self.of_arguments:
+            leaf = leaves[position]
+            met = leaf.met if type(leaf) is Rows else ()
+            if requirement not in met and type(array := _argument(leaf)) is np.ndarray:
+                requirement(array)
+                if type(leaf) is Rows:
+                    leaf.met.add(requirement)
+
 
 class Program:
     """A function of tensors, compiled.
@@ -109,13 +127,13 @@ class Program:
         function: what to trace. Effects on variables are kept; effects on Python objects happen only while tracing.
         advance: False leaves seed states as they are, so that the next call draws the same numbers.
         verify: traces a second time at the second call with one signature, and raises where the two differ (Python
-            state that would freeze).
+            state that would freeze), where pronghorn-utils is installed.
     """
 
     def __init__(self, function: Callable[..., Any], *, advance: bool = True, verify: bool = False) -> None:
         self.function = function
         self.advance = advance
-        self.verify = verify
+        self.verify = verify and "Program.refuse_frozen_state" in plugins.references("utils")
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self.__doc__ = getattr(function, "__doc__", None)
         self._plans: OrderedDict[Any, _Plan] = OrderedDict()
@@ -138,15 +156,25 @@ class Program:
                 key = (key, *shapes)
         plan = self._plan(key, args, kwargs)
         self._latest = plan
+        if plan.of_arguments:
+            plan.check(leaves)
         if early is None or not plan.executable.staged:
             results = plan.executable(arguments)
         else:
             results = plan.executable.finish(arguments, early)
+        for requirement in reversed(plan.of_results):
+            if type(array := results.pop()) is np.ndarray:
+                requirement(array)
         tensors = [Tensor(shape, dtype, r) for (shape, dtype), r in zip(plan.specs, results, strict=True)]
         if plan.single:
             return tensors[0]
         items = iter(tensors)
         return tree.map_structure(lambda _: next(items), plan.structure, none_is_leaf=False)
+
+    def check(self, *args: Any) -> None:
+        """Raises what a call would raise for the values of these arguments, and compiles it."""
+        leaves: list[Any] = []
+        self._plan((_signature(args, leaves), None), args, {}).check(leaves)
 
     def prepare(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments of a call, with what the host computes first of them where a plan is there; for other threads.
@@ -171,10 +199,7 @@ class Program:
             plan = self._plans.get(key)
             if plan is None or plan.stale():
                 graph, structure, tracer = self.trace(args, kwargs)
-                staged = host.needed(graph)
-                compiled = plugins.load("utils", "host.Staged") if staged else accelerator.current().compile
-                executable: Any = compiled(graph)
-                plan = self._plans[key] = _Plan(executable, structure, _versions(tracer))
+                plan = self._plans[key] = _Plan(graph, structure, tracer)
                 plan.unverified = graph if self.verify else None
                 if len(self._plans) > CACHED_PLANS:
                     self._plans.popitem(last=False)
@@ -211,17 +236,7 @@ class Program:
     def _verify(self, first: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         naming.recent_changes.clear()
         again, _, _ = self.trace(args, kwargs, locate=True)
-        difference = first_difference(first, again)
-        if difference is not None:
-            changed = "; ".join(
-                f"attribute {name!r} of {_name(owner)}" for owner, name in naming.recent_changes if name
-            )
-            hint = f" Set while tracing: {changed}." if changed else ""
-            raise RuntimeError(
-                f"{self.__name__}: {difference}. Python state read while a program is traced is frozen into it.{hint} "
-                f"Keep the state in a Variable (add_weight(trainable=False)), pass it as an argument, or compile with "
-                f"run_eagerly=True"
-            )
+        plugins.load("utils", "Program.refuse_frozen_state")(self.__name__, first, again)
 
     @property
     def executable(self) -> Executable:
@@ -303,61 +318,3 @@ def _argument(leaf: Any) -> Any:
 
 def _versions(tracer: Tracer) -> dict[Any, int]:
     return {owner: owner.mutations for owner in tracer.touched}
-
-
-def _name(owner: Any) -> str:
-    return f"layer {owner.name!r}" if hasattr(owner, "name") else type(owner).__name__
-
-
-def first_difference(a: Graph, b: Graph) -> str | None:
-    """Says where two traces of one function differ, None where they agree."""
-    numbers: list[dict[Tensor, int]] = [{}, {}]
-    for table, graph in zip(numbers, (a, b), strict=True):
-        for t in graph.placeholders:
-            table[t] = len(table)
-    for left, right in zip(a.nodes, b.nodes, strict=False):
-        where = f"layer {right.layer!r}" if right.layer else "the traced function"
-        at = f"in {where} at {right.location}"
-        if left.op is not right.op:
-            return f"operation {left.op.name!r} of the first trace is {right.op.name!r} in the second, {at}"
-        for x, y in zip(left.inputs, right.inputs, strict=False):
-            if x.scope is None and y.scope is None:
-                if not _same_constant(x, y):
-                    return (
-                        f"a constant of operation {left.op.name!r} was {_short(x)} in the first trace "
-                        f"and is {_short(y)} in the second, {at}"
-                    )
-            elif numbers[0].get(x) != numbers[1].get(y):
-                return f"operation {left.op.name!r} reads another value in the second trace, {at}"
-        for name, value in left.attrs.items():
-            other = right.attrs.get(name)
-            if isinstance(value, Graph) and isinstance(other, Graph):
-                inner = first_difference(value, other)
-                if inner is not None:
-                    return inner
-            elif value != other:
-                return (
-                    f"{name} of operation {left.op.name!r} was {value!r} in the first trace "
-                    f"and is {other!r} in the second, {at}"
-                )
-        for table, node in zip(numbers, (left, right), strict=True):
-            for t in node.outputs:
-                table[t] = len(table)
-    if len(a.nodes) != len(b.nodes):
-        longer: Sequence[Node] = max((a.nodes, b.nodes), key=len)
-        extra = longer[min(len(a.nodes), len(b.nodes))]
-        return (
-            f"the first trace has {len(a.nodes)} operations and the second {len(b.nodes)} (from {extra.op.name!r} on)"
-        )
-    return None
-
-
-def _same_constant(x: Tensor, y: Tensor) -> bool:
-    if x is y or x.buffer is y.buffer:
-        return True
-    a, b = accelerator.to_numpy(x.buffer), accelerator.to_numpy(y.buffer)
-    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
-
-
-def _short(t: Tensor) -> str:
-    return str(t.numpy()) if t.size is not None and t.size <= 4 else f"an array of shape {t.shape}"

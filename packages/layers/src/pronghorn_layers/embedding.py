@@ -9,13 +9,16 @@ from pronghorn import constraints, dtypes, initializers, ops, regularizers
 from pronghorn.arguments import as_integer
 from pronghorn.graph import Spec
 from pronghorn.layer import Layer, set_mask
+from pronghorn.requirement import Within, require
 from pronghorn.tensor import Shape, Tensor
 
 
 class Embedding(Layer):
     """embeddings[inputs]
 
-    Inputs: ids of any shape, integers in [0, input_dim); outputs (…, output_dim).
+    Inputs: ids of any shape, integers in [0, input_dim); outputs (…, output_dim). Other ids are an error, also in
+    compiled steps: before the step where they are an input of the model, after it where they are computed. Within the
+    body of a loop (`ops.scan`, `ops.while_loop`) they become the nearest.
 
     Args:
         input_dim: the number of ids.
@@ -77,13 +80,8 @@ class Embedding(Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         ids = inputs if dtypes.is_integer(inputs.dtype) else ops.cast(inputs, "int32")
-        if ids.scope is None and ids.size:
-            least, most = int(ops.min(ids)), int(ops.max(ids))
-            if least < 0 or most >= self.input_dim:
-                raise ValueError(
-                    f"layer {self.name!r} ({type(self).__name__}): ids from {least} to {most} came, but `input_dim` is "
-                    f"{self.input_dim}, so that ids are 0 to {self.input_dim - 1}; correct the ids or raise `input_dim`"
-                )
+        what = f"layer {self.name!r} ({type(self).__name__}): id"
+        require(ids, Within(self.input_dim, what, "the ids below `input_dim`; correct the ids or raise `input_dim`"))
         return ops.cast(ops.take(self.embeddings, ids, axis=0), self.compute_dtype)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Tensor | None:

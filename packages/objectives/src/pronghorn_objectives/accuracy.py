@@ -78,10 +78,12 @@ def _indices(name: str, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
 
 
 def _in_top(label: Tensor, scores: Tensor, k: int) -> Tensor:
-    """1 where fewer than `k` scores are above that of the label: ties count as right."""
+    """1 where fewer than `k` scores are above that of the label: ties count as right, what is no class as wrong."""
+    is_class = ops.logical_and(ops.greater_equal(label, 0), ops.less(label, scores.shape[-1]))
+    label = ops.where(is_class, label, 0)
     own = ops.take_along_axis(scores, ops.expand_dims(label, -1), axis=-1)
     above = ops.sum(ops.cast(scores > own, "int32"), axis=-1)
-    return ops.cast(above < k, config.floatx())
+    return ops.cast(ops.logical_and(above < k, is_class), config.floatx())
 
 
 class Accuracy(MeanMetricWrapper):

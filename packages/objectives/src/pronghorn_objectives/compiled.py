@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from pronghorn import plugins, tree
 from pronghorn.interpreter import Eager, using
 from pronghorn.loss import Loss
@@ -189,18 +187,8 @@ class CompileLoss:
                 names[name] += 1
                 name = name if names[name] == 1 else f"{name}_{names[name] - 1}"
                 self.terms.append(Term(i, loss, _number(weights[i][k]) if weights[i] else None, name))
-        self._shapes = [prediction.shape for prediction in predictions]
         self.metrics = [Mean(name=f"{term.name}_loss") for term in self.terms] if len(self.terms) > 1 else []
         self.built = True
-
-    def check_labels(self, y_true: Any) -> None:
-        """Refuses arrays of targets that a loss cannot take: see `Loss.check_labels`."""
-        if not self.built:
-            return
-        targets = self.outputs.targets(y_true, self._used, "a loss")
-        for term in self.terms:
-            if type(target := targets[term.output]) is np.ndarray:
-                term.loss.check_labels(target, self._shapes[term.output])
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor | None:
         """The total loss; None where no output has one. `metrics` record each loss, unweighted."""

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from pronghorn import config, ops
 from pronghorn.loss import Loss, Reduction, same_shape
+from pronghorn.requirement import Within, require
 from pronghorn.tensor import Tensor, convert_to_tensor
-
-
-def _checked_by(check: Callable[..., None]) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
-    """Lets training check targets before its first step, by `function.check_labels(y_true, shape, **kwargs)`."""
-
-    def mark(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        function.check_labels = check  # type: ignore[attr-defined]
-        return function
-
-    return mark
 
 
 def categorical_crossentropy(
@@ -39,30 +27,17 @@ def categorical_crossentropy(
     return ops.categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)  # type: ignore[no-any-return]
 
 
-def _check_classes(
-    y_true: Any, shape: tuple[int | None, ...], ignore_class: int | None = None, axis: int = -1, **_: Any
-) -> None:
-    """Refuses labels that are no class of predictions of a shape: their loss would be 0, or NaN."""
-    classes = shape[axis] if shape else None
-    labels = np.asarray(y_true)
-    if classes is None or not labels.size or labels.dtype.kind not in "fiu":
-        return
-    if labels.min() >= 0 and labels.max() < classes:
-        return
-    wrong = (labels < 0) | (labels >= classes)
-    if ignore_class is not None:
-        wrong &= labels != ignore_class
-    if wrong.any():
-        place = tuple(np.argwhere(wrong)[0].tolist())
-        label = f"{labels[place]:g}"
-        raise ValueError(
-            f"sparse_categorical_crossentropy: the label {label} in row {place[0]} is no class, since the predictions "
-            f"have the {classes} classes 0 to {classes - 1}; change the labels, give the output layer more units, or "
-            f"pass ignore_class={label} for entries that shall not count"
-        )
+def _one_of(classes: int, ignore_class: int | None) -> Within:
+    """That labels are classes of the predictions: the loss of others would be 0, or NaN."""
+    return Within(
+        classes,
+        "sparse_categorical_crossentropy: label",
+        f"since the predictions have {classes} classes; change the labels, give the output layer more units, or pass "
+        f"ignore_class for entries that shall not count",
+        ignore_class,
+    )
 
 
-@_checked_by(_check_classes)
 def sparse_categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
 ) -> Tensor:
@@ -74,10 +49,13 @@ def sparse_categorical_crossentropy(
         from_logits: whether `y_pred` goes through softmax first.
         ignore_class: label of entries that do not count: their loss is 0, and they do not enter a mean.
         axis: of the classes.
+
+    Raises:
+        ValueError: a label is no class, which compiled steps find out too: see `pronghorn.requirement`.
     """
     y_true, y_pred = convert_to_tensor(y_true), convert_to_tensor(y_pred)
-    if not y_true.symbolic:
-        _check_classes(y_true.numpy(), y_pred.shape, ignore_class, axis)
+    if (classes := y_pred.shape[axis] if y_pred.shape else None) is not None:
+        require(y_true, _one_of(classes, ignore_class))
     if y_true.ndim == y_pred.ndim and y_true.ndim and y_true.shape[axis] == 1:
         y_true = ops.squeeze(y_true, axis)
     if ignore_class is None:
@@ -277,10 +255,6 @@ class SparseCategoricalCrossentropy(Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:
         return sparse_categorical_crossentropy(y_true, y_pred, self.from_logits, self.ignore_class, self.axis)
-
-    def check_labels(self, y_true: Any, shape: tuple[int | None, ...]) -> None:
-        """Refuses labels that are no class."""
-        _check_classes(y_true, shape, self.ignore_class, self.axis)
 
 
 class BinaryCrossentropy(Loss):

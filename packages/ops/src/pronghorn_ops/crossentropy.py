@@ -166,6 +166,8 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
 def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Tensor:
     """Cross-entropy of integer labels `target` against `output`; a label that is no class gives 0.
 
+    `losses.sparse_categorical_crossentropy` and what is made of it refuse such labels.
+
     Args:
         target: the shape of `output` without `axis`, or with a last axis of size 1.
         output: probabilities (made to sum to 1 and clipped), or logits; classes along `axis`.

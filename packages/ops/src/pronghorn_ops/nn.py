@@ -43,7 +43,7 @@ def log_softmax(x: Any, axis: Any = -1) -> Tensor:
 
 @composed
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Tensor:
-    """1 at the place of each integer along a new axis of size `num_classes`; only 0 for one outside."""
+    """1 at the place of each integer along a new axis of size `num_classes`; only 0 for one outside, as in Keras."""
     if sparse:
         raise NotImplementedError("one_hot: sparse tensors are not supported; use sparse=False")
     labels = convert_to_tensor(x)
@@ -59,7 +59,10 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
 def multi_hot(
     inputs: Any, num_classes: int | None = None, axis: int = -1, dtype: Any = None, sparse: bool = False
 ) -> Any:
-    """1 at the place of each integer on the last axis, 0 elsewhere; samples go along the first."""
+    """1 at the place of each integer on the last axis, 0 elsewhere; samples go along the first.
+
+    An integer outside of 0 to `num_classes` - 1 counts for nothing.
+    """
     if num_classes is None:
         raise ValueError("multi_hot: argument `num_classes` is missing")
     labels = convert_to_tensor(inputs)

@@ -25,7 +25,10 @@ Ints = tuple[int, ...]
 
 @composed
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
-    """Elements at `indices` along `axis` (of the flattened tensor, for None); negative ones from the end."""
+    """Elements at `indices` along `axis` (of the flattened tensor, for None); negative ones from the end.
+
+    An index beyond the axis raises IndexError where values are at hand; in a compiled program it becomes the nearest.
+    """
     x, places = convert_to_tensor(x), convert_to_tensor(indices)
     if axis is None:
         x, axis = ops.ravel(x), 0

@@ -14,7 +14,7 @@ from pronghorn.graph import Spec
 from pronghorn.op import Op, composed, primitive
 from pronghorn.ops.axes import canonical_axis
 from pronghorn.ops.reduction import reduction
-from pronghorn.ops.shape import slice_axis
+from pronghorn.ops.shape import count_from_start, slice_axis
 from pronghorn.tensor import Tensor, constant, convert_to_tensor
 
 Array = np.ndarray[Any, Any]
@@ -95,7 +95,11 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
 
 @composed
 def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
-    """x[..., indices[..., i, ...], ...]: one index for each place; the other axes broadcast."""
+    """x[..., indices[..., i, ...], ...]: one index for each place; the other axes broadcast.
+
+    Negative indices count from the end of the axis. An index beyond it raises IndexError where values are at hand; in a
+    compiled program it becomes the nearest.
+    """
     x, places = convert_to_tensor(x), convert_to_tensor(indices)
     if axis is None:
         return ops.take(ops.ravel(x), ops.ravel(places), 0)
@@ -111,6 +115,6 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     n: int = x.shape[axis]
     rows = ops.moveaxis(x, axis, -1)
     columns = ops.moveaxis(places, axis, -1)
-    columns = ops.where(ops.less(columns, 0), ops.add(columns, n), columns)
+    columns = count_from_start(columns, n)
     first = constant(np.arange(rows.size // n if n else 0).reshape(*columns.shape[:-1], 1) * n, columns.dtype)  # type: ignore[operator]
     return ops.moveaxis(ops.gather(ops.ravel(rows), ops.add(columns, first), axis=0), -1, axis)

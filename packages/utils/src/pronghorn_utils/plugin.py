@@ -57,6 +57,7 @@ def pronghorn_utils() -> dict[str, str]:
         "Model.summary": "pronghorn_utils.summary:summary",
         "Program.listing": "pronghorn_utils.listing:listing",
         "Program.profile": "pronghorn_utils.listing:profile",
+        "Program.refuse_frozen_state": "pronghorn_utils.frozen_state:refuse_frozen_state",
     }
 
 

@@ -379,7 +379,8 @@ def get_item(x: Any, key: Any) -> Tensor:
     """x[key]: integers, slices, None, ..., integer tensors; masks of bool only where their value is known.
 
     Raises:
-        IndexError: too many indices, or a number out of range.
+        IndexError: too many indices, or a number out of range; one in a tensor that only a running program has becomes
+            the nearest.
     """
     x = convert_to_tensor(x)
     ranges: list[range] = []
@@ -424,6 +425,16 @@ def _expand_key(key: tuple[Any, ...], rank: int) -> list[Any]:
     return items[:at] + [slice(None)] * (rank - used) + items[at + 1 :]
 
 
+def count_from_start(indices: Tensor, n: int) -> Any:
+    """Indices of an axis of size `n`, where negative ones count from its end, as 0 to n - 1.
+
+    Others raise IndexError where values are at hand, else they become the nearest.
+    """
+    if indices.scope is None:
+        gather.reference(np.broadcast_to(np.int8(0), n), indices.numpy(), axis=0)
+    return e.clip(e.choose(e.less(indices, 0), e.add(indices, n), indices), 0, n - 1)
+
+
 def _index_with_tensors(x: Any, advanced: list[tuple[int, Tensor]]) -> Any:
     """NumPy's advanced indexing: the index tensors broadcast, their axes become one."""
     axes = [axis for axis, _ in advanced]
@@ -432,7 +443,7 @@ def _index_with_tensors(x: Any, advanced: list[tuple[int, Tensor]]) -> Any:
     sizes = [x.shape[a] for a in axes]
     flat: Any = 0
     for (_, index), n in zip(advanced, sizes, strict=True):
-        flat = e.add(e.multiply(flat, n), e.choose(e.less(index, 0), e.add(index, n), index))
+        flat = e.add(e.multiply(flat, n), count_from_start(index, n))
     together = axes == list(range(axes[0], axes[0] + len(axes)))
     place = axes[0] if together else 0
     x = moveaxis(x, axes, list(range(place, place + len(axes))))

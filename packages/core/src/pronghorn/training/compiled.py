@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from pronghorn import plugins, tree
 from pronghorn.loss import Loss, LossFunctionWrapper
 from pronghorn.metric import MeanMetricWrapper, Metric
@@ -66,15 +64,7 @@ class OneLoss:
         self.losses = [as_loss(_only(LOSSES, loss))]
         self.weight = None if loss_weights is None else float(_only(LOSSES, loss_weights))
         self.metrics: list[Metric] = []
-        self.built = False
-
-    def build(self, y_true: Any, y_pred: Any) -> None:
-        self.shape = _only(LOSSES, y_pred).shape
         self.built = True
-
-    def check_labels(self, y_true: Any) -> None:
-        if self.built and type(y_true) is np.ndarray:
-            self.losses[0].check_labels(y_true, self.shape)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         require_targets(y_true, "a loss")

@@ -102,6 +102,7 @@ class Source:
         restarts: whether a second pass begins again.
         endless: whether a pass is known to have no end.
         numbered: whether batches are made by number, so that a pass can begin with any.
+        in_memory: whether each batch comes as the whole arrays and its rows.
     """
 
     batches: int | None = None
@@ -109,6 +110,7 @@ class Source:
     restarts = True
     endless = False
     numbered = False
+    in_memory = False
     subject: Any = None
     """The user's object whose `get_state` and `set_state`, where it has them, say where it stands."""
 

@@ -394,18 +394,12 @@ class Steps(Layer):
     # ------------------------------------------------------------------------------------ state
 
     def _prepare(self, source: Source) -> None:
-        """Makes all variables before the first step, and refuses targets that no loss of ours can take."""
+        """Makes all variables before the first step, and refuses targets that make every weight NaN."""
         if not self._ready:
             x, y, _ = source.example()
             self._build_state(x, y)
         if self._has_own_loss():
-            source.check_labels(self._check_labels)
-
-    def _check_labels(self, y: Any) -> None:
-        """Refuses targets that a loss of ours would take for something else, or that make every weight NaN."""
-        refuse_nan_labels(y)
-        if self._compile_loss is not None:
-            self._compile_loss.check_labels(y)
+            source.check_labels(refuse_nan_labels)
 
     def _has_own_loss(self) -> bool:
         """Whether the loss is one of ours, made of y as it was given."""

@@ -13,8 +13,9 @@ import numpy as np
 
 from pronghorn import config
 from pronghorn.arguments import as_integer
+from pronghorn.program import Program
 from pronghorn.tensor import Tensor
-from pronghorn.training.arrays import as_arrays, is_arrays, weighted
+from pronghorn.training.arrays import as_arrays, is_arrays, refuse_nan_labels, weighted
 from pronghorn.training.callback import CallbackList, History
 from pronghorn.training.collector import Collector, to_numpy
 from pronghorn.training.data import (
@@ -133,6 +134,7 @@ class Trainer(Steps):
         if held_out is not None:
             with _within("validation_data"):
                 self._prepare(held_out)
+                self._check(held_out)
         callbacks = self._callback_list(callbacks, verbose, training, epochs, history=True)
         try:
             self._fit(training, validation, due, callbacks, range(initial_epoch, epochs))
@@ -144,6 +146,12 @@ class Trainer(Steps):
             if self.optimizer is not None and self.optimizer.built:
                 self.optimizer.finalize_variable_values(self.trainable_weights)
         return self.history
+
+    def _check(self, source: Source) -> None:
+        """Refuses whole arrays of which layers and losses will refuse values, before it is the turn of `evaluate`."""
+        step = self._step("test")
+        if source.in_memory and isinstance(step, Program):
+            step.check(*next(source.batches_from(0)))
 
     def _fit(
         self,
@@ -367,7 +375,7 @@ class Trainer(Steps):
         if not self._ready:
             self._build_state(*symbols(batch)[:2])
         if self._has_own_loss():
-            self._check_labels(batch[1])
+            refuse_nan_labels(batch[1])
         self.reset_metrics()
         logs = read(self._step(mode)(batch, None))
         return logs if return_dict else self._in_order(logs)
