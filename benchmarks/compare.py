@@ -10,10 +10,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import select
 import signal
 import statistics
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,24 +35,45 @@ Results = dict[str, dict[str, Any]]
 class Worker:
     """A framework in a process that measures when told to, and is stopped in between: some have threads that spin."""
 
-    def __init__(self, framework: str, workload: str) -> None:
+    def __init__(self, framework: str, workload: str, deadline: float = float("inf")) -> None:
         command = [sys.executable, str(HERE / "worker.py"), framework, workload]
+        self.deadline = deadline  # of time.monotonic()
+        self.errors = tempfile.TemporaryFile("w+", errors="replace")
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=HERE
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, cwd=HERE
         )
-        self.figures: dict[str, float] = self.read()
+        self.figures: dict[str, float] = {}
+
+    def ready(self) -> None:
+        """Waits until the first epoch is over."""
+        self.figures = self.read()
         self.stop()
 
     def stop(self) -> None:
         """Keeps the process from running until it is told something."""
         os.kill(self.process.pid, signal.SIGSTOP)
 
+    def end(self) -> None:
+        """Ends the process."""
+        self.process.kill()
+        with suppress(BrokenPipeError), self.process, self.errors:
+            pass
+
     def read(self) -> dict[str, float]:
-        """The next line of figures."""
+        """The next line of figures. It may take half of the time to the deadline, so that some is left for the others.
+
+        Raises:
+            RuntimeError: there was none, or not in time.
+        """
         assert self.process.stdout is not None
+        limit = max(self.deadline - time.monotonic(), 0) / 2
+        if limit < float("inf") and not select.select([self.process.stdout], [], [], limit)[0]:
+            raise RuntimeError("was not done in time")
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.process.args} ended without a result; run it by hand to see why")
+            self.errors.seek(0)
+            last = [text.strip() for text in self.errors if text.strip()][-1:]
+            raise RuntimeError(f"ended without a result: {''.join(last) or self.process.args}")
         return json.loads(line)  # type: ignore[no-any-return]
 
     def tell(self, command: str) -> dict[str, float]:
@@ -61,36 +88,61 @@ class Worker:
             self.stop()
 
 
-def compare(workload: str, frameworks: list[str], rounds: int) -> Results:
-    """Medians, and the ratio of every framework's rounds to those of the fastest peer."""
+def compare(
+    workload: str, frameworks: list[str], rounds: int, together: bool = False, seconds: float = float("inf")
+) -> Results:
+    """Medians, and the ratio of every framework's rounds to those of the fastest peer.
+
+    One that fails, or is not done within so many seconds, is left out and its result says why: `{"error": ...}`.
+    `together`: all begin at once, for machines with cores enough.
+    """
     workers: dict[str, Worker] = {}
+    speeds: dict[str, list[float]] = {}
+    failed: Results = {}
+
+    def attempt(name: str, work: Callable[[], object]) -> None:
+        try:
+            if name not in failed:
+                work()
+        except (RuntimeError, OSError) as error:
+            failed[name] = {"error": str(error)}
+            print(f"{workload}: {name} is left out: {error}", file=sys.stderr, flush=True)
+
+    def measure(name: str) -> None:
+        workers[name].figures |= workers[name].tell("epoch")
+        speeds.setdefault(name, []).append(workers[name].figures["steps_per_second"])
+
+    def predict(name: str) -> None:
+        workers[name].figures |= workers[name].tell("predict")
+
     try:
-        for framework in frameworks:
-            try:
-                workers[framework] = Worker(framework, workload)
-            except RuntimeError as error:
-                print(f"left out: {error}", file=sys.stderr)
-        speeds: dict[str, list[float]] = {name: [] for name in workers}
-        for _ in range(rounds):
-            for name, worker in workers.items():
-                worker.figures |= worker.tell("epoch")
-                speeds[name].append(worker.figures["steps_per_second"])
-        for worker in workers.values():
-            worker.figures |= worker.tell("predict")
+        deadline = time.monotonic() + seconds
+        for name in frameworks:
+            workers[name] = Worker(name, workload, deadline)
+            if not together:
+                attempt(name, workers[name].ready)
+        for name in frameworks if together else []:
+            attempt(name, workers[name].ready)
+        for work in [measure] * rounds + [predict]:
+            for name in frameworks:
+                attempt(name, partial(work, name))
     finally:
         for worker in workers.values():
-            worker.process.kill()
-    peers = [name for name in workers if name != "pronghorn"] or ["pronghorn"]
-    fastest = max(peers, key=lambda name: statistics.median(speeds[name]))
-    return {
+            worker.end()
+    measured = {name: speeds[name] for name in frameworks if name not in failed}
+    peers = [name for name in measured if name != "pronghorn"] or [*measured]
+    fastest = max(peers, key=lambda name: statistics.median(measured[name]), default="")
+    found: Results = {
         name: {
             **workers[name].figures,
             "steps_per_second": statistics.median(values),
-            "ratio_to_fastest_peer": statistics.median(a / b for a, b in zip(values, speeds[fastest], strict=True)),
+            "ratio_to_fastest_peer": statistics.median(a / b for a, b in zip(values, measured[fastest], strict=True)),
             "fastest_peer": name == fastest,
+            "rounds": values,
         }
-        for name, values in speeds.items()
+        for name, values in measured.items()
     }
+    return found | failed
 
 
 COLUMNS = {
@@ -107,10 +159,11 @@ def show(workload: str, results: Results, rounds: int, place: str = "two threads
     """Prints a table, the fastest first."""
     print(f"{workload}, {place}, medians of {rounds} interleaved epochs")
     print(f"{'':22}" + "".join(f"{title:>13}" for title in COLUMNS))
-    for name, figures in sorted(results.items(), key=lambda item: -item[1]["steps_per_second"]):
+    measured = {name: figures for name, figures in results.items() if "error" not in figures}
+    for name, figures in sorted(measured.items(), key=lambda item: -item[1]["steps_per_second"]):
         cells = [f"{figures[key]:{form}}" if key in figures else "" for key, form in COLUMNS.values()]
         mark = "  <- fastest peer" if figures["fastest_peer"] else ""
-        print(f"{name:22}" + "".join(f"{cell:>13}" for cell in cells) + mark)
+        print(f"{name:22}" + "".join(f"{cell:>13}" for cell in cells) + mark, flush=True)
 
 
 def plot(all_results: dict[str, Results], path: Path) -> None:

@@ -2,7 +2,8 @@
 
 Prints a line of JSON when the first epoch is over (seconds: until the framework is imported, until the model is
 compiled, until the epoch's end, all since the process began), then one for each line that it reads: after "epoch" the
-steps per second of a further epoch, after "predict" the microseconds of a prediction for one row.
+steps per second of a further training, of one epoch unless BENCHMARK_EPOCHS says more, after "predict" the microseconds
+of a prediction for one row.
 """
 
 from __future__ import annotations
@@ -29,12 +30,16 @@ from workloads import WORKLOADS, Workload, data, model  # noqa: E402
 
 PREDICTIONS = 200
 
+EPOCHS = int(os.environ.get("BENCHMARK_EPOCHS", "1"))
+"""Of a measured training; before the first of them a device may have to fetch the data set."""
+
 
 class Training(NamedTuple):
-    """What is measured: the moment the framework was imported, an epoch, and a prediction where there is a `fit`."""
+    """What is measured: the moment the framework was imported, a training of so many epochs, and a prediction where
+    there is a `fit`."""
 
     imported: float
-    epoch: Callable[[], object]
+    train: Callable[[int], object]
     predict: Callable[[], object] | None = None
     counts: Callable[[], dict[str, int]] = dict
     """What a step hands to a device, when an epoch is over."""
@@ -58,7 +63,7 @@ def _keras(backend: str, workload: Workload, **options: Any) -> Training:
     network = model(keras, workload, **options)
     return Training(
         imported,
-        lambda: network.fit(x, y, batch_size=workload.batch_size, epochs=1, verbose=0),
+        lambda epochs: network.fit(x, y, batch_size=workload.batch_size, epochs=epochs, verbose=0),
         lambda: network.predict(x[:1], verbose=0),
         lambda: _counts(network),
     )
@@ -79,14 +84,18 @@ def _torch(workload: Workload, channels_last: bool = False, compiled: bool = Fal
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = DEVICE != "cpu"
     imported = time.perf_counter() - START
-    return Training(imported, torch_peer.epoch(workload, *data(workload), channels_last, compiled))
+    return Training(imported, _repeated(torch_peer.epoch(workload, *data(workload), channels_last, compiled)))
 
 
 def _jax(workload: Workload) -> Training:
     import jax_peer
 
     imported = time.perf_counter() - START
-    return Training(imported, jax_peer.epoch(workload, *data(workload)))
+    return Training(imported, _repeated(jax_peer.epoch(workload, *data(workload))))
+
+
+def _repeated(epoch: Callable[[], None]) -> Callable[[int], object]:
+    return lambda epochs: [epoch() for _ in range(epochs)]
 
 
 FRAMEWORKS: dict[str, Callable[[Workload], Training]] = {
@@ -117,16 +126,16 @@ def main() -> None:
     framework, workload = sys.argv[1], WORKLOADS[sys.argv[2]]
     training = FRAMEWORKS[framework](workload)
     ready = time.perf_counter() - START
-    training.epoch()
+    training.train(1)
     report(imported=training.imported, ready=ready, first_epoch=time.perf_counter() - START, **training.counts())
     for line in sys.stdin:
         if line.strip() == "predict":
             report(**({} if training.predict is None else {"predict_microseconds": predictions(training.predict)}))
             continue
         start = time.perf_counter()
-        training.epoch()
+        training.train(EPOCHS)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        report(steps_per_second=workload.steps / (time.perf_counter() - start), peak_megabytes=peak)
+        report(steps_per_second=EPOCHS * workload.steps / (time.perf_counter() - start), peak_megabytes=peak)
 
 
 def report(**figures: float) -> None:

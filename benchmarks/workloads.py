@@ -28,11 +28,14 @@ class Workload:
 _ROWS = int(os.environ.get("BENCHMARK_ROWS", "0"))
 """So many rows instead, to try a benchmark out."""
 
+_TIMES = int(os.environ.get("BENCHMARK_TIMES", "1"))
+"""So many times the rows, where a device is done with them in no time; the first has a whole data set anyhow."""
+
 W1 = Workload("W1", _ROWS or 60000, 128, "rmsprop", "categorical_crossentropy")
-W2 = Workload("W2", _ROWS or 3840, 128, "adam", "categorical_crossentropy")
-W3 = Workload("W3", _ROWS or 1280, 32, "adam", "binary_crossentropy")
-W4 = Workload("W4", _ROWS or 1280, 64, "sgd", "categorical_crossentropy")
-W5 = Workload("W5", _ROWS or 640, 32, "adam", "categorical_crossentropy")
+W2 = Workload("W2", _ROWS or 3840 * _TIMES, 128, "adam", "categorical_crossentropy")
+W3 = Workload("W3", _ROWS or 1280 * _TIMES, 32, "adam", "binary_crossentropy")
+W4 = Workload("W4", _ROWS or 1280 * _TIMES, 64, "sgd", "categorical_crossentropy")
+W5 = Workload("W5", _ROWS or 640 * _TIMES, 32, "adam", "categorical_crossentropy")
 WORKLOADS = {workload.name: workload for workload in (W1, W2, W3, W4, W5)}
 
 STEPS, VOCABULARY, UNITS = 80, 20000, 128

@@ -2,7 +2,9 @@
 
     hatch run deep:ptx [--architecture 90] [--registers 10] [words of names]
 
-Fails where a kernel does not compile or spills registers, or float32 kernels compute in float64.
+Fails where a kernel does not compile, spills registers or could not be launched; where float32 kernels compute in
+float64; and where results could differ from run to run or between fused and unfused: by atomic additions, by additions
+contracted with multiplications, or by approximate division and flushed subnormals.
 """
 
 from __future__ import annotations
@@ -20,6 +22,10 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pronghorn_gpu.launch import Kernel
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -44,16 +50,38 @@ def compiled(name: str, architecture: int) -> tuple[str, str]:
         )
     except Exception as error:
         return f"{type(error).__name__}: {str(error)[:1500]}", ""
-    wide = "float64" in name or "float64" in kernel.views or any(f"{f}(" in kernel.source for f in _REDUCED)
-    if not wide and (found := re.search(r"^.*\.f64.*$", ptx, re.M)):
-        return f"computes in float64: {found.group().strip()}", ptx
-    return "", ptx
+    return misuse(name, kernel, ptx), ptx
 
 
 _REDUCED = ("sin", "cos", "tan")
 """CUDA's functions that reduce large float32 arguments in float64."""
 
-_KERNELS: dict[str, object] = {}
+_FUNCTIONS = re.compile(
+    r"\b(a?(sin|cos|tan)h?|atan2|exp|expm1|log|log1p|erf|pow|fmod|real_mod|real_divide(32|64)|fma(32|64))\("
+)
+"""What CUDA's library computes by multiplying and adding at once, by approximations and by tables."""
+
+_INEXACT = r"fma\.\S+|mul\.f\d+|\S+\.(?:approx|full|ftz)\S*|ld\.global\.nc\S*"
+"""Instructions that nothing but those functions may have: contracted, open to contraction by ptxas, approximate; and
+reads of memory that is taken never to change, though other views of it are written."""
+
+
+def misuse(name: str, kernel: Kernel, ptx: str) -> str:
+    """What a kernel's PTX has that it must not have, "" where there is nothing."""
+    own = kernel.source.partition("def kernel(")[2]
+    wide = "float64" in name or "float64" in kernel.views or any(f"{f}(" in own for f in _REDUCED)
+    rules = [("atomic", r"(?:atom|red)\.\S+")]
+    if not wide:
+        rules.append(("computes in float64", r"\S+\.f64\S*"))
+    if not _FUNCTIONS.search(own):
+        rules.append(("inexact", _INEXACT))
+    for what, instruction in rules:
+        if found := re.search(rf"^\s*(?:@!?%p\d+\s+)?(?:{instruction})\s.*$", ptx, re.M):
+            return f"{what}: {found.group().strip()}"
+    return ""
+
+
+_KERNELS: dict[str, Kernel] = {}
 
 
 @cache
@@ -66,6 +94,13 @@ def assembler() -> str | None:
     return shutil.which("ptxas")
 
 
+_SHARED = 48 << 10
+"""Bytes of shared memory that a block has without asking for more."""
+
+_REGISTERS = 1 << 16
+"""Of a block on every card that is supported, handed out to warps in steps of 256."""
+
+
 def assembled(ptx: str, architecture: int) -> tuple[str, int]:
     """What ptxas says is wrong, and the registers of a thread."""
     with tempfile.TemporaryDirectory() as folder:
@@ -75,9 +110,30 @@ def assembled(ptx: str, architecture: int) -> tuple[str, int]:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         return done.stderr[-1500:], 0
-    spill = re.search(r"[1-9]\d* bytes spill", done.stderr)
-    registers = max(map(int, re.findall(r"Used (\d+) registers", done.stderr)), default=0)
-    return f"spills registers: {spill.group()}" if spill else "", registers
+    return unfit(done.stderr), most(r"Used (\d+) registers", done.stderr)
+
+
+def most(pattern: str, said: str) -> int:
+    """The largest of the numbers that ptxas named."""
+    return max(map(int, re.findall(pattern, said)), default=0)
+
+
+def unfit(said: str) -> str:
+    """Why a kernel is slow on a card or not launched at all, by what ptxas said of it; "" where it is neither."""
+    from pronghorn_gpu.launch import THREADS
+    from pronghorn_gpu.reduction import LANES
+    from pronghorn_gpu.tiles import TILES
+
+    if spilled := most(r"(\d+) bytes spill", said):
+        return f"spills registers: {spilled} bytes"
+    if (shared := most(r"(\d+) bytes smem", said)) > _SHARED:
+        return f"shares {shared} bytes"
+    threads = max(THREADS, LANES, *(tile.threads for tile in TILES))
+    registers = most(r"Used (\d+) registers", said)
+    warps = -(-threads // 32)
+    if warps * -(-registers * 32 // 256) * 256 > _REGISTERS:
+        return f"{registers} registers are too many for {threads} threads"
+    return ""
 
 
 def check(task: tuple[str, int]) -> tuple[str, str, int]:
@@ -99,7 +155,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--architecture", type=int, default=90, help="compute capability: 75, 80, 90 …")
     parser.add_argument("--registers", type=int, default=0, help="so many kernels with the most registers are listed")
     options = parser.parse_args(arguments)
-    names = [n for n, _ in kernels() if not options.words or any(w in n for w in options.words)]
+    _KERNELS.update(kernels())  # those that are forked have them
+    names = [name for name in _KERNELS if not options.words or any(word in name for word in options.words)]
     found = []
     with ProcessPoolExecutor() as pool:
         for name, problem, registers in pool.map(check, [(n, options.architecture) for n in names], chunksize=4):

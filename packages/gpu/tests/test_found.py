@@ -91,13 +91,10 @@ def test_numba_that_does_not_work_with_the_card(monkeypatch: pytest.MonkeyPatch)
     def launch_one() -> None:
         raise RuntimeError("linking failed:\n  ptxas fatal: Unsupported .version 9.3")
 
-    ready = SimpleNamespace(is_available=lambda: True)
+    useless, ready = SimpleNamespace(is_available=lambda: False), SimpleNamespace(is_available=lambda: True)
     for target, text in (
         (None, "no kernel runs here, ModuleNotFoundError: "),
-        (
-            SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: False)),
-            "finds no compiler (libnvvm) or cannot",
-        ),
+        (SimpleNamespace(cuda=useless, launch_one=launch_one), "finds no compiler (libnvvm) or cannot"),
         (SimpleNamespace(cuda=ready, launch_one=launch_one), "linking failed: ptxas fatal: Unsupported .version 9.3"),
     ):
         found.missing.cache_clear()

@@ -48,11 +48,11 @@ def _missing() -> str | None:
                 f"install a newer driver"
             )
     try:
-        from pronghorn_gpu import target
+        from pronghorn_gpu.target import cuda, launch_one
 
-        if not target.cuda.is_available():
+        if not cuda.is_available():
             return f"numba.cuda finds no compiler (libnvvm) or cannot use the driver of CUDA {known}.{minor}: {wheels}"
-        target.launch_one()
+        launch_one()
         return None
     except Exception as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())

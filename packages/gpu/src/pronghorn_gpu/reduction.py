@@ -73,8 +73,10 @@ def initial(kind: str, dtype: str) -> str:
 
 def combined(kind: str, dtype: str, a: str, x: str) -> str:
     """Two values as one; NaN wins."""
-    if kind in ("sum", "mean", "prod"):
-        return f"{dtype}({a} {'*' if kind == 'prod' else '+'} {x})"
+    if kind in ("sum", "mean"):
+        return f"{dtype}({a} + {x})"
+    if kind == "prod":
+        return f"mul{dtype[-2:]}({a}, {x})" if dtype.startswith("float") else f"{dtype}({a} * {x})"
     sign = ">" if kind in ("max", "any") else "<"
     return f"({x} if {x} {sign} {a} or {x} != {x} else {a})"
 
