@@ -155,8 +155,8 @@ def test_bad_arguments(wrong: Callable[[], Any], message: str) -> None:
 
 
 def test_what_is_not_supported_says_so() -> None:
-    with pytest.raises(NotImplementedError, match="lora_rank"):
-        layers.Dense(2, lora_rank=4)
+    with pytest.raises(NotImplementedError, match="quantization_config"):
+        layers.Dense(2, quantization_config={"mode": "int8"})
 
 
 def test_a_lambda_is_not_saved() -> None:

@@ -250,7 +250,7 @@ def test_bad_arguments(wrong: Callable[[], Any], message: str) -> None:
         lambda: layers.BatchNormalization(renorm=True),
         lambda: layers.BatchNormalization(synchronized=True),
         lambda: layers.MultiHeadAttention(2, 2, flash_attention=True),
-        lambda: layers.EinsumDense("ab,bc->ac", 2, lora_rank=2),
+        lambda: layers.EinsumDense("ab,bc->ac", 2, gptq_unpacked_column_size=2),
         lambda: layers.CategoryEncoding(3, sparse=True),
     ],
 )

@@ -8,6 +8,7 @@ from pronghorn import activations, constraints, initializers, ops, plugins, regu
 from pronghorn.arguments import as_integer, per_dimension
 from pronghorn.layer import InputSpec
 from pronghorn.tensor import Shape, Tensor, Variable
+from pronghorn_layers.lora import LowRank
 from pronghorn_layers.spatial import Spatial
 
 
@@ -103,10 +104,8 @@ class _Convolution(Spatial):
         return self.windows_over(sizes, self.extent, self.strides, self.padding)
 
 
-class _Dense(_Convolution):
+class _Dense(LowRank, _Convolution):
     """Every filter sees all channels of its group: kernel (*kernel_size, channels / groups, filters)."""
-
-    kernel: Variable
 
     def __init__(
         self,
@@ -128,6 +127,7 @@ class _Dense(_Convolution):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
+        adaptation = kwargs.pop("lora_rank", None), kwargs.pop("lora_alpha", None)
         super().__init__(
             kernel_size,
             strides,
@@ -139,6 +139,7 @@ class _Dense(_Convolution):
             activity_regularizer=activity_regularizer,
             **kwargs,
         )
+        self._adapt(*adaptation)
         title = f"layer {self.name!r} ({type(self).__name__}): argument"
         self.filters = as_integer(filters, f"{title} `filters`")
         self.groups = as_integer(groups, f"{title} `groups`")
@@ -159,7 +160,16 @@ class _Dense(_Convolution):
     def build_kernels(self, channels: int) -> None:
         if channels % self.groups:
             raise self.complaint(f"`groups` {self.groups} must divide the {channels} channels of the inputs")
-        self.kernel = self.weight("kernel", (*self.kernel_size, channels // self.groups, self.filters), "kernel")
+        self._kernel = self.weight("kernel", (*self.kernel_size, channels // self.groups, self.filters), "kernel")
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        self._begin_adapted()
+
+    @property
+    def kernel(self) -> Any:
+        """The kernel: a variable, or the sum that LoRA puts in its place."""
+        return self._adapted_weight()
 
     def convolve(self, inputs: Tensor, padding: str) -> Any:
         return ops.conv(inputs, self.kernel, self.strides, padding, self.data_format, self.dilation_rate)
@@ -186,6 +196,7 @@ class Conv1D(_Dense):
             bias (filters,).
         kernel_regularizer, bias_regularizer, activity_regularizer: penalties on them, and on the outputs.
         kernel_constraint, bias_constraint: projections after each update.
+        lora_rank, lora_alpha: the kernel is frozen and adapted, see `enable_lora`.
     """
 
     rank = 1

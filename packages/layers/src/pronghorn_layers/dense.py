@@ -6,11 +6,12 @@ from typing import Any
 
 from pronghorn import activations, constraints, initializers, ops, regularizers
 from pronghorn.arguments import as_integer
-from pronghorn.layer import InputSpec, Layer
+from pronghorn.layer import InputSpec
 from pronghorn.tensor import Tensor
+from pronghorn_layers.lora import LowRank
 
 
-class Dense(Layer):
+class Dense(LowRank):
     """activation(inputs @ kernel + bias)
 
     Inputs (…, features), outputs (…, units).
@@ -22,7 +23,8 @@ class Dense(Layer):
         kernel_initializer, bias_initializer: of the kernel (features, units) and the bias (units,).
         kernel_regularizer, bias_regularizer, activity_regularizer: penalties on them, and on the outputs.
         kernel_constraint, bias_constraint: projections after each update.
-        lora_rank, lora_alpha, quantization_config: not supported.
+        lora_rank, lora_alpha: the kernel is frozen and adapted, see `enable_lora`.
+        quantization_config: not supported.
     """
 
     def __init__(
@@ -43,10 +45,9 @@ class Dense(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        if lora_rank is not None or lora_alpha is not None or quantization_config is not None:
-            raise NotImplementedError(
-                f"layer {self.name!r}: lora_rank, lora_alpha and quantization_config are not supported"
-            )
+        if quantization_config is not None:
+            raise NotImplementedError(f"layer {self.name!r}: quantization_config is not supported")
+        self._adapt(lora_rank, lora_alpha)
         self.units = as_integer(units, f"layer {self.name!r} (Dense): argument `units`")
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -68,7 +69,7 @@ class Dense(Layer):
                 f"{input_shape}; "
                 f"give Input a shape with a number there"
             )
-        self.kernel = self.add_weight(
+        self._kernel = self.add_weight(
             shape=(features, self.units),
             initializer=self.kernel_initializer,
             regularizer=self.kernel_regularizer,
@@ -85,12 +86,15 @@ class Dense(Layer):
                 name="bias",
             )
         self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
+        self._begin_adapted()
+
+    @property
+    def kernel(self) -> Any:
+        """The kernel: a variable, or the sum that LoRA puts in its place."""
+        return self._adapted_weight()
 
     def call(self, inputs: Tensor) -> Tensor:
         outputs = ops.matmul(inputs, self.kernel)
         if self.bias is not None:
             outputs = outputs + self.bias
         return self.activation(outputs)  # type: ignore[no-any-return]
-
-    def get_config(self) -> dict[str, Any]:
-        return {key: value for key, value in super().get_config().items() if not key.startswith("lora_")}

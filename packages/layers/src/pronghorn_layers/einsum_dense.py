@@ -9,11 +9,11 @@ from typing import Any
 
 from pronghorn import activations, constraints, initializers, ops, regularizers
 from pronghorn.arguments import as_shape
-from pronghorn.layer import Layer
 from pronghorn.tensor import Tensor
+from pronghorn_layers.lora import LowRank
 
 
-class EinsumDense(Layer):
+class EinsumDense(LowRank):
     """activation(einsum(equation, inputs, kernel) + bias)
 
     Args:
@@ -25,7 +25,8 @@ class EinsumDense(Layer):
         kernel_initializer, bias_initializer: of the kernel and the bias.
         kernel_regularizer, bias_regularizer, activity_regularizer: penalties on them, and on the outputs.
         kernel_constraint, bias_constraint: projections after each update.
-        lora_rank, lora_alpha, gptq_unpacked_column_size, quantization_config: not supported.
+        lora_rank, lora_alpha: the kernel is frozen and adapted, see `enable_lora`.
+        gptq_unpacked_column_size, quantization_config: not supported.
     """
 
     def __init__(
@@ -47,11 +48,11 @@ class EinsumDense(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if any(given is not None for given in (lora_rank, lora_alpha, gptq_unpacked_column_size, quantization_config)):
+        if gptq_unpacked_column_size is not None or quantization_config is not None:
             raise NotImplementedError(
-                f"layer {self.name!r}: lora_rank, lora_alpha, gptq_unpacked_column_size and quantization_config are "
-                f"not supported"
+                f"layer {self.name!r}: gptq_unpacked_column_size and quantization_config are not supported"
             )
+        self._adapt(lora_rank, lora_alpha)
         self.equation = equation
         self.output_shape = as_shape(output_shape, f"layer {self.name!r} (EinsumDense): argument `output_shape`")
         self.activation = activations.get(activation)
@@ -66,7 +67,7 @@ class EinsumDense(Layer):
 
     def build(self, input_shape: Any) -> None:
         kernel_shape, bias_shape = self._shapes(input_shape)
-        self.kernel = self.add_weight(
+        self._kernel = self.add_weight(
             shape=kernel_shape,
             initializer=self._with_axes(self.kernel_initializer),
             regularizer=self.kernel_regularizer,
@@ -82,6 +83,12 @@ class EinsumDense(Layer):
                 constraint=self.bias_constraint,
                 name="bias",
             )
+        self._begin_adapted()
+
+    @property
+    def kernel(self) -> Any:
+        """The kernel: a variable, or the sum that LoRA puts in its place."""
+        return self._adapted_weight()
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         outputs = ops.einsum(self.equation, inputs, self.kernel)
@@ -145,9 +152,8 @@ class EinsumDense(Layer):
         return ValueError(f"layer {self.name!r} (EinsumDense), equation {self.equation!r}: {problem}")
 
     def get_config(self) -> dict[str, Any]:
-        left_out = ("lora_rank", "lora_alpha", "gptq_unpacked_column_size")
         config = {"activity_regularizer": None, **super().get_config()}
-        return {key: value for key, value in config.items() if key not in left_out}
+        return {key: value for key, value in config.items() if key != "gptq_unpacked_column_size"}
 
 
 _EQUATION = re.compile(

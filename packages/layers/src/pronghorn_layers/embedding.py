@@ -8,12 +8,13 @@ from typing import Any
 from pronghorn import constraints, dtypes, initializers, ops, regularizers
 from pronghorn.arguments import as_integer
 from pronghorn.graph import Spec
-from pronghorn.layer import Layer, set_mask
+from pronghorn.layer import set_mask
 from pronghorn.requirement import Within, require
 from pronghorn.tensor import Shape, Tensor
+from pronghorn_layers.lora import LowRank
 
 
-class Embedding(Layer):
+class Embedding(LowRank):
     """embeddings[inputs]
 
     Inputs: ids of any shape, integers in [0, input_dim); outputs (…, output_dim). Other ids are an error, also in
@@ -26,8 +27,11 @@ class Embedding(Layer):
         embeddings_initializer, embeddings_regularizer, embeddings_constraint: of the table (input_dim, output_dim).
         mask_zero: whether id 0 is padding, which is masked.
         weights: the table's first value, instead of the initializer's.
-        lora_rank, lora_alpha, quantization_config: not supported.
+        lora_rank, lora_alpha: the table is frozen and adapted, see `enable_lora`.
+        quantization_config: not supported.
     """
+
+    adapted = "embeddings"
 
     def __init__(
         self,
@@ -46,10 +50,9 @@ class Embedding(Layer):
         if kwargs.pop("input_length", None) is not None:
             warnings.warn("Embedding: argument `input_length` is not needed; leave it out", stacklevel=2)
         super().__init__(**kwargs)
-        if lora_rank is not None or lora_alpha is not None or quantization_config is not None:
-            raise NotImplementedError(
-                f"layer {self.name!r}: lora_rank, lora_alpha and quantization_config are not supported"
-            )
+        if quantization_config is not None:
+            raise NotImplementedError(f"layer {self.name!r}: quantization_config is not supported")
+        self._adapt(lora_rank, lora_alpha)
         self.input_dim = as_integer(input_dim, f"layer {self.name!r} (Embedding): argument `input_dim`")
         self.output_dim = as_integer(output_dim, f"layer {self.name!r} (Embedding): argument `output_dim`")
         self.embeddings_initializer = initializers.get(embeddings_initializer)
@@ -70,13 +73,19 @@ class Embedding(Layer):
     def build(self, input_shape: Any = None) -> None:
         if self.built:  # its table was given
             return
-        self.embeddings = self.add_weight(
+        self._embeddings = self.add_weight(
             shape=(self.input_dim, self.output_dim),
             initializer=self.embeddings_initializer,
             regularizer=self.embeddings_regularizer,
             constraint=self.embeddings_constraint,
             name="embeddings",
         )
+        self._begin_adapted()
+
+    @property
+    def embeddings(self) -> Any:
+        """The table: a variable, or the sum that LoRA puts in its place."""
+        return self._adapted_weight()
 
     def call(self, inputs: Tensor) -> Tensor:
         ids = inputs if dtypes.is_integer(inputs.dtype) else ops.cast(inputs, "int32")
@@ -91,7 +100,7 @@ class Embedding(Layer):
         return (*input_shape, self.output_dim)
 
     def get_config(self) -> dict[str, Any]:
-        left_out = ("weights", "lora_rank", "lora_alpha", "input_length")
+        left_out = ("weights", "input_length")
         config = {"activity_regularizer": None, **super().get_config(), "input_dim": self.input_dim}
         return {key: value for key, value in config.items() if key not in left_out}
 

@@ -163,9 +163,9 @@ def _difference(item: Any, path: str, group: Group | None) -> tuple[str, str, st
 
     Objects that read in their own way know better; an optimizer with other slots is no error, it warns.
     """
-    method = type(item).load_own_variables
-    own = item.variables if isinstance(item, Optimizer) else item._own_variables()
-    if method not in (Owner.load_own_variables, Optimizer.load_own_variables):
+    own = item.variables if isinstance(item, Optimizer) else item._variables_in_files()
+    expected = type(item).load_own_variables in (Owner.load_own_variables, Optimizer.load_own_variables)
+    if not (expected or getattr(type(item), "_variables_in_files", None) is not Owner._variables_in_files):
         return None
     if isinstance(item, Optimizer) and (group is None or len(group) != len(own)):
         return None
