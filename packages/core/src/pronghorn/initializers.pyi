@@ -30,6 +30,9 @@ from pronghorn_layers.initializers import RandomNormal as RandomNormal
 from pronghorn_layers.initializers import RandomNormal as random_normal
 from pronghorn_layers.initializers import RandomUniform as RandomUniform
 from pronghorn_layers.initializers import RandomUniform as random_uniform
+from pronghorn_layers.initializers import STFT as STFT
+from pronghorn_layers.initializers import STFT as STFTInitializer
+from pronghorn_layers.initializers import STFT as stft
 from pronghorn_layers.initializers import TruncatedNormal as TruncatedNormal
 from pronghorn_layers.initializers import TruncatedNormal as truncated_normal
 from pronghorn_layers.initializers import VarianceScaling as VarianceScaling

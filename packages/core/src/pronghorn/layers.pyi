@@ -167,6 +167,8 @@ from pronghorn_layers.reshaping import RepeatVector as RepeatVector
 from pronghorn_layers.reshaping import Reshape as Reshape
 from pronghorn_layers.rnn import RNN as RNN
 from pronghorn_layers.spectral_normalization import SpectralNormalization as SpectralNormalization
+from pronghorn_layers.spectrograms import MelSpectrogram as MelSpectrogram
+from pronghorn_layers.spectrograms import STFTSpectrogram as STFTSpectrogram
 from pronghorn_layers.text_vectorization import TextVectorization as TextVectorization
 from pronghorn_layers.wrappers import Bidirectional as Bidirectional
 from pronghorn_layers.wrappers import TimeDistributed as TimeDistributed

@@ -12,6 +12,7 @@ from pronghorn import ops, random
 from pronghorn.dtypes import numpy_dtype, standardize
 from pronghorn.initializer import Initializer, RandomInitializer, compute_fans
 from pronghorn.tensor import Tensor, convert_to_tensor
+from pronghorn_layers import windows
 
 
 class Constant(Initializer):
@@ -192,3 +193,55 @@ class Orthogonal(RandomInitializer):
         q *= np.sign(np.diag(r))  # makes the decomposition unique, and q uniformly distributed
         matrix = q if rows >= columns else q.T
         return ops.cast(convert_to_tensor(self.gain * matrix.reshape(shape)), standardize(dtype))
+
+
+class STFT(Initializer):
+    """Kernels whose convolution with a signal is the real, or the imaginary, part of its short-time Fourier transform.
+
+    A shape (frame_length, 1, fft_length // 2 + 1): one frequency each, times a window.
+
+    Args:
+        side: "real" or "imag".
+        window: a name ("hann", "hamming", "blackman", …), the values (frame_length,), or None for none.
+        scaling: "density" divides the window by the root of the sum of its squares, "spectrum" by its sum, None by 1.
+        periodic: whether the window repeats seamlessly, or is symmetric.
+    """
+
+    def __init__(
+        self,
+        side: str = "real",
+        window: Any = "hann",
+        scaling: str | None = "density",
+        periodic: bool = False,
+    ) -> None:
+        if side not in ("real", "imag"):
+            raise ValueError(f"initializer STFT: `side` must be 'real' or 'imag', got {side!r}")
+        if scaling not in ("density", "spectrum", None):
+            raise ValueError(f"initializer STFT: `scaling` must be 'density', 'spectrum' or None, got {scaling!r}")
+        if isinstance(window, str):
+            windows.window(window, 1, False)
+        self.side = side
+        self.window = window
+        self.scaling = scaling
+        self.periodic = periodic
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
+        if len(shape) != 3 or shape[1] != 1:
+            raise ValueError(
+                f"initializer STFT: makes kernels of the shape (frame_length, 1, frequencies), got {tuple(shape)}"
+            )
+        length, _, frequencies = shape
+        turns = np.arange(length)[:, None] * np.arange(frequencies) / (2 * (frequencies - 1))
+        kernel = np.cos(2 * np.pi * turns) if self.side == "real" else -np.sin(2 * np.pi * turns)
+        if self.window is not None:
+            kernel *= self._weights(length)[:, None]
+        return convert_to_tensor(kernel[:, None].astype(numpy_dtype(standardize(dtype))))
+
+    def _weights(self, length: int) -> np.ndarray[Any, Any]:
+        """The window, scaled."""
+        named = isinstance(self.window, str)
+        values = windows.window(self.window, length, self.periodic) if named else np.asarray(self.window, np.float64)
+        if values.shape != (length,):
+            raise ValueError(f"initializer STFT: the window has the shape {values.shape}, frames need ({length},)")
+        scale = {"density": np.sqrt(np.sum(values**2)), "spectrum": np.sum(np.abs(values)), None: 1.0}
+        return values / scale[self.scaling]  # type: ignore[no-any-return]

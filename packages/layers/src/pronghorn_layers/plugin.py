@@ -81,6 +81,7 @@ def pronghorn_layers() -> dict[str, str]:
         **_in("reshaping", "Flatten Permute RepeatVector Reshape"),
         **_in("rnn", "RNN"),
         **_in("spectral_normalization", "SpectralNormalization"),
+        **_in("spectrograms", "MelSpectrogram STFTSpectrogram"),
         **_in("wrappers", "Bidirectional TimeDistributed Wrapper"),
     }
 
@@ -118,7 +119,8 @@ def pronghorn_initializers() -> dict[str, str]:
         "initializers",
         "Constant GlorotNormal HeNormal HeUniform Identity IdentityInitializer=Identity LecunNormal LecunUniform "
         "Orthogonal "
-        "OrthogonalInitializer=Orthogonal RandomNormal RandomUniform TruncatedNormal VarianceScaling constant=Constant "
+        "OrthogonalInitializer=Orthogonal RandomNormal RandomUniform STFT STFTInitializer=STFT TruncatedNormal "
+        "VarianceScaling constant=Constant stft=STFT "
         "glorot_normal=GlorotNormal he_normal=HeNormal he_uniform=HeUniform identity=Identity lecun_normal=LecunNormal "
         "lecun_uniform=LecunUniform orthogonal=Orthogonal random_normal=RandomNormal random_uniform=RandomUniform "
         "truncated_normal=TruncatedNormal variance_scaling=VarianceScaling",
