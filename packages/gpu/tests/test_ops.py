@@ -206,3 +206,22 @@ def test_recurrences(cell: Any, masked: bool) -> None:
     after = after if isinstance(after, tuple) else (after,)
     gradients = [values((steps, batch, units)) for _ in cell.states]
     check(recurrence_gradient, (kernel, *before, *after, *mask, *gradients), cell=cell, masked=masked)
+
+
+def test_small_maps_are_cut_into_more_chunks() -> None:
+    from pronghorn_gpu.elementwise import CHUNKS, ENOUGH_CHUNKS
+
+    sizes = [1, CHUNKS[-1] + 1, CHUNKS[0] * (ENOUGH_CHUNKS - 1) - 1, CHUNKS[0] * ENOUGH_CHUNKS + 5]
+    for size in sizes if CHUNKS[0] < 100 else [*sizes, 1 << 20]:
+        check(elementwise.add, (values(size), values(size)), 0)
+    found = [_length_of(size) for size in (1, CHUNKS[0] * (ENOUGH_CHUNKS - 1), CHUNKS[0] * ENOUGH_CHUNKS)]
+    assert found == [CHUNKS[-1], CHUNKS[1], CHUNKS[0]]
+
+
+def _length_of(size: int) -> Any:
+    from pronghorn.body import Body
+    from pronghorn_gpu.elementwise import plan_map
+    from pronghorn_gpu.spaces import dense
+
+    (launch,) = plan_map(Body(("float32",), (), (0,)), [dense((size,), [(size,)], 1)])
+    return launch.slots[2]

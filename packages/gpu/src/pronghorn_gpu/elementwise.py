@@ -17,10 +17,12 @@ from pronghorn_gpu.launch import THREADS, Kernel, Launch, Pointer, Slot, blocks_
 from pronghorn_gpu.spaces import Space
 from pronghorn_gpu.target import SIMULATED
 
-CHUNK = 64 if SIMULATED else 1024
-"""Elements that a block takes at a time."""
+CHUNKS = (64, 32) if SIMULATED else (1024, 512, 256)
+"""Elements that a block takes at a time: as many as leave chunks enough to keep the card busy."""
 
-HEADER = 2
+ENOUGH_CHUNKS = 4 if SIMULATED else 528
+
+HEADER = 3
 
 
 def record_of(p: str, item: str, members: str) -> str:
@@ -55,8 +57,8 @@ def _indented(lines: Sequence[str], depth: int) -> str:
 
 @cache
 def map_kernel(body: Body, rank: int) -> Kernel:
-    """The block: members, chunks; each member's first chunk; each member's size, `rank` sizes, and for each operand
-    (inputs, then outputs) its base and `rank` strides."""
+    """The block: members, chunks, elements of a chunk; each member's first chunk; each member's size, `rank` sizes, and
+    for each operand (inputs, then outputs) its base and `rank` strides."""
     inputs, outputs = len(body.inputs), len(body.outputs)
     operands = inputs + outputs
     width = 1 + rank + operands * (1 + rank)
@@ -74,19 +76,25 @@ def map_kernel(body: Body, rank: int) -> Kernel:
     for j, (k, name) in enumerate(zip(body.outputs, results, strict=True)):
         steps.append(store(body.dtype(k), index[inputs + j], name))
     text = f"""
-members, chunks = int64s[p], int64s[p + 1]
+members, chunks, length = int64s[p], int64s[p + 1], int64s[p + 2]
 chunk = int64(cuda.blockIdx.x)
 while chunk < chunks:
 {_indented(record_of(f"p + {HEADER}", "chunk", "members").splitlines(), 1)}
 {_indented(setup, 1)}
-    i = (chunk - int64s[p + {HEADER} + low]) * {CHUNK} + cuda.threadIdx.x
-    last = min(i - cuda.threadIdx.x + {CHUNK}, total)
+    i = (chunk - int64s[p + {HEADER} + low]) * length + cuda.threadIdx.x
+    last = min(i - cuda.threadIdx.x + length, total)
     while i < last:
 {_indented(steps, 2)}
         i += cuda.blockDim.x
     chunk += cuda.gridDim.x
 """
     return kernel(text, [*body.inputs, *(body.dtype(k) for k in body.outputs)], HELPERS)
+
+
+def _chunk_length(sizes: Sequence[int]) -> int:
+    """Elements of a chunk for members of these sizes."""
+    enough = (length for length in CHUNKS if sum(-(-size // length) for size in sizes) >= ENOUGH_CHUNKS)
+    return next(enough, CHUNKS[-1])
 
 
 def plan_map(body: Body, spaces: Sequence[Space]) -> tuple[Launch, ...]:
@@ -105,14 +113,15 @@ def plan_map(body: Body, spaces: Sequence[Space]) -> tuple[Launch, ...]:
     launches = []
     for rank, members in groups.items():
         starts, records, chunks = [], [], 0
+        length = _chunk_length([space.size for _, space in members])
         for first, space in members:
             starts.append(chunks)
-            chunks += -(-space.size // CHUNK)
+            chunks += -(-space.size // length)
             record: list[Slot] = [space.size, *space.shape]
             for j, strides in enumerate(space.strides):
                 begin = space.offsets[j] if space.offsets else 0
                 record += [Pointer(first + j, dtypes[j], begin), *strides]
             records += record
-        slots = (len(members), chunks, *starts, *records)
+        slots = (len(members), chunks, length, *starts, *records)
         launches.append(Launch(map_kernel(body, rank), slots, blocks_for(chunks, 1), THREADS))
     return tuple(launches)
