@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import re
 from collections.abc import Callable, Iterator
@@ -65,6 +66,7 @@ def test_another_seed_gives_other_bits(classifier: Make, digits: Data) -> None:
 
 
 FIT = """
+import gc
 import hashlib
 import numpy as np
 import pronghorn as keras
@@ -175,6 +177,23 @@ def test_other_batch_sizes_compile_no_kernel(classifier: Make, digits: Data) -> 
         model.predict(x[: 2 * batch], batch_size=batch, **QUIET)
         model.predict(x[:batch], **QUIET)
     assert set(cache._kernels) == known
+
+
+def test_plans_leave_nothing_to_the_garbage_collector_and_keep_few_objects(classifier: Make, digits: Data) -> None:
+    x, y = digits
+    model = classifier()
+    for batch in (64, 64, 32):
+        model.train_on_batch(x[:batch], y[:batch])
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(gc.get_objects())
+        for batch in range(40, 50):
+            model.train_on_batch(x[:batch], y[:batch])
+        assert gc.collect() == 0
+        assert len(gc.get_objects()) - before < 10 * 60
+    finally:
+        gc.enable()
 
 
 def test_the_tutorials_step_is_few_kernels_in_little_memory(classifier: Make, digits: Data) -> None:

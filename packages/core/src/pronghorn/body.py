@@ -5,11 +5,10 @@ It is plain data, so that it can be hashed, printed and turned into NumPy, vecto
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One scalar operation: `expression` over `parameters`, applied to the values with the ids `arguments`."""
 
     name: str
@@ -19,8 +18,7 @@ class Step:
     dtype: str
 
 
-@dataclass(frozen=True)
-class Body:
+class Body(NamedTuple):
     """Scalar values: ids 0..n-1 are the inputs (their dtypes in `inputs`), n, n+1, … the results of `steps`.
 
     `outputs` are the ids of the values that are written.

@@ -6,8 +6,10 @@ and every shape is a number. Control-flow nodes hold body Graphs in their attrib
 
 from __future__ import annotations
 
+import gc
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -156,14 +158,14 @@ def constant_value(t: Tensor) -> np.ndarray[Any, Any] | None:
     return np.array(values[t], copy=True) if t in values else None
 
 
-def model_tensors(structure: Any) -> bool:
-    """Whether a call's argument is, or holds, a tensor of a model graph."""
-    if type(structure) is Tensor:
-        return structure.scope is MODEL
-    if isinstance(structure, (list, tuple)):
-        return any(model_tensors(item) for item in structure)
-    if isinstance(structure, dict):
-        return any(model_tensors(item) for item in structure.values())
+def model_tensors(arguments: tuple[Any, ...] | dict[str, Any] | list[Any]) -> bool:
+    """Whether a call's arguments are, or hold, tensors of a model graph."""
+    for item in arguments.values() if isinstance(arguments, dict) else arguments:
+        if type(item) is Tensor:
+            if item.scope is MODEL:
+                return True
+        elif isinstance(item, (tuple, dict, list)) and model_tensors(item):
+            return True
     return False
 
 
@@ -178,6 +180,22 @@ def record(operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         out.node = node
     node.structure = pack_specs(specs, outputs)
     return node.structure
+
+
+@contextmanager
+def collections_held() -> Iterator[None]:
+    """Holds off garbage collections inside: a trace makes thousands of objects, nearly all of which end with it.
+
+    Collections in the middle of it find nothing, but take all there is for long-lived, which soon makes them look at
+    every object of the process: a stall of 0.1 s and more.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def flatten_specs(specs: Any) -> list[Any]:

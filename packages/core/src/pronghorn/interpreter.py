@@ -139,8 +139,10 @@ class Tracer(Interpreter):
     def apply(self, op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any]) -> tuple[Tensor, ...]:
         inputs = [t if t.scope is self or t.scope is None else self.capture(t, op.name) for t in inputs]
         specs = op.specs(inputs, attrs)
-        if any(None in s.shape for s in specs):
-            specs = self._sized(op, inputs, attrs, specs)
+        for s in specs:
+            if None in s.shape:
+                specs = self._sized(op, inputs, attrs, specs)
+                break
         if (room := ROOM.get()) is not None:
             room[1] -= len(specs)
             if room[1] < 0:

@@ -151,8 +151,9 @@ class Elementwise(Op):
         super().__init__(name, reference_kernel(expression, self.parameters), self._infer, rule)
 
     def _infer(self, *specs: Spec) -> Spec:
+        shapes: Any = {s.shape for s in specs} - {()}
         try:
-            shape = np.broadcast_shapes(*(s.shape for s in specs))  # type: ignore[arg-type]
+            shape = np.broadcast_shapes(*shapes) if len(shapes) > 1 else next(iter(shapes), ())
         except ValueError:
             shapes = " and ".join(str(s.shape) for s in specs)
             raise ValueError(

@@ -14,7 +14,7 @@ import numpy as np
 
 from pronghorn import accelerator, config, dtypes, host, naming, plugins, tree
 from pronghorn.accelerator import Executable, Instruction
-from pronghorn.graph import Graph, Spec
+from pronghorn.graph import Graph, Spec, collections_held
 from pronghorn.interpreter import Tracer, using
 from pronghorn.op import Op
 from pronghorn.requirement import Requirement, origins
@@ -198,7 +198,8 @@ class Program:
         with self._lock:
             plan = self._plans.get(key)
             if plan is None or plan.stale():
-                graph, structure, tracer = self.trace(args, kwargs)
+                with collections_held():
+                    graph, structure, tracer = self.trace(args, kwargs)
                 plan = self._plans[key] = _Plan(graph, structure, tracer)
                 plan.unverified = graph if self.verify else None
                 if len(self._plans) > CACHED_PLANS:

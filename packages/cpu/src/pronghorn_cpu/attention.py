@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -178,7 +177,7 @@ class _Head:
     def number(self, slot: Pointer | Scratch, start: int = 0, step: int = 0) -> Place:
         """A statistic of the rows from `start` on."""
         row = self.queries * self.size
-        return Place(replace(slot, offset=slot.offset + start * self.size), (self.inner * row, row, step * self.size))
+        return Place(slot._replace(offset=slot.offset + start * self.size), (self.inner * row, row, step * self.size))
 
     def product(self, a: View, b: View, c: View | None = None, epilogue: Epilogue | None = None) -> tuple[Launch, ...]:
         return plan_matmul(self.dtype, a, b, epilogue, threads=1, out=c)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pronghorn.ops.attributes import Windows
 from pronghorn_cpu import host
@@ -273,7 +273,7 @@ def plan_input_gradient(
     launches: tuple[Launch, ...] = ()
     if len(read) < len(phases):  # zeros where no window reads: one pass along memory
         fill = plan_fill(dtype, [Fill(dy[0] * math.prod(sizes) * channels * groups, 0)])
-        launches = (replace(fill, slots=tuple(Pointer(2) if isinstance(s, Pointer) else s for s in fill.slots)),)
+        launches = (fill._replace(slots=tuple(Pointer(2) if isinstance(s, Pointer) else s for s in fill.slots)),)
     for axes in read:
         image = _Image(axes, dy[-1], groups, size)
         launches += _plan_forward(image, dy[0], three(kernel[:-2]), b, channels * groups, sizes, None, threads)
@@ -387,7 +387,7 @@ def plan_kernel_gradient(
         return ()
     if not batch * math.prod(axis.count for axis in axes):
         zeros = plan_fill(dtype, [Fill(rows * filters, 0)])
-        return (replace(zeros, slots=tuple(Pointer(2) if slot == Pointer(0) else slot for slot in zeros.slots)),)
+        return (zeros._replace(slots=tuple(Pointer(2) if slot == Pointer(0) else slot for slot in zeros.slots)),)
     threads = threads or default_pool().threads
     positions = math.prod(axis.count for axis in axes)
     blocks = -(-axes[0].count // image.block)

@@ -10,7 +10,7 @@ import numpy as np
 from pronghorn import dtypes
 from pronghorn.accelerator import Executable, Instruction
 from pronghorn.body import Body
-from pronghorn.graph import Graph
+from pronghorn.graph import Graph, collections_held
 from pronghorn.passes.fuse import fuse
 from pronghorn.passes.memory import nbytes
 from pronghorn.passes.simplify import simplify
@@ -23,9 +23,12 @@ from pronghorn_cpu.lowered import Argument, Frame, LoweredGraph, home
 from pronghorn_cpu.row_gradients import keep_row_gradients
 from pronghorn_cpu.runner import REPLAY_SOURCE, default_pool
 from pronghorn_cpu.sequences import by_steps
+from pronghorn_cpu.stored import StoredGraph
 from pronghorn_cpu.writing import Writer
 
 Array = np.ndarray[Any, Any]
+
+_PASSES = (simplify, widen, by_steps, with_attention, fuse, keep_row_gradients)
 
 KINDS = {"scan": "loop", "while_loop": "while", "cond": "branch"}
 
@@ -34,24 +37,37 @@ class CpuExecutable(Executable):
     """A tape to replay, with what each call must put into it."""
 
     def __init__(self, graph: Graph) -> None:
-        simplified = with_attention(by_steps(widen(simplify(graph))))
-        self.graph = keep_row_gradients(fuse(simplified))
-        lowered = LoweredGraph(self.graph)
+        with collections_held():
+            stages = [graph]
+            for change in _PASSES:
+                stages.append(change(stages[-1]))
+            lowered = LoweredGraph(stages[-1])
         self._size = lowered.plan.size
         arena().require(self._size)
         cache.load_all(list(dict.fromkeys([REPLAY_SOURCE, *lowered.sources()])))
+        with collections_held():
+            self._write(lowered)
+            for stage in stages:
+                _let_go(stage)
+            self._stored = StoredGraph(stages[-1])
+
+    def _write(self, lowered: LoweredGraph) -> None:
+        graph = lowered.graph
         self._starts: list[int] = []
         self._writer = Writer()
-        frame = Frame(lowered, 0, [Argument(k, 0) for k in range(len(self.graph.inputs))])
+        frame = Frame(lowered, 0, [Argument(k, 0) for k in range(len(graph.inputs))])
         self._writer.graph(frame, self._starts)
         for t, variable in lowered.plan.copies:
             self._writer.copy(t.dtype, nbytes(t), frame.address(t), int(home(variable).__array_interface__["data"][0]))
         self.tape = self._writer.tape.finish()
-        self._variables = list(self.graph.writes)
-        self._specs = [(t.shape, dtypes.numpy_dtype(t.dtype)) for t in self.graph.inputs]
-        self._results = [self._writer.viewer(frame, t) for t in self.graph.outputs]
-        for part in (graph, simplified, self.graph):
-            _let_go(part)
+        self._variables = list(graph.writes)
+        self._specs = [(t.shape, dtypes.numpy_dtype(t.dtype)) for t in graph.inputs]
+        self._results = [self._writer.viewer(frame, t) for t in graph.outputs]
+
+    @property
+    def graph(self) -> Graph:  # type: ignore[override]
+        """What is run: the fused graph."""
+        return self._stored.restored()
 
     def __call__(self, arguments: Sequence[Array]) -> list[Array]:
         pool = default_pool()
@@ -96,19 +112,23 @@ class CpuExecutable(Executable):
         return _instructions(LoweredGraph(self.graph))
 
 
-_ENDED = object()
-
-
 def _let_go(graph: Graph) -> None:
-    """Cuts the ways from a graph's tensors to the trace they come from.
+    """Cuts the ways from a graph's tensors to the nodes and the trace they come from, which lead in circles.
 
-    Through them a plan would keep some ten times the objects it needs alive, and what it does not need would be left to
-    the garbage collector: with 64 plans a collection took 0.2 s.
+    So all that a plan does not need is gone at once, and nothing is left to the garbage collector.
     """
+    for t in graph.placeholders:
+        t.scope = _ENDED
     for node in graph.nodes:
         for t in (*node.inputs, *node.outputs):
             if t.scope is not None:
                 t.scope, t.node = _ENDED, None
+        for body in node.bodies():
+            _let_go(body)
+
+
+_ENDED = True
+"""The scope of symbols whose trace is over."""
 
 
 def _usable(array: Any, dtype: np.dtype[Any]) -> Array:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Pointer:
+class Pointer(NamedTuple):
     """A slot that takes the address of operand `operand` (inputs first, then outputs, as `plan_*` was given
     them).
     """
@@ -18,8 +17,7 @@ class Pointer:
     """Bytes from the operand's first element."""
 
 
-@dataclass(frozen=True)
-class Scratch:
+class Scratch(NamedTuple):
     """A slot that takes an address in the launch's scratch memory, `offset` bytes from its 64-byte aligned
     start.
     """
@@ -27,8 +25,7 @@ class Scratch:
     offset: int = 0
 
 
-@dataclass(frozen=True)
-class Callee:
+class Callee(NamedTuple):
     """A slot that takes the address of another kernel, that of `source`, which the launch's kernel calls."""
 
     source: str
@@ -37,8 +34,7 @@ class Callee:
 Slot = int | Pointer | Scratch | Callee
 
 
-@dataclass(frozen=True)
-class Launch:
+class Launch(NamedTuple):
     """One instruction: load the kernel of `source`, fill its block from `slots`, run it on all threads or on
     one.
 
@@ -63,15 +59,15 @@ class Launch:
         `kernels(source)`.
         """
 
-        def resolve(slot: Slot) -> int:
+        def resolve(slot: Pointer | Scratch | Callee) -> int:
             if isinstance(slot, Pointer):
                 return addresses[slot.operand] + slot.offset
             if isinstance(slot, Callee):
                 assert kernels is not None, "a launch with callees needs their addresses"
                 return kernels(slot.source)
-            return scratch + slot.offset if isinstance(slot, Scratch) else slot
+            return scratch + slot.offset
 
-        return [resolve(slot) for slot in self.slots]
+        return [slot if isinstance(slot, int) else resolve(slot) for slot in self.slots]
 
 
 PARALLEL_BYTES = 32768

@@ -10,7 +10,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from pronghorn.body import Body
 from pronghorn_cpu import host
@@ -120,8 +121,7 @@ def _registers(dtype: str) -> tuple[int, int]:
 # Plans
 
 
-@dataclass(frozen=True)
-class _Layout:
+class _Layout(NamedTuple):
     """An operand of a batch of products: where it is, and its strides in elements over (..., row, column)."""
 
     slot: Pointer | Scratch
@@ -134,26 +134,25 @@ class _Layout:
 
     def moved(self, offset: int) -> _Layout:
         """The same, `offset` bytes further."""
-        return replace(self, slot=replace(self.slot, offset=self.slot.offset + offset))
+        return self._replace(slot=self.slot._replace(offset=self.slot.offset + offset))
 
     def at(self, index: Sequence[int]) -> _Layout:
         """What lies at `index` in the leading dimensions."""
         leading = self.strides[: len(index)]
         elements = sum(i * stride for i, stride in zip(index, leading, strict=True))
-        return replace(self.moved(elements * self.itemsize), strides=self.strides[len(index) :])
+        return self.moved(elements * self.itemsize)._replace(strides=self.strides[len(index) :])
 
     def turned(self) -> _Layout:
         """The transposed matrices."""
         *batch, row, column = self.strides
-        return replace(self, strides=(*batch, column, row))
+        return self._replace(strides=(*batch, column, row))
 
 
 _OUTER, _INNER, _ROW, _COLUMN = range(4)
 """The dimensions of the operands in `_Products`."""
 
 
-@dataclass(frozen=True)
-class _Products:
+class _Products(NamedTuple):
     """A batch of products of equal shape: `outer` times `inner` of (rows x depth) @ (depth x columns)."""
 
     dtype: str
@@ -293,8 +292,7 @@ def _as_row(products: _Products) -> _Products:
         return products
     if any(layout.strides[_ROW] not in (0, 1) for layout in products.operands):
         return products
-    return replace(
-        products,
+    return products._replace(
         rows=1,
         columns=products.rows,
         a=products.b.turned(),
@@ -329,7 +327,7 @@ def _plan_products(products: _Products, threads: int) -> list[Launch]:
         operands = tuple(
             layout.moved(memory) if isinstance(layout.slot, Scratch) else layout for layout in products.operands
         )
-        products = replace(products, c=products.c.moved(memory), operands=operands)
+        products = products._replace(c=products.c.moved(memory), operands=operands)
         memory += result_bytes
     target = products
     if parts > 1:
@@ -398,12 +396,12 @@ def _split(products: _Products, part_depth: int, memory: Scratch) -> _Products:
 
     def along(layout: _Layout, axis: int) -> _Layout:
         row, column = layout.strides[_ROW:]
-        return replace(layout, strides=(0, part_depth * layout.strides[axis], row, column))
+        return layout._replace(strides=(0, part_depth * layout.strides[axis], row, column))
 
     size = products.rows * products.columns
-    c = replace(products.c, slot=memory, strides=(0, size, products.columns, 1))
+    c = products.c._replace(slot=memory, strides=(0, size, products.columns, 1))
     parts = math.ceil(products.depth / part_depth)
-    return replace(products, inner=parts, a=along(products.a, _COLUMN), b=along(products.b, _ROW), c=c)
+    return products._replace(inner=parts, a=along(products.a, _COLUMN), b=along(products.b, _ROW), c=c)
 
 
 def _epilogue(products: _Products) -> tuple[Callee | int, list[Slot]]:

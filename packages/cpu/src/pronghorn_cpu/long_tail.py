@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from pronghorn import dtypes
@@ -70,7 +69,7 @@ def argsort(node: Node) -> tuple[Launch, ...] | None:
     lines = _lines(x.shape, node.attrs["axis"])
     slots: list[Slot] = [Pointer(0), Pointer(1), Scratch(), *lines, int(node.attrs["descending"])]
     launch = _launch("sorting_indices", (view, "i32", "i32"), slots, 4, 64 * x.size)
-    return (replace(launch, scratch_bytes=4 * x.size),)
+    return (launch._replace(scratch_bytes=4 * x.size),)
 
 
 def searchsorted(node: Node) -> tuple[Launch, ...] | None:

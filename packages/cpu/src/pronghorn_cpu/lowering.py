@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -260,9 +259,8 @@ def _table(node: Node) -> tuple[Launch, ...] | None:
 def _renumber(launches: Sequence[Launch], order: Sequence[int]) -> tuple[Launch, ...]:
     """The launches with operand k called `order[k]`."""
     return tuple(
-        replace(
-            launch,
-            slots=tuple(Pointer(order[s.operand], s.offset) if isinstance(s, Pointer) else s for s in launch.slots),
+        launch._replace(
+            slots=tuple(Pointer(order[s.operand], s.offset) if type(s) is Pointer else s for s in launch.slots)
         )
         for launch in launches
     )

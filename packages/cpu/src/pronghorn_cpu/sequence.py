@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import auto
-from typing import Any
+from typing import Any, NamedTuple
 
 from pronghorn_cpu.launch import Callee, Launch, Pointer, Scratch, Slot, kernel_source
 from pronghorn_cpu.matmul_kernels import Slots, intrinsic, share
@@ -55,8 +54,7 @@ class Patch(Slots):
     """Bytes to the next thread's address."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where an operand of a step begins for an item: an address for the first, and bytes per outer, inner and block.
 
     A `Scratch` slot that is a thread's `own` counts from the start of that thread's memory.
@@ -130,7 +128,7 @@ def plan_sequence(
             elif isinstance(slot, Pointer):
                 place = places[slot.operand]
                 offset = slot.offset + (memory + own if place.own else 0)
-                place = replace(place, slot=replace(place.slot, offset=place.slot.offset + offset))
+                place = place._replace(slot=place.slot._replace(offset=place.slot.offset + offset))
             if place is not None:
                 patches += [len(template), place.slot, *place.strides, stride if place.own else 0]
             template.append(0 if place is not None else slot)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Space:
+class Space(NamedTuple):
     """`shape`, and for each operand its element stride along every dimension."""
 
     shape: tuple[int, ...]

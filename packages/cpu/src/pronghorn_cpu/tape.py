@@ -104,6 +104,7 @@ class Tape:
                 words[3] = run
         self.entries = np.array(self._words, np.int64).reshape(-1, ENTRY_WORDS)
         self.address = self.entries.ctypes.data
+        self._words = []
         return self
 
     def write(self, opcode: int, *operands: int) -> int:

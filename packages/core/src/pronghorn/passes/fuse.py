@@ -36,10 +36,7 @@ def fuse(graph: Graph) -> Graph:
     """The graph with fused nodes, in the order of their levels. Bodies are fused too."""
     nodes = [_with_fused_bodies(node) for node in graph.nodes]
     levels = _levels(nodes, graph)
-    users: dict[Tensor, list[Node]] = defaultdict(list)
-    for node in nodes:
-        for t in dict.fromkeys(node.inputs):
-            users[t].append(node)
+    users = users_of(nodes)
     results = set(graph.results)
     units = _elementwise_units(nodes, levels, users, results)
     units, levels = _epilogues(units, levels, results, set(graph.writes.values()))

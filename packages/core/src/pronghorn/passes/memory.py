@@ -59,24 +59,18 @@ def aligned(n: int) -> int:
 def in_place_inputs(node: Node, output: Tensor) -> list[Tensor]:
     """Inputs whose memory `output` may take over: a map reads each element of them only to write the one at its
     place."""
-    if node.op is fused:
-        members: list[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]] = [(node.inputs, node.outputs)]
-    elif node.op is table and node.attrs["op"] is fused:
+    inputs = node.inputs
+    if node.op is table and node.attrs["op"] is fused:
         arity, count = node.attrs["arity"], len(node.outputs) // len(node.attrs["members"])
-        members = [
-            (node.inputs[k * arity : (k + 1) * arity], node.outputs[k * count : (k + 1) * count])
-            for k in range(len(node.attrs["members"]))
-        ]
-    else:
+        member = next(k for k, t in enumerate(node.outputs) if t is output) // count
+        inputs = inputs[member * arity : (member + 1) * arity]
+    elif node.op is not fused:
         return []
-    for inputs, outputs in members:
-        if any(t is output for t in outputs):
-            return [
-                t
-                for t in inputs
-                if t.shape == output.shape and nbytes(t) == nbytes(output) and sum(x is t for x in node.inputs) == 1
-            ]
-    return []
+    return [
+        t
+        for t in inputs
+        if t.shape == output.shape and nbytes(t) == nbytes(output) and sum(x is t for x in node.inputs) == 1
+    ]
 
 
 class _Value(NamedTuple):

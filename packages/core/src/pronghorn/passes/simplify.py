@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -25,18 +26,18 @@ def simplify(graph: Graph) -> Graph:
     new: dict[Tensor, Tensor] = {}
     table: dict[Any, tuple[Tensor, ...]] = {}
     nodes: list[Node] = []
-    for node in graph.nodes:
+    for node in live_nodes(graph.nodes, graph.results):
         inputs = tuple(new.get(t, t) for t in node.inputs)
-        attrs = {k: simplify(v) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
-        inputs, attrs = _absorb(node, inputs, attrs)
+        bodies = {k: simplify(v) for k, v in node.attrs.items() if isinstance(v, Graph)}
+        inputs, attrs = _absorb(node, inputs, {**node.attrs, **bodies} if bodies else node.attrs)
         replacement = _identity(node, inputs, attrs) or _fold(node, inputs, attrs)
         if replacement is None:
             key = _key(node, inputs, attrs)
             if key is not None and key in table:
                 replacement = table[key]
             else:
-                changed = not _same(inputs, node.inputs) or any(attrs[k] is not v for k, v in node.attrs.items())
-                fresh = _copy(node, inputs, attrs) if changed else node
+                same = attrs is node.attrs and _same(inputs, node.inputs)
+                fresh = node if same else _copy(node, inputs, attrs)
                 nodes.append(fresh)
                 replacement = fresh.outputs
                 if key is not None:
@@ -68,7 +69,7 @@ def _kept(t: Tensor, overwritten: set[Tensor], nodes: list[Node]) -> Tensor:
 
 def _same(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> bool:
     """Whether both hold the same objects (`==` on tensors is elementwise)."""
-    return len(a) == len(b) and all(x is y for x, y in zip(a, b, strict=True))
+    return len(a) == len(b) and all(map(is_, a, b))
 
 
 def live_nodes(nodes: list[Node], results: list[Tensor]) -> list[Node]:
@@ -94,7 +95,7 @@ def _copy(node: Node, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Node
 def _key(node: Node, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
     if node.op.name in _IMPURE or any(isinstance(v, Graph) for v in attrs.values()):
         return None
-    return (node.op, tuple(map(_identify, inputs)), tuple(sorted(attrs.items())))
+    return (node.op, tuple(map(_identify, inputs)), tuple(sorted(attrs.items())) if attrs else ())
 
 
 def _identify(t: Tensor) -> Any:
