@@ -98,6 +98,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Any:
         external_stream=lambda handle: ("stream", handle),
         synchronize=lambda: None,
     )
+    monkeypatch.delenv("PRONGHORN_GPU_MEMORY", raising=False)
     monkeypatch.setattr(device, "cuda", cuda)
     monkeypatch.setattr(device.ctypes, "CDLL", lambda name: driver)
     monkeypatch.setattr(device, "STAGING", 1 << 17)

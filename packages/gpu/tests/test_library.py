@@ -150,6 +150,20 @@ def test_operands_that_lie_badly_are_for_the_kernel(blas: BlasLt) -> None:
     assert 0 < products(blas) < 4
 
 
+def test_the_algorithm_does_not_depend_on_where_values_lie(blas: BlasLt) -> None:
+    from pronghorn_gpu import library
+    from pronghorn_gpu.launch import Product, Scratch
+
+    bound = library.blas()
+    places = [Scratch("float32", k) for k in range(3)]
+    work = Product("float32", 3, 5, 4, 1, *places, False, False, (0, 0, 0), (4, 5, 5))
+    for base in (256, 64, 192):
+        assert bound.prepared(work, lambda slot, base=base: base * (1 + slot.offset)) is not None
+    assert blas.calls.count("cublasLtMatmulAlgoGetHeuristic") == 1
+    bound.prepared(work, lambda slot: 16 * (1 + slot.offset))
+    assert blas.calls.count("cublasLtMatmulAlgoGetHeuristic") == 2
+
+
 def test_without_an_algorithm_kernels_do_it(blas: BlasLt) -> None:
     blas.refuses["cublasLtMatmulAlgoGetHeuristic"] = 15
     a = np.ones((2, 3), np.float32)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from pronghorn import dtypes
+from pronghorn.passes.memory import ALIGNMENT
 from pronghorn_gpu.launch import Pointer, Product, Scratch
 from pronghorn_gpu.library import Descriptor, Functions, LibraryError, Run, tensor_float
 
@@ -36,8 +37,6 @@ _EPILOGUES = {
 """cublasLtEpilogue_t, by activation and whether there is a bias."""
 
 _WORKSPACE = 32 << 20
-_ALIGNMENT = 256
-"""Bytes; a better one is of no use."""
 
 
 class Algorithm(ctypes.Structure):
@@ -53,8 +52,9 @@ class Algorithm(ctypes.Structure):
 
 
 def _alignment(*numbers: int) -> int:
-    """The largest power of two, to 256, that divides all of them."""
-    return min([_ALIGNMENT, *(n & -n for n in numbers if n)])
+    """The largest power of two that divides all of them, to that of values in the arena: what lies better by chance
+    must not have another algorithm, and with it other bits."""
+    return min([ALIGNMENT, *(n & -n for n in numbers if n)])
 
 
 class Blas:
@@ -76,7 +76,7 @@ class Blas:
             return None
         if work.activation == "relu" and not self._keeps_nan(work.dtype):
             return None
-        pointers = [None if slot is None else _ALIGNMENT for slot in (work.a, work.b, work.c, work.bias)]
+        pointers = [None if slot is None else ALIGNMENT for slot in (work.a, work.b, work.c, work.bias)]
         return work if _Call(self, work, pointers).algorithm is not None else None
 
     def _keeps_nan(self, dtype: str) -> bool:
