@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -384,12 +383,3 @@ def test_a_float32_layer_inside_of_a_mixed_one_computes_in_32_bits() -> None:
             return self.inner(inputs)
 
     assert Outer()(np.ones((1, 3))).dtype == "float32"
-
-
-def test_an_input_shape_given_to_a_layer_is_taken_with_a_warning() -> None:
-    with pytest.warns(UserWarning, match="do not pass `input_shape` to a layer"):
-        layer = Affine(2, input_shape=(3,))
-    assert layer._sample_shape == (None, 3)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        assert Affine(2, input_dim=4)._sample_shape == (None, 4)

@@ -60,12 +60,6 @@ def test_the_first_layer_may_be_a_model() -> None:
     assert len(model.weights) == 4
 
 
-def test_a_shape_given_to_the_first_layer() -> None:
-    with pytest.warns(UserWarning, match="do not pass `input_shape`"):
-        model = Sequential([Affine(4, input_shape=(3,)), Affine(2)])
-    assert model.input_shape == (None, 3)
-
-
 def test_inputs_are_converted() -> None:
     model = Sequential([Input((3,), dtype="int32"), Affine(2)])
     assert model(np.ones((2, 3))).dtype == "float32"

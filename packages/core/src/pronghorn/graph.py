@@ -100,19 +100,9 @@ class Graph:
         return [*self.inputs, *self.reads.values()]
 
     def __str__(self) -> str:
-        names: dict[Tensor, str] = {t: f"%{i}" for i, t in enumerate(self.placeholders)}
-        lines = [f"graph({', '.join(f'{names[t]}: {t.dtype}{list(t.shape)}' for t in self.placeholders)})"]
-        for node in self.nodes:
-            for out in node.outputs:
-                names[out] = f"%{len(names)}"
-            attrs = {k: v for k, v in node.attrs.items() if not isinstance(v, Graph)}
-            left = ", ".join(f"{names[o]}: {o.dtype}{list(o.shape)}" for o in node.outputs)
-            right = ", ".join(names.get(t, "const") for t in node.inputs)
-            lines.append(f"  {left} = {node.op.name}({right}){f' {attrs}' if attrs else ''}")
-            for body in node.bodies():
-                lines += ["    " + line for line in str(body).splitlines()]
-        lines.append(f"  return {', '.join(names.get(t, 'const') for t in self.results)}")
-        return "\n".join(lines)
+        from pronghorn import plugins
+
+        return plugins.load("utils", "Graph.listing")(self)  # type: ignore[no-any-return]
 
 
 def topological(outputs: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> list[Node]:

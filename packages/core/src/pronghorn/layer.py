@@ -98,7 +98,9 @@ class Layer(Owner, Configurable, Operation):
         if name is not None and (not isinstance(name, str) or "/" in name):
             raise ValueError(f"{type(self).__name__}: argument `name` must be a string without '/', got {name!r}")
         super().__init__(name or naming.auto_name(type(self).__name__))
-        self._sample_shape = _sample_shape(self.name, kwargs)
+        if unknown := kwargs.keys() - set(_SAMPLE_SHAPE):
+            raise TypeError(f"layer {self.name!r}: unknown arguments {sorted(unknown)}; see its signature")
+        self._sample_shape = plugins.load("utils", "Layer.sample_shape")(self.name, kwargs) if kwargs else None
         self.inbound_nodes: list[Node] = []
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.autocast = autocast
@@ -468,23 +470,6 @@ def _set(variable: ContextVar[Any], value: Any) -> Iterator[None]:
 
 
 _SAMPLE_SHAPE = ("input_shape", "input_dim", "batch_input_shape", "batch_shape")
-
-
-def _sample_shape(name: str, kwargs: dict[str, Any]) -> tuple[int | None, ...] | None:
-    """The batch shape given to a first layer in the manner of Keras 2."""
-    if unknown := kwargs.keys() - set(_SAMPLE_SHAPE):
-        raise TypeError(f"layer {name!r}: unknown arguments {sorted(unknown)}; see its signature")
-    if not kwargs:
-        return None
-    warnings.warn(
-        f"layer {name!r}: do not pass `{next(iter(kwargs))}` to a layer; "
-        f"with Sequential models, put an `Input(shape)` first instead",
-        stacklevel=4,
-    )
-    for key in ("batch_input_shape", "batch_shape"):
-        if key in kwargs:
-            return as_shape(kwargs[key])
-    return (None, *as_shape(kwargs.get("input_shape", kwargs.get("input_dim"))))
 
 
 def _describe(value: Any) -> str:

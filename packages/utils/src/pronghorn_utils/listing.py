@@ -10,6 +10,7 @@ import numpy as np
 
 from pronghorn import accelerator, dtypes
 from pronghorn.accelerator import Executable, Instruction
+from pronghorn.graph import Graph
 from pronghorn.tensor import Tensor
 
 
@@ -55,6 +56,23 @@ def _lines(instructions: Sequence[Instruction], indent: str) -> list[str]:
         for body in i.bodies:
             lines += _lines(body, indent + "      ")
     return lines
+
+
+def nodes_of(graph: Graph) -> str:
+    """One line per node of a graph: what it makes, its op, what it reads, its attributes."""
+    names: dict[Tensor, str] = {t: f"%{i}" for i, t in enumerate(graph.placeholders)}
+    lines = [f"graph({', '.join(f'{names[t]}: {t.dtype}{list(t.shape)}' for t in graph.placeholders)})"]
+    for node in graph.nodes:
+        for out in node.outputs:
+            names[out] = f"%{len(names)}"
+        attrs = {k: v for k, v in node.attrs.items() if not isinstance(v, Graph)}
+        left = ", ".join(f"{names[o]}: {o.dtype}{list(o.shape)}" for o in node.outputs)
+        right = ", ".join(names.get(t, "const") for t in node.inputs)
+        lines.append(f"  {left} = {node.op.name}({right}){f' {attrs}' if attrs else ''}")
+        for body in node.bodies():
+            lines += ["    " + line for line in nodes_of(body).splitlines()]
+    lines.append(f"  return {', '.join(names.get(t, 'const') for t in graph.results)}")
+    return "\n".join(lines)
 
 
 @dataclass

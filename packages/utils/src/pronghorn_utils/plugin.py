@@ -54,6 +54,8 @@ def pronghorn_utils() -> dict[str, str]:
         "fit.generators_and_PyDatasets": "pronghorn_utils.streams:stream_source",
         "keras.install_as_keras": "pronghorn_utils.compat:install_as_keras",
         "keras.plot": "pronghorn_utils.curves:plot",
+        "Graph.listing": "pronghorn_utils.listing:nodes_of",
+        "Layer.sample_shape": "pronghorn_utils.first_layer:sample_shape",
         "Model.summary": "pronghorn_utils.summary:summary",
         "Program.listing": "pronghorn_utils.listing:listing",
         "Program.profile": "pronghorn_utils.listing:profile",
