@@ -236,18 +236,19 @@ def passes() -> list[Kernel]:
 
 
 def recurrences() -> list[Kernel]:
-    """Recurrent layers of W3's sizes, forward, and with their gradients."""
+    """Recurrent layers of W3's sizes and others, forward, and with their gradients."""
     import recurrences as r
 
     return [
         Kernel(
-            f"{name}{' and back' * back}",
-            r.ours(name, back),
-            r.torch(name, back),
-            r.arrays(name),
-            r.flops(name, back),
-            xla=r.xla(name, back),
+            f"{name}{' and back' * back} {size}",
+            r.ours(name, back, size),
+            r.torch(name, back, size),
+            r.arrays(name, size),
+            r.flops(name, back, size),
+            xla=r.xla(name, back, size) if size is r.SIZES[0] else None,
         )
+        for size in r.SIZES
         for name in r.NAMES
         for back in (False, True)
     ]

@@ -1,35 +1,51 @@
 """Recurrences over whole sequences for `kernels.py`: ours, Torch's modules, and loops that XLA compiles.
 
-The sizes are those of W3: 80 steps of 32 sequences, 128 features and units. Each is the projection of the inputs and
-all steps; with "and back" the gradients of inputs and weights by the last output too.
+The first sizes are those of W3: 80 steps of 32 sequences, 128 features and units; others are short or long, few or
+many, narrow or wide. Each is the projection of the inputs and all steps; with "and back" the gradients of inputs and
+weights by the last output too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-STEPS, BATCH, UNITS = 80, 32, 128
+
+class Size(NamedTuple):
+    """Of a recurrence; as many features as units."""
+
+    steps: int
+    batch: int
+    units: int
+
+    def __str__(self) -> str:
+        return f"{self.steps}x{self.batch}x{self.units}"
+
+
+SIZES = (
+    *(Size(80, 32, 128), Size(80, 32, 64), Size(80, 32, 256), Size(80, 32, 512), Size(80, 1, 128), Size(80, 16, 128)),
+    *(Size(80, 128, 128), Size(20, 32, 128), Size(300, 32, 128), Size(80, 1, 512), Size(80, 128, 512)),
+)
 NAMES = ("SimpleRNN", "LSTM", "GRU")
 GATES = {"SimpleRNN": 1, "LSTM": 4, "GRU": 3}
 
 
-def arrays(name: str) -> list[Any]:
+def arrays(name: str, size: Size) -> list[Any]:
     """Inputs, kernel, recurrent kernel, bias."""
-    rng, width = np.random.default_rng(0), GATES[name] * UNITS
-    shapes = {(STEPS, BATCH, UNITS): 1.0, (UNITS, width): 0.1}
+    rng, width = np.random.default_rng(0), GATES[name] * size.units
+    shapes = {tuple(size): 1.0, (size.units, width): size.units**-0.5}
     x, kernel = ((rng.standard_normal(shape) * scale).astype("float32") for shape, scale in shapes.items())
     return [x, kernel, kernel[::-1].copy(), np.zeros(width, "float32")]
 
 
-def flops(name: str, back: bool) -> float:
+def flops(name: str, back: bool, size: Size) -> float:
     """Of the products: two forward, four back."""
-    return 2 * STEPS * BATCH * UNITS * GATES[name] * UNITS * (6 if back else 2)
+    return 2 * size.steps * size.batch * size.units * GATES[name] * size.units * (6 if back else 2)
 
 
-def ours(name: str, back: bool) -> Callable[..., Any]:
+def ours(name: str, back: bool, size: Size) -> Callable[..., Any]:
     """By the primitive that the layers use."""
     from pronghorn import ops
     from pronghorn.autodiff import GradientTape
@@ -38,7 +54,7 @@ def ours(name: str, back: bool) -> Callable[..., Any]:
     cell = {"SimpleRNN": recurrent.SIMPLE, "LSTM": recurrent.LSTM, "GRU": recurrent.GRU}[name]
 
     def forward(x: Any, kernel: Any, recurrent_kernel: Any, bias: Any) -> Any:
-        zeros = [ops.zeros((BATCH, UNITS))] * len(cell.states)
+        zeros = [ops.zeros(size[1:])] * len(cell.states)
         biases = [bias] if cell.bias else []
         projected = ops.matmul(x, kernel) + bias
         results = recurrent.recurrence(projected, recurrent_kernel, *biases, *zeros, cell=cell, masked=False)
@@ -53,11 +69,11 @@ def ours(name: str, back: bool) -> Callable[..., Any]:
     return gradients if back else forward
 
 
-def torch(name: str, back: bool) -> Callable[..., Any]:
+def torch(name: str, back: bool, size: Size) -> Callable[..., Any]:
     """By the module, with weights of its own."""
     import torch
 
-    module = {"SimpleRNN": torch.nn.RNN, "LSTM": torch.nn.LSTM, "GRU": torch.nn.GRU}[name](UNITS, UNITS)
+    module = {"SimpleRNN": torch.nn.RNN, "LSTM": torch.nn.LSTM, "GRU": torch.nn.GRU}[name](size.units, size.units)
 
     def run(x: Any, *_: Any) -> Any:
         if not back:
@@ -71,7 +87,7 @@ def torch(name: str, back: bool) -> Callable[..., Any]:
     return run
 
 
-def xla(name: str, back: bool) -> Callable[..., Any]:
+def xla(name: str, back: bool, size: Size) -> Callable[..., Any]:
     """By a loop that JAX compiles."""
     import jax
     from jax import nn
@@ -97,7 +113,7 @@ def xla(name: str, back: bool) -> Callable[..., Any]:
             states = cell(*states, p, states[0] @ recurrent_kernel + bias * (name == "GRU"))
             return states, states[0]
 
-        zeros = (jnp.zeros((BATCH, UNITS)),) * (2 if name == "LSTM" else 1)
+        zeros = (jnp.zeros(size[1:]),) * (2 if name == "LSTM" else 1)
         return jax.lax.scan(step, zeros, x @ kernel + bias)[1]
 
     function = jax.grad(lambda *operands: forward(*operands)[-1].sum(), (0, 1, 2, 3)) if back else forward

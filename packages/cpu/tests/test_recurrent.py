@@ -15,9 +15,10 @@ from pronghorn.tensor import Tensor
 from pronghorn.testing import KernelContract
 from pronghorn.testing.kernels import using_accelerator
 from pronghorn_cpu import cache, host
+from pronghorn_cpu.lowered import LoweredGraph
 from pronghorn_ops.primitives.recurrent import GRU, LSTM, SIMPLE, Recurrence, recurrence, recurrence_gradient
 
-SIZES = [(1, 1, 1), (4, 2, 5), (3, 17, 16), (2, 9, 40), (5, 33, 3), (0, 2, 3), (3, 0, 4)]
+SIZES = [(1, 1, 1), (4, 2, 5), (3, 17, 16), (2, 9, 40), (5, 33, 3), (2, 13, 70), (0, 2, 3), (3, 0, 4)]
 """Steps, sequences, units."""
 
 
@@ -102,6 +103,38 @@ class TestLSTMGradientMasked(GradientContract):
 
 class TestGRUGradient(GradientContract):
     cell = GRU
+
+
+@pytest.mark.parametrize(
+    ("contract", "count"),
+    [
+        (TestSimple, 1),
+        (TestLSTM, 1),
+        (TestGRUMasked, 0),
+        (TestSimpleGradientMasked, 2),
+        (TestLSTMGradientMasked, 2),
+        (TestGRUGradient, 1),
+    ],
+)
+def test_sequences_take_over_the_memory_of_sequences(contract: type[RecurrenceContract], count: int) -> None:
+    """Operands that the program made itself and needs no more give the bits of operands that stay."""
+    rng, test = np.random.default_rng(0), contract()
+    arrays = test.with_mask([rng.normal(size=s).astype("float32") / 2 for s in test.operands(5, 19, 21)])
+
+    def from_opposites(*operands: Any) -> Any:
+        return contract.op(*(t if t.dtype == "bool" else -t for t in operands), **test.attrs)
+
+    with using_accelerator("cpu"):
+        staying = Program(lambda *operands: contract.op(*operands, **test.attrs))(*arrays)
+        program = Program(from_opposites)
+        made = program(*(a if a.dtype == bool else -a for a in arrays))
+    for a, b in zip(staying, made, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    lowered = LoweredGraph(program.executable.graph)
+    node = next(node for node in lowered.graph.nodes if node.op is contract.op)
+    homes = {lowered.plan.places[t].offset for t in node.inputs if len(t.shape) == 3 and t.dtype != "bool"}
+    taken = [t for t in node.outputs if len(t.shape) == 3 and lowered.plan.places[t].offset in homes]
+    assert len(taken) == count
 
 
 @pytest.mark.skipif(not host.has_fma(), reason="without fused multiply-add every width rounds twice")

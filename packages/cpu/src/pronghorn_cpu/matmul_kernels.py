@@ -147,6 +147,14 @@ def share(code: Code, total: Word, t: Word, threads: Word) -> tuple[Word, Word]:
     return code.minimum(total * t // threads, total), code.minimum(total * (t + 1) // threads, total)
 
 
+def tall_rows(code: Code, tall: Tile, short: Tile, rows: Word) -> Word:
+    """For how many of the rows tall tiles are best, if short ones take the others."""
+    whole, rest = rows // tall.rows, rows % tall.rows
+    # Two short tiles may take the place of a tall one and a rest that would waste most of another.
+    fewer = code.all(rest > 0, rest <= 2 * short.rows - tall.rows, whole > 0)
+    return (whole + code.select(rest > short.rows, 1, 0) - code.select(fewer, 1, 0)) * tall.rows
+
+
 def matmul_kernel(dtype: str, lanes: int, vectors: int) -> Any:
     """``C = A @ B`` for a batch of matrices of any strides: see `Matmul`.
 
@@ -335,13 +343,9 @@ class _MatmulWriter:
             with one:
                 self.tiles(code, replace(self.tall, rows=1), product, 0, rows)
             with more:
-                whole, rest = rows // self.tall.rows, rows % self.tall.rows
-                # Two short tiles may take the place of a tall one and a rest that would waste most of
-                # another.
-                fewer = code.all(rest > 0, rest <= 2 * self.short.rows - self.tall.rows, whole > 0)
-                tall = whole + code.select(rest > self.short.rows, 1, 0) - code.select(fewer, 1, 0)
-                self.tiles(code, self.tall, product, 0, tall * self.tall.rows)
-                self.tiles(code, self.short, product, tall * self.tall.rows, rows)
+                tall = tall_rows(code, self.tall, self.short, rows)
+                self.tiles(code, self.tall, product, 0, tall)
+                self.tiles(code, self.short, product, tall, rows)
 
     def narrow_panel(self, tile: Tile) -> Callable[..., None]:
         """All rows of a panel of fewer registers, the last of which may not be full."""

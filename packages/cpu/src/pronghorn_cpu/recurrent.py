@@ -9,16 +9,15 @@ from pronghorn.ops.attributes import Recurrence
 from pronghorn.tensor import Tensor
 from pronghorn_cpu import host
 from pronghorn_cpu.launch import Launch, Pointer, Scratch, Slot, kernel_source
-from pronghorn_cpu.microkernel import Tile
 from pronghorn_cpu.recurrent_kernels import (
     PACK_SLOTS,
     PIECE,
+    Tiles,
     backward_kernel,
     backward_slots,
     forward_kernel,
     forward_slots,
     pack_kernel,
-    tile_for,
 )
 
 _PARALLEL_PRODUCTS = 1 << 16
@@ -44,7 +43,7 @@ def forward(node: Node) -> tuple[Launch, ...] | None:
     names = ("p", "kernel", *["b"] * cell.bias, *(f"first_{s}" for s in cell.states), *["valid"] * masked, *cell.states)
     operands = (*names, *["saved"] * bool(cell.saved))
     plan = _Plan(cell, dtype, batch, steps, _sizes(node.outputs[0])[2], operands)
-    pack = plan.pack(parts=cell.gates, depth=plan.units, transposed=False)
+    pack = plan.pack(depth=plan.units, columns=cell.gates * plan.units, transposed=False)
     body = cell.body(cell.forward, inputs, cell.results, dtype)
     return plan.launches(pack, forward_kernel, slots, (inputs, cell.results, body))
 
@@ -64,7 +63,7 @@ def backward(node: Node) -> tuple[Launch, ...] | None:
         *("dr", *["dp"] * cell.bias, "previous", *(f"dfirst_{s}" for s in cell.states)),
     )
     plan = _Plan(cell, dtype, batch, _sizes(node.outputs[0])[0], units, operands)
-    pack = plan.pack(parts=1, depth=cell.gates * units, transposed=True)
+    pack = plan.pack(depth=cell.gates * units, columns=units, transposed=True)
     body = cell.body(cell.backward, inputs, cell.gradients(), dtype)
     slots = backward_slots(cell.states, bool(cell.saved), cell.bias, masked, arriving)
     return plan.launches(pack, backward_kernel, slots, (inputs, cell.gradients(), body), (arriving,))
@@ -77,32 +76,33 @@ class _Plan:
         self, cell: Recurrence, dtype: str, batch: int, steps: int, units: int, operands: tuple[str, ...]
     ) -> None:
         self.cell, self.batch, self.steps, self.units, self.operands = cell, batch, steps, units, operands
-        self.tile: Tile = tile_for(dtype)
+        self.tiles = Tiles.of(dtype)
+        self.itemsize = host.ITEMSIZE[dtype]
         self.scratch: dict[str, Slot] = {}
         self.bytes = 0
         lines = math.ceil(batch / PIECE) * PIECE
-        padded = math.ceil(units / self.tile.columns) * self.tile.columns
-        self._reserve("panels", cell.gates * max(units * padded, padded * units))
-        self._reserve("products", lines * cell.gates * padded)
+        wide, narrow = self.tiles.padded(cell.gates * units), self.tiles.padded(units)
+        self._reserve("panels", units * max(wide, cell.gates * narrow))
+        self._reserve("products", lines * wide)
         for s in cell.states:
             self._reserve(f"carried_{s}", lines * units)
 
     def _reserve(self, name: str, elements: int) -> None:
         self.scratch[name] = Scratch(self.bytes)
-        self.bytes += math.ceil(elements * self.tile.itemsize / 64) * 64
+        self.bytes += math.ceil(elements * self.itemsize / 64) * 64
 
     def _slot(self, name: str) -> Slot:
         if name in self.scratch:
             return self.scratch[name]
         return Pointer(self.operands.index(name)) if name in self.operands else int(getattr(self, name))
 
-    def pack(self, parts: int, depth: int, transposed: bool) -> Launch:
+    def pack(self, depth: int, columns: int, transposed: bool) -> Launch:
         """The matrix (units, gates * units) in panels, or its transpose."""
-        size, row = self.tile.itemsize, self.cell.gates * self.units * self.tile.itemsize
+        size, row = self.itemsize, self.cell.gates * self.units * self.itemsize
         along = (size, row) if transposed else (row, size)
-        values = (self.scratch["panels"], self._slot("kernel"), depth, self.units, parts, *along, self.units * size)
+        values = (self.scratch["panels"], self._slot("kernel"), depth, columns, *along)
         assert len(values) == len(PACK_SLOTS)
-        return Launch(kernel_source(pack_kernel, self.tile), values, self.bytes, self._parallel(self.batch))
+        return Launch(kernel_source(pack_kernel, self.tiles), values, self.bytes, self._parallel(self.batch))
 
     def launches(
         self,
@@ -116,7 +116,7 @@ class _Plan:
         if 0 in (self.batch, self.units):
             return ()
         cell = self.cell
-        description = (self.tile, cell.gates, cell.states, cell.saved, slots, *program)
+        description = (self.tiles, cell.gates, cell.states, cell.saved, slots, *program)
         source = kernel_source(maker, *first, *description)  # type: ignore[arg-type]
         block = tuple(self._slot(name) for name in slots)
         return (pack, Launch(source, block, self.bytes, self._parallel(self.steps * self.batch)))

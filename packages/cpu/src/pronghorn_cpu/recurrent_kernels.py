@@ -8,20 +8,20 @@ the cell's scalar program on the products while they are in the first.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from pronghorn.body import Body
 from pronghorn_cpu import host, microkernel
 from pronghorn_cpu.emit import Emitter
 from pronghorn_cpu.loops import LANES
-from pronghorn_cpu.matmul_kernels import intrinsic, share
+from pronghorn_cpu.matmul_kernels import intrinsic, share, tall_rows
 from pronghorn_cpu.microkernel import Tile
 from pronghorn_cpu.staging import Code, Condition, Word
 
 PIECE = 8
-"""Sequences in a thread's piece; a multiple of the rows of every tile."""
+"""Sequences in a thread's piece: whole pieces are whole tiles."""
 
-PACK_SLOTS = ("panels", "source", "depth", "columns", "parts", "source_depth", "source_column", "source_part")
+PACK_SLOTS = ("panels", "source", "depth", "columns", "source_depth", "source_column")
 
 
 def forward_slots(states: tuple[str, ...], saved: bool, bias: bool, masked: bool) -> tuple[str, ...]:
@@ -57,26 +57,48 @@ def backward_slots(
     )
 
 
-def tile_for(dtype: str) -> Tile:
-    """The tile that products of a piece are made of."""
-    return Tile(dtype, host.lanes(dtype), 8 if host.vector_registers() == 32 else 4, 2)
+_Number = TypeVar("_Number", int, Word)
 
 
-def pack_kernel(tile: Tile) -> Any:
-    """Copies a matrix, given in `parts` side by side, to panels as wide as the tile; every part begins a new panel."""
+class Tiles(NamedTuple):
+    """What products of a piece are made of: wide panels, and a narrow one where the rest is no wider."""
+
+    tall: Tile
+    short: Tile
+    narrow: Tile
+
+    @classmethod
+    def of(cls, dtype: str) -> Tiles:
+        """Those that need the fewest loads on this machine."""
+        lanes, vectors = host.lanes(dtype), 4 if host.vector_registers() == 32 else 2
+        return cls(*(Tile(dtype, lanes, *size) for size in ((6, vectors), (4, vectors), (8, vectors // 2))))
+
+    def filled(self, columns: _Number) -> _Number:
+        """How many columns the wide panels have, of a matrix of so many."""
+        return (columns + self.tall.columns - 1 - self.narrow.columns) // self.tall.columns * self.tall.columns
+
+    def padded(self, columns: int) -> int:
+        """How many all panels have."""
+        filled = self.filled(columns)
+        return filled + (self.narrow.columns if columns > filled else 0)
+
+
+def pack_kernel(tiles: Tiles) -> Any:
+    """Copies a matrix to panels as wide as the tiles."""
 
     def write(code: Code, p: Word, t: Word, threads: Word) -> None:
         slot = {name: code.slot(p, k) for k, name in enumerate(PACK_SLOTS)}
-        depth, columns, width = slot["depth"], slot["columns"], tile.columns
-        across = (columns + width - 1) // width
-        begin, end = share(code, slot["parts"] * across, t, threads)
+        depth, columns, tile = slot["depth"], slot["columns"], tiles.tall
+        filled = tiles.filled(columns)
+        begin, end = share(code, (columns + tile.columns - 1) // tile.columns, t, threads)
         with code.loop(begin, end) as panel:
-            column = panel.index % across * width
-            source = slot["source"] + panel.index // across * slot["source_part"] + column * slot["source_column"]
-            target = slot["panels"] + panel.index * depth * (width * tile.itemsize)
+            column = panel.index * tile.columns
+            source = slot["source"] + column * slot["source_column"]
+            target = slot["panels"] + column * depth * tile.itemsize
+            width = code.select(column < filled, tile.columns, tiles.narrow.columns)
             strides = (slot["source_depth"], slot["source_column"])
             rest = code.minimum(columns - column, width)
-            microkernel.pack(code, tile.dtype, tile.lanes, source, *strides, target, depth, rest, code.word(width))
+            microkernel.pack(code, tile.dtype, tile.lanes, source, *strides, target, depth, rest, width)
 
     return intrinsic(write)
 
@@ -85,7 +107,7 @@ class _Writer:
     """What both directions have in common.
 
     Args:
-        tile: of the products.
+        tiles: of the products.
         gates: how many times `units` the product of the state has columns.
         states: their names.
         saved: names of the values that are kept for the way back.
@@ -95,7 +117,7 @@ class _Writer:
 
     def __init__(
         self,
-        tile: Tile,
+        tiles: Tiles,
         gates: int,
         states: tuple[str, ...],
         saved: tuple[str, ...],
@@ -104,15 +126,15 @@ class _Writer:
         outputs: tuple[str, ...],
         body: Body,
     ) -> None:
-        self.tile, self.gates, self.states, self.saved = tile, gates, states, saved
+        self.tiles, self.gates, self.states, self.saved = tiles, gates, states, saved
+        self.dtype, self.itemsize = tiles.tall.dtype, tiles.tall.itemsize
         self.slots, self.inputs, self.outputs, self.body = slots, inputs, outputs, body
 
     def open(self, code: Code, p: Word, t: Word, threads: Word) -> tuple[Word, Word]:
         """Reads the slots; returns this thread's sequences."""
         self.code, self.slot = code, {name: code.slot(p, k) for k, name in enumerate(self.slots)}
         self.units, self.batch = self.slot["units"], self.slot["batch"]
-        self.row = self.units * self.tile.itemsize  # bytes of a vector of units
-        self.padded = (self.units + self.tile.columns - 1) // self.tile.columns * self.tile.columns
+        self.row = self.units * self.itemsize  # bytes of a vector of units
         begin, end = share(code, (self.batch + PIECE - 1) // PIECE, t, threads)
         return begin * PIECE, code.minimum(end * PIECE, self.batch)
 
@@ -124,6 +146,13 @@ class _Writer:
         """The address of a state before a step."""
         return self.code.select(step == 0, self.slot[f"first_{state}"], self.at(state, step - 1))
 
+    def products(self, line: Word, parts: int) -> Word:
+        """The address of the product of a sequence, `parts` vectors of units."""
+        columns = self.units * parts
+        filled = self.tiles.filled(columns)
+        padded = filled + self.code.select(columns > filled, self.tiles.narrow.columns, 0)
+        return self.slot["products"] + line * padded * self.itemsize
+
     def product(
         self, a: Word, depth: Word, parts: int, begin: Word, end: Word, ahead: Sequence[tuple[Word, int]]
     ) -> None:
@@ -132,28 +161,38 @@ class _Writer:
         Meanwhile the sequences' parts of arrays come into the second-level cache that the next step reads: `ahead` has
         the addresses of that step, and how many vectors of units each sequence has there.
         """
-        code, tile = self.code, self.tile
-        row = depth * tile.itemsize
-        c_row = self.padded * (parts * tile.itemsize)
+        code, tiles = self.code, self.tiles
+        row, c_row = depth * self.itemsize, self.products(code.word(1), parts) - self.slot["products"]
+        columns, wide = self.units * parts, tiles.tall.columns
+        filled, count = tiles.filled(columns), (columns + wide - 1) // wide
+        tall_end = begin + tall_rows(code, tiles.tall, tiles.short, end - begin)
 
-        def write(code: Code, a: Word, a_row: Word, b: Word, c: Word, c_row: Word, depth: Word, rows: Word) -> None:
-            b_row, size = code.word(tile.columns * tile.itemsize), code.word(tile.itemsize)
-            microkernel.outer_product(code, tile, a, a_row, size, b, b_row, c, c_row, depth, rows, code.word(0))
+        def lines(tile: Tile, column: Word, start: Word, stop: Word) -> None:
+            def write(code: Code, a: Word, a_row: Word, b: Word, c: Word, c_row: Word, depth: Word, rows: Word) -> None:
+                b_row, size = code.word(tile.columns * tile.itemsize), code.word(tile.itemsize)
+                microkernel.outer_product(code, tile, a, a_row, size, b, b_row, c, c_row, depth, rows, code.word(0))
 
-        panels = self.padded * parts // tile.columns
-        with code.loop(0, panels) as panel:
-            for address, vectors in ahead:
-                count = (end - begin) * self.row * vectors
-                piece = (count // panels + 63) & -64
-                start = panel.index * piece
-                with code.loop(start, code.minimum(start + piece, count), 64) as line:
-                    code.prefetch(address + begin * self.row * vectors + line.index, write=False, level=2)
-            b = self.slot["panels"] + panel.index * depth * (tile.columns * tile.itemsize)
-            c = self.slot["products"] + panel.index * (tile.columns * tile.itemsize)
-            with code.loop(begin, end, tile.rows) as line:
-                rows = code.minimum(end - line.index, tile.rows)
+            b = self.slot["panels"] + column * depth * self.itemsize
+            c = self.slot["products"] + column * self.itemsize
+            with code.loop(start, stop, tile.rows) as line:
+                rows = code.minimum(stop - line.index, tile.rows)
                 corner = (a + line.index * row, row, b, c + line.index * c_row, c_row)
                 code.call(f"tile_{tile}", write, *corner, depth, rows)
+
+        with code.loop(0, count) as panel:
+            for address, vectors in ahead:
+                total = (end - begin) * self.row * vectors
+                piece = (total // count + 63) & -64
+                first = panel.index * piece
+                with code.loop(first, code.minimum(first + piece, total), 64) as place:
+                    code.prefetch(address + begin * self.row * vectors + place.index, write=False, level=2)
+            column = panel.index * wide
+            with code.either(column < filled) as (yes, no):
+                with yes:
+                    lines(tiles.tall, column, begin, tall_end)
+                    lines(tiles.short, column, tall_end, end)
+                with no:
+                    lines(tiles.narrow, column, begin, end)
 
     def part(self, array: Word, line: Word, number: int, count: int) -> Word:
         """The address of part `number` of the `count` that make a row of an array."""
@@ -161,13 +200,13 @@ class _Writer:
 
     def apply(self, addresses: dict[str, list[Word]], line: Word, valid: Word | None) -> None:
         """The scalar program on the units of one sequence; a name with several addresses stands for their sum."""
-        code, dtype = self.code, self.tile.dtype
+        code, dtype = self.code, self.dtype
         emitter = Emitter(code.builder, LANES)
         flag = None if valid is None else emitter.load_scalar("bool", (valid + line).value)
 
         def vectors(column: Word, mask: Condition | None = None) -> None:
             def load(address: Word) -> Any:
-                return emitter.load(dtype, (address + column * self.tile.itemsize).value, mask)
+                return emitter.load(dtype, (address + column * self.itemsize).value, mask)
 
             values = []
             for name in self.inputs:
@@ -180,7 +219,7 @@ class _Writer:
                 values.append(total)
             for name, value in zip(self.outputs, emitter.apply(self.body, values), strict=True):
                 for address in addresses[f"to {name}"]:
-                    emitter.store(dtype, value, (address + column * self.tile.itemsize).value, mask)
+                    emitter.store(dtype, value, (address + column * self.itemsize).value, mask)
 
         whole = self.units - self.units % LANES
         with code.loop(0, whole, LANES) as loop:
@@ -197,18 +236,18 @@ class _Writer:
 class _Forward(_Writer):
     def write(self, code: Code, p: Word, t: Word, threads: Word) -> None:
         begin, end = self.open(code, p, t, threads)
-        size, gates = self.tile.itemsize, self.gates
+        gates = self.gates
         with code.when(begin < end), code.loop(0, self.slot["steps"]) as loop:
             step = loop.index
             ahead = [(self.at("p", step + 1, gates), gates)]
             self.product(self.before("h", step), self.units, gates, begin, end, ahead)
             with code.loop(begin, end) as sequence:
                 line = sequence.index
-                products = self.slot["products"] + line * self.padded * (gates * size)
+                products = self.products(line, gates)
                 addresses = {}
                 for k in range(gates):
                     addresses[f"p{k}"] = [self.part(self.at("p", step, gates), line, k, gates)]
-                    addresses[f"r{k}"] = [products + self.padded * (k * size)]
+                    addresses[f"r{k}"] = [products + self.row * k]
                     if "b" in self.slot:
                         addresses[f"b{k}"] = [self.slot["b"] + self.row * k]
                 for s in self.states:
@@ -229,13 +268,14 @@ class _Backward(_Forward):
 
     def write(self, code: Code, p: Word, t: Word, threads: Word) -> None:
         begin, end = self.open(code, p, t, threads)
-        size, gates, steps = self.tile.itemsize, self.gates, self.slot["steps"]
+        gates, steps = self.gates, self.slot["steps"]
         with code.when(begin < end):
             for s in self.states:
                 place = begin * self.row
                 last = self.slot[f"d{s}"] + place if self.arriving[s] == "last" else None
                 self._fill(self.slot[f"carried_{s}"] + place, (end - begin) * self.row, last)
-            self._fill(self.slot["products"] + begin * self.padded * size, (end - begin) * self.padded * size)
+            first = self.products(begin, 1)
+            self._fill(first, self.products(end, 1) - first)
             with code.loop(0, steps) as loop:
                 step = steps - 1 - loop.index
                 with code.loop(begin, end) as sequence:
@@ -250,7 +290,7 @@ class _Backward(_Forward):
                             addresses[f"d{s}"].insert(0, self.part(self.at(f"d{s}", step), line, 0, 1))
                         addresses[f"to d{s}_"] = [carried]
                     addresses["to h_"] = [self.part(self.at("previous", step), line, 0, 1)]
-                    addresses["dh"].append(self.slot["products"] + line * self.padded * size)
+                    addresses["dh"].append(self.products(line, 1))
                     for kind in ("dr", "dp"):
                         for k in range(gates) if kind in self.slot else ():
                             addresses[f"to {kind}{k}"] = [self.part(self.at(kind, step, gates), line, k, gates)]
@@ -262,21 +302,21 @@ class _Backward(_Forward):
 
     def _fill(self, start: Word, count: Word, source: Word | None = None) -> None:
         """Copies so many bytes, or zeroes them."""
-        code, kind, size = self.code, self.code.vector(self.tile.dtype, 1), self.tile.itemsize
+        code, kind, size = self.code, self.code.vector(self.dtype, 1), self.itemsize
         with code.loop(0, count, size) as loop:
             value = code.zeros(kind) if source is None else code.load(source + loop.index, kind, size)
             code.store(value, start + loop.index, size)
 
     def _finish(self, begin: Word, end: Word) -> None:
         """The gradients of the initial states: what was carried, and for h what came through the last product."""
-        code, size = self.code, self.tile.itemsize
-        kind = code.vector(self.tile.dtype, 1)
+        code, size = self.code, self.itemsize
+        kind = code.vector(self.dtype, 1)
         with code.loop(begin, end) as sequence, code.loop(0, self.row, size) as loop:
             for s in self.states:
                 place = sequence.index * self.row + loop.index
                 value = code.load(self.slot[f"carried_{s}"] + place, kind, size)
                 if s == "h":
-                    product = self.slot["products"] + sequence.index * self.padded * size + loop.index
+                    product = self.products(sequence.index, 1) + loop.index
                     value = code.builder.fadd(value, code.load(product, kind, size))
                 code.store(value, self.slot[f"dfirst_{s}"] + place, size)
 

@@ -80,8 +80,14 @@ class _Value(NamedTuple):
     end: int
 
 
-def plan(graph: Graph, workspace: Callable[[Node], int] = lambda node: 0) -> MemoryPlan:
-    """Places every tensor of a fused graph. `workspace` says how many bytes of scratch a node's kernels need."""
+def plan(
+    graph: Graph,
+    workspace: Callable[[Node], int] = lambda node: 0,
+    in_place: Callable[[Node, Tensor], list[Tensor]] = in_place_inputs,
+) -> MemoryPlan:
+    """Places every tensor of a fused graph. `workspace` says how many bytes of scratch a node's kernels need,
+    `in_place` whose memory an output may take over.
+    """
     root: dict[Tensor, Tensor] = {}
     for node in graph.nodes:
         if node.op.name in VIEWS:
@@ -116,7 +122,7 @@ def plan(graph: Graph, workspace: Callable[[Node], int] = lambda node: 0) -> Mem
                 places[out] = Place("variable", out, variable=written_at[out])
                 continue
             first[out] = k
-            for t in in_place_inputs(node, out):
+            for t in in_place(node, out):
                 source = home(t)
                 if source in first and last[source] == k and source not in taken and first[source] < k:
                     shares[out] = source
