@@ -276,6 +276,49 @@ def test_data_sets_on_the_device_and_from_the_host(share: float, monkeypatch: py
     np.testing.assert_array_equal(program(Rows(changed), np.array([0, 1, 2])).numpy(), changed[:3] * 2.0)
 
 
+def test_an_optimizer_updates_all_variables_in_one_launch() -> None:
+    layers = [keras.layers.Dense(units) for units in (3, 5, 1)]
+    model = keras.Sequential([keras.Input((4,)), *layers])
+    model.compile("adam", "mse")
+    model.train_on_batch(np.ones((2, 4), np.float32), np.zeros((2, 1), np.float32))
+    lowered = model.train_program.executable.lowered
+    homes = {t: id(place.variable) for t, place in lowered.plan.places.items()}
+    trained = {id(variable) for variable in model.trainable_variables}
+    writing = [node for node in lowered.nodes if trained & {homes[t] for t in node.node.outputs}]
+    assert [len(node.work) for node in writing] == [1]
+    written = {homes[t] for t in writing[0].node.outputs}
+    assert trained < written and len(written) == 3 * len(trained)  # with both moments of each
+
+
+def test_a_step_neither_waits_nor_reads_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    counted: list[str] = []
+    for name in ("copy_out", "synchronize"):
+        original = getattr(device(), name)
+        monkeypatch.setattr(
+            device(), name, lambda *args, name=name, call=original: (counted.append(name), call(*args))[1]
+        )
+
+    class Looks(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            counted.append("batch")
+            if batch == 3:
+                assert logs["mae"] > 0
+
+    def fit(steps: int, **options: Any) -> list[str]:
+        counted.clear()
+        model.fit(np.ones((2 * steps, 4), np.float32), np.zeros((2 * steps, 1)), batch_size=2, verbose=0, **options)
+        return counted
+
+    at_the_end = fit(3).copy()
+    assert at_the_end and fit(7) == at_the_end  # however many steps there are
+    looked = fit(7, callbacks=[Looks()])
+    within = looked[: len(looked) - looked[::-1].index("batch")]
+    read = within.count("copy_out")
+    assert within == ["batch"] * 4 + ["copy_out"] * read + ["batch"] * 3 and read
+
+
 def test_fit_copies_a_data_set_once(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = np.arange(48, dtype=np.float32).reshape(12, 4) / 48, np.zeros((12, 1), np.float32)
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
