@@ -234,7 +234,10 @@ SPECTRA: dict[str, Any] = {
 BASES["MelSpectrogram"] = Base(
     {"fft_length": 32, "sequence_stride": 16, "num_mel_bins": 4, "sampling_rate": 1000}, (2, 90)
 )
-BASES["STFTSpectrogram"] = Base({"frame_length": 16}, (2, 90, 3))
+BASES["STFTSpectrogram"] = Base({"frame_length": 16}, (2, 40, 30))
+EQUALIZED = "ContrastLimitedAdaptiveHistogramEqualization"
+BASES[EQUALIZED] = IMAGES._replace(arguments={"tile_grid_size": (2, 2)})
+BASES["MaxNumBoundingBoxes"] = IMAGES._replace(arguments={"max_number": 2})
 OTHERS: dict[str, Any] = {
     "RandomGaussianBlur": {"seed": 1},
     "RandomElasticTransform": {"seed": 1},
@@ -322,6 +325,9 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("StackedRNNCells", "cells"): {"cells": [layers.SimpleRNNCell(3, activation="relu")]},
     ("TimeDistributed", "layer"): {"layer": layers.Dense(4)},
     **{(name, key): {key: SPECTRA[key]} for name in SPECTROGRAMS for key in SPECTRA},
+    (EQUALIZED, "clip_limit"): {"clip_limit": 0.0},
+    (EQUALIZED, "tile_grid_size"): {"tile_grid_size": (1, 2)},
+    **{("MaxNumBoundingBoxes", key): "of boxes; tests/test_boxes_of_layers.py" for key in ("max_number", "fill_value")},
     ("UpSampling2D", "interpolation"): {"interpolation": "bilinear"},
     ("Wrapper", "layer"): "it has no call of its own",
 }

@@ -225,8 +225,7 @@ def test_a_pipeline_is_its_layers() -> None:
         (lambda: layers.RandomErasing(fill_value=[1, 2]), ValueError, "`fill_value` must be a number"),
         (lambda: layers.RandomGrayscale()(IMAGES[..., :2]), ValueError, "channels"),
         (lambda: layers.RandomFlip()({"images": IMAGES, "depth": IMAGES}), ValueError, "a dict may have"),
-        (lambda: layers.RandomFlip(bounding_box_format="xyxy"), NotImplementedError, "bounding_box_format"),
-        (lambda: layers.RandomFlip()({"images": IMAGES, "bounding_boxes": IMAGES}), NotImplementedError, "boxes"),
+        (lambda: layers.RandomFlip()({"images": IMAGES, "bounding_boxes": IMAGES}), ValueError, "bounding_box_format="),
     ],
 )
 def test_bad_arguments(wrong: Any, error: type[Exception], message: str) -> None:

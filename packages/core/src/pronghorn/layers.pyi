@@ -62,6 +62,7 @@ from pronghorn_layers.hashing import Hashing as Hashing
 from pronghorn_layers.images.chains import AugMix as AugMix
 from pronghorn_layers.images.chains import Pipeline as Pipeline
 from pronghorn_layers.images.chains import RandAugment as RandAugment
+from pronghorn_layers.images.clahe import ContrastLimitedAdaptiveHistogramEqualization as ContrastLimitedAdaptiveHistogramEqualization
 from pronghorn_layers.images.colors import AutoContrast as AutoContrast
 from pronghorn_layers.images.colors import Equalization as Equalization
 from pronghorn_layers.images.colors import RandomBrightness as RandomBrightness
@@ -75,6 +76,7 @@ from pronghorn_layers.images.colors import RandomPosterization as RandomPosteriz
 from pronghorn_layers.images.colors import RandomSaturation as RandomSaturation
 from pronghorn_layers.images.colors import RandomSharpness as RandomSharpness
 from pronghorn_layers.images.colors import Solarization as Solarization
+from pronghorn_layers.images.max_boxes import MaxNumBoundingBoxes as MaxNumBoundingBoxes
 from pronghorn_layers.images.mixing import CutMix as CutMix
 from pronghorn_layers.images.mixing import MixUp as MixUp
 from pronghorn_layers.images.mixing import RandomErasing as RandomErasing

@@ -41,6 +41,8 @@ def pronghorn_layers() -> dict[str, str]:
             "AutoContrast Equalization RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast "
             "RandomGrayscale RandomHue RandomInvert RandomPosterization RandomSaturation RandomSharpness Solarization",
         ),
+        **_in("images.clahe", "ContrastLimitedAdaptiveHistogramEqualization"),
+        **_in("images.max_boxes", "MaxNumBoundingBoxes"),
         **_in("images.mixing", "CutMix MixUp RandomErasing RandomGaussianBlur"),
         **_in("images.sizes", "CenterCrop RandomCrop Resizing"),
         **_in(

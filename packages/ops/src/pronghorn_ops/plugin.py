@@ -144,6 +144,7 @@ def pronghorn_utils() -> dict[str, str]:
     }
     return primitives | {
         **{f"host.{name}": f"pronghorn_ops.host:{name}" for name in ("Staged", "known", "results")},
+        "image.homography": "pronghorn_ops.image.warping:homography",
         "keras.StatelessScope": "pronghorn_ops.stateless:StatelessScope",
         "keras.stateless_calls": "pronghorn_ops.stateless:run",
         "testing.KernelContract": "pronghorn_ops.kernel_contract:KernelContract",

@@ -5,38 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pronghorn import config, ops, random
+from pronghorn import config, ops, random, tree
 from pronghorn.layer import Layer
 from pronghorn.random import SeedGenerator
 from pronghorn.tensor import Tensor
+from pronghorn_layers.images import boxes
 
 
 class ImageLayer(Layer):
     """Maps images (batch, height, width, channels), or one image without the batch; with data_format "channels_first"
     the channels come before the height.
 
-    Instead of images it takes a dict with "images" and perhaps "labels" and "segmentation_masks", in which labels and
-    masks undergo what becomes of the images: masks without interpolation, and not at all where only colors change.
+    Instead of images it takes a dict with "images" and perhaps "labels", "segmentation_masks" and "bounding_boxes" (a
+    dict of "boxes" (batch, boxes, 4) and "labels" (batch, boxes)), which undergo what becomes of the images: masks
+    without interpolation, and masks and boxes not at all where only colors change. A box becomes the smallest one
+    around its moved corners, cut at the edges of the image; where nothing of it is left, its label becomes -1.
 
     Random layers draw for each image of a batch. They do so where `training` is True, as it is by default outside of
     models; in a model it is True in `fit` alone.
 
-    A subclass writes `draw` and `transform`, and says whether what it does moves pixels.
+    A subclass writes `draw` and `transform`, and says whether what it does moves pixels; if so, `move` says where to.
 
     Args:
         data_format: "channels_last" or "channels_first"; by default that of the configuration.
-        bounding_box_format: not supported.
+        bounding_box_format: of boxes, as `utils.bounding_boxes` names it: "xyxy", "rel_xywh", …
     """
 
     moves_pixels: ClassVar[bool] = False
+    boxes_follow: ClassVar[bool] = True
+    """Whether `move` says what becomes of points."""
 
     def __init__(self, data_format: str | None = None, bounding_box_format: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if bounding_box_format is not None:
-            raise NotImplementedError(
-                f"layer {self.name!r} ({type(self).__name__}): bounding_box_format={bounding_box_format!r} is not "
-                f"supported; leave it out, and transform boxes apart"
-            )
+        self.bounding_box_format = bounding_box_format
         self.data_format = config.standardize_data_format(data_format)
         self.built = True
 
@@ -77,7 +78,9 @@ class ImageLayer(Layer):
         return images
 
     def get_config(self) -> dict[str, Any]:
-        return {"data_format": self.data_format, **super().get_config()}
+        config = {"data_format": self.data_format, **super().get_config()}
+        given = {} if self.bounding_box_format is None else {"bounding_box_format": self.bounding_box_format}
+        return {key: value for key, value in config.items() if key != "bounding_box_format"} | given
 
     # -------------------------------------------------------------------------------------------- what it does
 
@@ -107,11 +110,35 @@ class ImageLayer(Layer):
         """The masks of a batch of images; they are moved along with the pixels."""
         return self.transform_images(masks, transformation, training) if self.moves_pixels else masks
 
-    def transform_bounding_boxes(self, boxes: Any, transformation: Any, training: bool = True) -> Any:
-        """Not supported."""
-        raise NotImplementedError(
-            f"layer {self.name!r} ({type(self).__name__}): bounding boxes are not supported; leave 'bounding_boxes' out"
+    def transform_bounding_boxes(self, bounding_boxes: Any, transformation: Any, training: bool = True) -> Any:
+        """The boxes of a batch of images, moved along with the pixels."""
+        if not self.moves_pixels or not training:
+            return bounding_boxes
+        if not self.boxes_follow:
+            raise NotImplementedError(
+                f"layer {self.name!r} ({type(self).__name__}): bounding boxes cannot follow it; leave them out"
+            )
+        size = self.size_before(transformation)
+        return boxes.moved(
+            bounding_boxes,
+            self.bounding_box_format,
+            size,
+            self.size_after(size),
+            lambda x, y: self.move(x, y, transformation),
         )
+
+    def size_before(self, transformation: Any) -> boxes.Size:
+        """Height and width of the images of which a transformation was drawn."""
+        shape = transformation["input_shape"]
+        return shape[self.height_axis], shape[self.width_axis]
+
+    def size_after(self, size: boxes.Size) -> boxes.Size:
+        """Height and width of the outputs."""
+        return size
+
+    def move(self, x: Any, y: Any, transformation: Any) -> boxes.Points:
+        """Where points of a batch of images, (batch, …, …) each, are afterwards."""
+        raise NotImplementedError(f"{type(self).__name__} has no `move`")
 
     # -------------------------------------------------------------------------------------------- calling
 
@@ -123,11 +150,19 @@ class ImageLayer(Layer):
                 f"{', '.join(sorted(unknown))}"
             )
         one = len(self._checked(parts["images"]).shape) == 3
-        batch = {key: ops.expand_dims(part, 0) if one else part for key, part in parts.items()}
+        if "bounding_boxes" in parts:
+            parts = {**parts, "bounding_boxes": self._boxes(parts["bounding_boxes"])}
+        batch = tree.map_structure(lambda part: ops.expand_dims(part, 0), parts) if one else parts
         drawn = self.get_random_transformation(batch, training=training)
         changed = {key: getattr(self, _CHANGES[key])(part, drawn, training) for key, part in batch.items()}
-        changed = {key: ops.squeeze(part, 0) if one else part for key, part in changed.items()}
+        changed = tree.map_structure(lambda part: ops.squeeze(part, 0), changed) if one else changed
         return changed if isinstance(data, Mapping) else changed["images"]
+
+    def _boxes(self, bounding_boxes: Any) -> Any:
+        title = f"layer {self.name!r} ({type(self).__name__})"
+        if self.bounding_box_format is None:
+            raise ValueError(f"{title}: got 'bounding_boxes'; say what they are by bounding_box_format='xyxy', say")
+        return boxes.dense(bounding_boxes, title)
 
     def per_image(self, images: Tensor, low: Any, high: Any, seed: Any, dtype: Any = None) -> Tensor:
         """A uniform draw for each image, (batch, 1, 1, 1)."""

@@ -60,7 +60,11 @@ class _OfAugmentations(RandomImageLayer):
         self.value_range = _range(self, value_range) and value_range
         self.factor = interval(self, "factor", factor, 0.0, 1.0)
         self.interpolation = interpolation
-        same: dict[str, Any] = {"data_format": data_format, "dtype": self.dtype_policy}
+        same: dict[str, Any] = {
+            "data_format": data_format,
+            "bounding_box_format": self.bounding_box_format,
+            "dtype": self.dtype_policy,
+        }
         drawn = {**same, "seed": seed}
         moved = {**drawn, "interpolation": interpolation}
         colored = {**drawn, "value_range": value_range}
@@ -139,6 +143,9 @@ class RandAugment(_OfAugmentations):
             x = self.one_of(method, drawn["layer_idxes"][k], x, drawn["transforms"])
         return x
 
+    def transform_bounding_boxes(self, bounding_boxes: Any, transformation: Any, training: bool = True) -> Any:
+        return self.changed("transform_bounding_boxes", bounding_boxes, transformation) if training else bounding_boxes
+
 
 class AugMix(_OfAugmentations):
     """w x + (1 - w) Σ v y, with y the ends of several chains of drawn layers, and the weights v and w drawn (Hendrycks
@@ -198,6 +205,10 @@ class AugMix(_OfAugmentations):
             mixed = mixed + y * ops.cast(drawn["chain_mixing_weights"][k], self.compute_dtype)
         weight = ops.cast(drawn["weight_sample"], self.compute_dtype)
         return weight * x + (1 - weight) * mixed
+
+    def transform_bounding_boxes(self, bounding_boxes: Any, transformation: Any, training: bool = True) -> Any:
+        """The boxes as they are: what is in them stays there, faded."""
+        return bounding_boxes
 
     def transform(self, images: Tensor, drawn: Any) -> Any:
         return ops.clip(super().transform(images, drawn), *self.value_range)

@@ -36,6 +36,13 @@ class MixUp(RandomImageLayer):
     def transform_labels(self, labels: Any, transformation: Any, training: bool = True) -> Any:
         return _mixed(convert_to_tensor(labels), transformation) if training else labels
 
+    def transform_bounding_boxes(self, bounding_boxes: Any, transformation: Any, training: bool = True) -> Any:
+        """The boxes of both images, (batch, 2 * boxes, 4)."""
+        if not training:
+            return bounding_boxes
+        order = transformation["permutation_order"]
+        return {k: ops.concatenate([x, ops.take(x, order, axis=0)], axis=1) for k, x in bounding_boxes.items()}
+
 
 def _mixed(x: Tensor, drawn: Any) -> Any:
     """w x + (1 - w) y, in a float dtype."""
@@ -74,6 +81,7 @@ class CutMix(_Patching):
     """
 
     moves_pixels = True
+    boxes_follow = False
 
     def __init__(self, factor: Any = 1.0, seed: Any = None, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(seed, data_format=data_format, **kwargs)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pronghorn import ops, random
+from pronghorn import ops, random, tree
 from pronghorn.arguments import as_integer
 from pronghorn.graph import Spec
 from pronghorn.tensor import Tensor
 from pronghorn_layers.images.base import ImageLayer, RandomImageLayer
+from pronghorn_layers.images.boxes import Points, Size
+
+UNSIZED = ("labels", "bounding_boxes")
+"""What has no height and width."""
 
 
 class _Sized(ImageLayer):
@@ -25,11 +29,42 @@ class _Sized(ImageLayer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if isinstance(input_shape, Mapping):
-            resized = {key: self.compute_output_shape(s) for key, s in input_shape.items() if key != "labels"}
+            resized = {key: self.compute_output_shape(s) for key, s in input_shape.items() if key not in UNSIZED}
             return {**input_shape, **resized}
         sizes = list(input_shape)
         sizes[self.height_axis], sizes[self.width_axis] = self.height, self.width
         return tuple(sizes)
+
+    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
+        """The size of the images, and for a `RandomCrop` what is drawn, None outside of training."""
+        images = data["images"] if isinstance(data, Mapping) else data
+        return {"input_shape": images.shape, "place": super().get_random_transformation(data, training, seed)}
+
+    def transform_bounding_boxes(self, bounding_boxes: Any, transformation: Any, training: bool = True) -> Any:
+        """The boxes of a batch of images, in the outputs; in training or not."""
+        return super().transform_bounding_boxes(bounding_boxes, transformation)
+
+    def size_after(self, size: Size) -> Size:
+        return self.height, self.width
+
+    def move(self, x: Any, y: Any, transformation: Any) -> Points:
+        (top, left), (high, wide) = self.rectangle(transformation)
+        left, top, wide, high = (ops.cast(n, "float32") for n in (left, top, wide, high))
+        return (x - left) * (self.width / wide), (y - top) * (self.height / high)
+
+    def rectangle(self, transformation: Any) -> tuple[Size, Size]:
+        """The upper left corner and the size of the part of the images that becomes the outputs."""
+        raise NotImplementedError
+
+    def fitting(self, size: Size, inside: bool = True) -> tuple[Size, Size]:
+        """The largest rectangle of the right proportions in the middle, or the smallest one around all."""
+        rows, columns = size
+        same = int(columns * self.height / self.width), int(rows * self.width / self.height)
+        if inside:
+            kept = tuple(max(min(n, wanted), 1) for n, wanted in zip(size, same, strict=True))
+            return ((rows - kept[0]) // 2, (columns - kept[1]) // 2), kept
+        margins = tuple(max(wanted - n, 0) // 2 for n, wanted in zip(size, same, strict=True))
+        return (-margins[0], -margins[1]), (rows + 2 * margins[0], columns + 2 * margins[1])
 
     def fitted(self, images: Tensor) -> Any:
         """The largest window in the middle that has the right proportions, resized."""
@@ -100,10 +135,18 @@ class Resizing(_Sized):
     def transform_segmentation_masks(self, masks: Any, transformation: Any, training: bool = True) -> Any:
         return self.transform_images(masks, interpolation="nearest")
 
+    def rectangle(self, transformation: Any) -> tuple[Size, Size]:
+        size = self.size_before(transformation)
+        if self.crop_to_aspect_ratio or self.pad_to_aspect_ratio:
+            return self.fitting(size, inside=self.crop_to_aspect_ratio)
+        return (0, 0), size
+
     def compute_output_spec(self, data: Any, training: bool = True) -> Any:
         if isinstance(data, Mapping):
             return {
-                key: Spec(part.shape, part.dtype) if key == "labels" else self.compute_output_spec(part)
+                key: tree.map_structure(lambda t: Spec(t.shape, t.dtype), part)
+                if key in UNSIZED
+                else self.compute_output_spec(part)
                 for key, part in data.items()
             }
         return Spec(self.compute_output_shape(self._checked(data).shape), data.dtype)
@@ -126,7 +169,17 @@ class CenterCrop(_Sized):
         rows, columns = self.size(images)
         if rows < self.height or columns < self.width:
             return self.fitted(images)
-        return self.window(images, (rows - self.height) // 2, (columns - self.width) // 2)
+        return self.window(images, *self.middle(rows, columns))
+
+    def middle(self, rows: int, columns: int) -> tuple[int, int]:
+        """The upper left corner of the middle of images."""
+        return (rows - self.height) // 2, (columns - self.width) // 2
+
+    def rectangle(self, transformation: Any) -> tuple[Size, Size]:
+        rows, columns = size = self.size_before(transformation)
+        if rows < self.height or columns < self.width:
+            return self.fitting(size)
+        return self.middle(rows, columns), (self.height, self.width)
 
 
 class RandomCrop(_Sized, RandomImageLayer):
@@ -161,15 +214,22 @@ class RandomCrop(_Sized, RandomImageLayer):
             spare = ((rows, self.height), (columns, self.width))
             places = [random.uniform((), 0.0, n - wanted + 1.0, "float32", seed) for n, wanted in spare]
             return ops.cast(places[0], "int32"), ops.cast(places[1], "int32")
-        high = max(min(rows, int(columns * self.height / self.width)), 1)
-        wide = max(min(columns, int(rows * self.width / self.height)), 1)
-        return (rows - high) // 2, (columns - wide) // 2
+        return self.fitting((rows, columns))[0]
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         images = ops.cast(images, self.compute_dtype)
         if not training:
             return self.fitted(images)
-        cut = self.window(images, *transformation)
+        place = transformation["place"] if isinstance(transformation, Mapping) else transformation
+        cut = self.window(images, *place)
         if self.size(cut) != (self.height, self.width):
             cut = ops.image.resize(cut, (self.height, self.width), data_format=self.data_format)
         return cut
+
+    def rectangle(self, transformation: Any) -> tuple[Size, Size]:
+        rows, columns = size = self.size_before(transformation)
+        if (place := transformation["place"]) is None:
+            return self.fitting(size)
+        whole = rows > self.height and columns > self.width
+        ends = (self.height, self.width) if whole else (rows - place[0], columns - place[1])
+        return place, (ops.minimum(self.height, ends[0]), ops.minimum(self.width, ends[1]))

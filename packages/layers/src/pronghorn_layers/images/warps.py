@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from pronghorn import ops, random
+from pronghorn import ops, plugins, random
+from pronghorn.graph import Spec
 from pronghorn.tensor import Tensor
 from pronghorn_layers.images.base import RandomImageLayer, interval
 
@@ -39,6 +40,12 @@ class RandomFlip(RandomImageLayer):
         sides = {"horizontal": self.width_axis, "vertical": self.height_axis}
         axes = tuple(axis for side, axis in sides.items() if side in self.mode)
         return ops.where(drawn["flips"], ops.flip(images, axes), images)
+
+    def move(self, x: Any, y: Any, transformation: Any) -> tuple[Any, Any]:
+        flips = ops.reshape(transformation["flips"], (-1, 1, 1))
+        height, width = self.size_before(transformation)
+        x = ops.where(flips, width - x, x) if "horizontal" in self.mode else x
+        return x, ops.where(flips, height - y, y) if "vertical" in self.mode else y
 
 
 class _Warp(RandomImageLayer):
@@ -92,6 +99,13 @@ class _Warp(RandomImageLayer):
         """(batch, 8): a, b, c, d, e, f, 0, 0, where a pixel at (x, y) is read at (a x + b y + c, d x + e y + f)."""
         raise NotImplementedError
 
+    def move(self, x: Any, y: Any, transformation: Any) -> tuple[Any, Any]:
+        numbers = self.matrix(Spec(transformation["input_shape"], "float32"), transformation)  # type: ignore[arg-type]
+        a, b, c, d, e, f = (ops.reshape(part, (-1, 1, 1)) for part in ops.unstack(numbers, axis=-1)[:6])
+        x, y = x - 0.5 - c, y - 0.5 - f  # the middle of pixel k is at k + 1/2, for the matrix it is at k
+        area = a * e - b * d
+        return (e * x - b * y) / area + 0.5, (a * y - d * x) / area + 0.5
+
     def column(self, images: Tensor, ends: tuple[float, float], seed: Any, dtype: str = "float32") -> Tensor:
         """A draw for each image, (batch, 1)."""
         return random.uniform((images.shape[0], 1), *ends, dtype, seed)
@@ -131,7 +145,8 @@ class RandomRotation(_Warp):
 
     def draw(self, images: Tensor, seed: Any) -> dict[str, Any]:
         low, high = self.factor
-        return {"angle": random.uniform((images.shape[0],), low * 360, high * 360, "float32", seed)}
+        angle = random.uniform((images.shape[0],), low * 360, high * 360, "float32", seed)
+        return {"angle": angle, "input_shape": images.shape}
 
     def matrix(self, images: Tensor, drawn: Any) -> Any:
         angle = ops.reshape(drawn["angle"], (-1, 1)) * (math.pi / 180)
@@ -297,6 +312,16 @@ class RandomPerspective(_Warp):
         )
         return ops.where(ops.reshape(drawn["apply_perspective"], (-1, 1, 1, 1)), changed, images)
 
+    def move(self, x: Any, y: Any, transformation: Any) -> tuple[Any, Any]:
+        homography = plugins.load("utils", "image.homography")
+        ends = (ops.cast(transformation[name], "float32") for name in ("end_points", "start_points"))
+        h = [ops.reshape(part, (-1, 1, 1)) for part in ops.unstack(homography(*ends), axis=-1)]
+        column, row = x - 0.5, y - 0.5
+        depth = h[6] * column + h[7] * row + 1
+        places = [(h[k] * column + h[k + 1] * row + h[k + 2]) / depth + 0.5 for k in (0, 3)]
+        chosen = ops.reshape(transformation["apply_perspective"], (-1, 1, 1))
+        return ops.where(chosen, places[0], x), ops.where(chosen, places[1], y)
+
 
 class RandomElasticTransform(_Warp):
     """Distorts images as if they were drawn on rubber: pixels move at random, neighbours alike.
@@ -307,6 +332,8 @@ class RandomElasticTransform(_Warp):
         interpolation, fill_mode, fill_value, seed, data_format: see `RandomRotation`.
         value_range: what results are cut to.
     """
+
+    boxes_follow = False
 
     def __init__(
         self,

@@ -166,7 +166,7 @@ def affine_transform(
     return restore(_read(x, whole, order, fill_mode, fill_value))
 
 
-def _homography(start: Any, end: Any) -> Any:
+def homography(start: Any, end: Any) -> Any:
     """The eight numbers (batch, 8) of the projective map that takes the points `end` to `start`, (batch, 4, 2)."""
     x, y = end[..., 0], end[..., 1]
     one, zero = ops.ones_like(x), ops.zeros_like(x)
@@ -207,7 +207,7 @@ def perspective_transform(
             raise ValueError(
                 f"perspective_transform: `{name}` must have the shape (4, 2) or ({batch}, 4, 2), got {points.shape}"
             )
-    numbers = _homography(ops.reshape(start, (-1, 4, 2)), ops.reshape(end, (-1, 4, 2)))
+    numbers = homography(ops.reshape(start, (-1, 4, 2)), ops.reshape(end, (-1, 4, 2)))
     h = [ops.reshape(part, (-1, 1, 1)) for part in ops.unstack(numbers, axis=-1)]
     row, column = _grid(height, width, numbers.dtype)  # type: ignore[arg-type]
     depth = h[6] * column + h[7] * row + 1
