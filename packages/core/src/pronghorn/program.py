@@ -89,7 +89,7 @@ class _Plan:
         graph.outputs += [t for t, _ in asked if t not in places]
         compiled = plugins.load("utils", "host.Staged") if host.needed(graph) else accelerator.current().compile
         self.executable: Any = compiled(graph)
-        self.touched = _versions(tracer)
+        self.touched: dict[Any, int] = {owner: owner.mutations for owner in tracer.touched}
         self.mutations = naming.mutation_count()
         self.accelerator = accelerator.current()
         self.checked = config.trace_nans()
@@ -315,7 +315,3 @@ def _argument(leaf: Any) -> Any:
     if type(leaf) is np.ndarray:
         return leaf.astype(object) if leaf.dtype.kind in _TEXT[1:] else leaf
     return leaf.array if type(leaf) is Rows else leaf.buffer
-
-
-def _versions(tracer: Tracer) -> dict[Any, int]:
-    return {owner: owner.mutations for owner in tracer.touched}
