@@ -151,18 +151,18 @@ def test_a_larger_arena_has_steps_captured_again() -> None:
     program = Program(lambda x: ops.softmax(ops.matmul(x, ops.transpose(x))))
     wanted = program(X).numpy()
     program(X)
-    captured = program.executable._run[0].captured
+    captured = program.executable._runs[True][0].captured
     assert captured is not None
     for rows in (2, 3):  # other signatures have plans and graphs of their own, in the same memory
         other = np.ones((rows, 3), np.float32)
         for _ in range(3):
             np.testing.assert_allclose(program(other).numpy(), np.full((rows, rows), 1 / rows), rtol=1e-6)
     np.testing.assert_array_equal(program(X).numpy(), wanted)
-    assert program.executable._run[0].captured is captured
+    assert program.executable._runs[True][0].captured is captured
     arena().require(arena().require(1).nbytes + 1)  # as a larger program does
     for _ in range(3):
         np.testing.assert_array_equal(program(X).numpy(), wanted)
-    assert program.executable._run[0].captured not in (None, captured)
+    assert program.executable._runs[True][0].captured not in (None, captured)
 
 
 def test_an_arena_that_was_replaced_is_free_again() -> None:
@@ -268,9 +268,10 @@ def test_data_sets_on_the_device_and_from_the_host(share: float, monkeypatch: py
     program = Program(lambda data, indices: batch_rows(data, indices, dtype="float32") * 2)
     data = np.arange(60, dtype=">i2").reshape(10, 2, 3)[::-1]
     rows = Rows(data)
-    for indices in ([0, 9, 3], [4, 4, -1]):
+    for indices in ([0, 9, 3], [4, 4, -1], [5, 6, 7]):  # plain, captured, replayed
         got = program(rows, np.array(indices, np.int64))
         np.testing.assert_array_equal(got.numpy(), data[indices] * 2.0)
+    assert program.executable.counts() == {"launches": 1 + (share > 0), "graphs": 1, "host": int(share == 0)}
     changed = data.copy()
     changed += 1
     np.testing.assert_array_equal(program(Rows(changed), np.array([0, 1, 2])).numpy(), changed[:3] * 2.0)
@@ -317,6 +318,17 @@ def test_a_step_neither_waits_nor_reads_back(monkeypatch: pytest.MonkeyPatch) ->
     within = looked[: len(looked) - looked[::-1].index("batch")]
     read = within.count("copy_out")
     assert within == ["batch"] * 4 + ["copy_out"] * read + ["batch"] * 3 and read
+
+
+def test_a_data_set_that_no_longer_fits_is_read_from_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = Program(lambda data, indices: ops.tanh(batch_rows(data, indices, dtype="float32")) * 2)
+    for share in (0.25, 0.0, 0.25):
+        monkeypatch.setattr("pronghorn_gpu.feeding.SHARE", share)
+        data = np.random.default_rng(int(share * 4)).normal(size=(9, 3)).astype(np.float32)
+        rows = Rows(data)
+        for indices in ([0, 8], [1, 1], [2, 5]):
+            got = program(rows, np.array(indices, np.int64)).numpy()
+            np.testing.assert_allclose(got, np.tanh(data[indices]) * 2, rtol=1e-6)
 
 
 def test_fit_copies_a_data_set_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,11 +60,14 @@ class Segment:
             item.run()
 
 
-def segments(items: Sequence[Item]) -> list[Callable[[], None]]:
+def segments(items: Sequence[Item], fed_on_device: bool = False) -> list[Callable[[], None]]:
     """The items with neighbouring launches put together."""
     found: list[Callable[[], None]] = []
     launches: list[Item] = []
     for item in items:
+        if fed_on_device and item.gather is not None:
+            launches.append(Item(item.gather, True, item.node))
+            continue
         if item.captures:
             launches.append(item)
             continue
@@ -92,6 +95,8 @@ class GpuExecutable(Executable):
         self._size = size
         self._written = [resident(v) for v in self.graph.writes if v.dtype in DTYPES]
         self._writer: Writer | None = None
+        self._runs: dict[bool, list[Callable[[], None]]] = {}
+        """What a call runs, by whether all data sets are on the device: then a batch is gathered within the graph."""
         self._place: weakref.ref[Piece] | None = None
         """The arena that the launches are written for; a smaller one must not live on because of that."""
 
@@ -104,7 +109,7 @@ class GpuExecutable(Executable):
         if self._writer is None or self._place is None or self._place() is not piece:
             inputs = [piece.address + self._staged.get(t, 0) for t in self.graph.inputs]
             self._writer = Writer(self.lowered, piece.address, inputs)
-            self._run = segments(self._writer.items)
+            self._runs = {}
             self._place = weakref.ref(piece)
         return self._writer
 
@@ -128,13 +133,18 @@ class GpuExecutable(Executable):
             writer = self._prepare()
             self._bind(writer, arguments)
             try:
-                for run in self._run:
+                for run in self._parts(writer, writer.fed_on_device()):
                     run()
                 return [writer.result(t) for t in self.graph.outputs]
             finally:
                 writer.release()
                 for buffer in self._written:
                     buffer.written_on_device()
+
+    def _parts(self, writer: Writer, fed_on_device: bool) -> list[Callable[[], None]]:
+        if fed_on_device not in self._runs:
+            self._runs[fed_on_device] = segments(writer.items, fed_on_device)
+        return self._runs[fed_on_device]
 
     def _bind(self, writer: Writer, arguments: Sequence[Any]) -> None:
         """Brings arguments, and variables that the host has changed, to the device."""
@@ -179,14 +189,14 @@ class GpuExecutable(Executable):
         """What one call hands to the device and does on the host; a branch or a loop that the values decide is one.
 
         `launches`: kernels, copies and calls of libraries; `graphs`: captured graphs that hold them; `host`: items that
-        the host runs between them, batches of data sets among them.
+        the host runs between them, batches among them of data sets that are not on the device.
         """
         with device().lock:
             device().enter()
-            self._prepare()
-        parts = [part for part in self._run if isinstance(part, Segment)]
+            run = self._parts(self._prepare(), False not in self._runs)
+        parts = [part for part in run if isinstance(part, Segment)]
         launches = sum(len(part.items) for part in parts)
-        return {"launches": launches, "graphs": len(parts), "host": len(self._run) - len(parts)}
+        return {"launches": launches, "graphs": len(parts), "host": len(run) - len(parts)}
 
 
 def _instructions(lowered: LoweredGraph) -> list[Instruction]:

@@ -54,20 +54,17 @@ class Feed:
         row: Any = source.shape[1:]
         self.source, self.dtype = source.dtype, node.attrs["dtype"]
         self.count, self.inner = elements(numbers.shape), elements(row)
+        self.total = self.count * self.inner
         self.kernel = gather_kernel(self.source, self.dtype, numbers.dtype)
         self.target, self.indices, self.block = target, indices, block
         self.index = numbers.dtype
         self._last: tuple[int, int] | None = None
 
-    def __call__(self, array: Array, numbers: Callable[[], Array]) -> None:
-        total = self.count * self.inner
-        if not total:
-            return
+    def ready(self, array: Array) -> bool:
+        """Whether the data set is on the device, so that `gather` needs nothing of the host."""
         piece = on_device(array)
         if piece is None:
-            rows = np.asarray(array[numbers()], dtypes.numpy_dtype(self.dtype), order="C")
-            device().copy_in(self.target, rows)
-            return
+            return False
         if self._last != (piece.address, len(array)):
             self._last = (piece.address, len(array))
             places = (
@@ -75,6 +72,19 @@ class Feed:
                 self.indices // dtypes.itemsize(self.index),
                 self.target // dtypes.itemsize(self.dtype),
             )
-            parameters = np.array([total, self.count, self.inner, len(array), *places], np.int64)
+            parameters = np.array([self.total, self.count, self.inner, len(array), *places], np.int64)
             device().copy_in(self.block[0] * 8, parameters)
-        device().launch(self.kernel, blocks_for(total, THREADS), THREADS, self.block[0])
+        return True
+
+    def gather(self) -> None:
+        """Takes the rows from the data set on the device; may be captured."""
+        if self.total:
+            device().launch(self.kernel, blocks_for(self.total, THREADS), THREADS, self.block[0])
+
+    def __call__(self, array: Array, numbers: Callable[[], Array]) -> None:
+        """Takes the rows from wherever the data set is."""
+        if self.ready(array):
+            self.gather()
+        elif self.total:
+            rows = np.asarray(array[numbers()], dtypes.numpy_dtype(self.dtype), order="C")
+            device().copy_in(self.target, rows)

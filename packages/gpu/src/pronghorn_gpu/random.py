@@ -43,13 +43,13 @@ def philox(counter, half, seed, stream, offset):
 
 @device
 def of_24_bits(word):
-    return float32(float32(word >> uint64(8)) * float32(5.9604644775390625e-08))
+    return mul32(float32(word >> uint64(8)), float32(5.9604644775390625e-08))
 
 
 @device
 def of_53_bits(first, second):
-    high = float64(first >> uint64(6))
-    return (high * float64(134217728.0) + float64(second >> uint64(5))) * float64(1.1102230246251565e-16)
+    high = mul64(float64(first >> uint64(6)), float64(134217728.0))
+    return mul64(high + float64(second >> uint64(5)), float64(1.1102230246251565e-16))
 '''
 
 _WORDS = "f0, f1, f2, f3 = philox(counter, uint64(0), seed, stream, offset)"

@@ -29,12 +29,16 @@ def _shape(t: Tensor) -> tuple[int, ...]:
 
 
 class Item:
-    """Something to run. `captures`: it may be part of a captured graph. `node`: the number of the node it is of."""
+    """Something to run. `captures`: it may be part of a captured graph. `node`: the number of the node it is of.
+    `gather`: what may be captured in its place where all data sets are on the device."""
 
-    def __init__(self, run: Callable[[], None], captures: bool, node: int | None) -> None:
+    def __init__(
+        self, run: Callable[[], None], captures: bool, node: int | None, gather: Callable[[], None] | None = None
+    ) -> None:
         self.run = run
         self.captures = captures
         self.node = node
+        self.gather = gather
 
 
 class Writer:
@@ -46,6 +50,8 @@ class Writer:
         """Values that live on the host: of dtypes that the device does not have, and data sets."""
         self.buffers: list[tuple[DeviceBuffer, str]] = []
         """Variables and constants that must be on the device."""
+        self.feeds: list[tuple[Tensor, Feed]] = []
+        """Data sets and what takes batches from them."""
         self._known: dict[Any, DeviceBuffer] = {}
         self._parameters: list[int] = []
         self._launches: list[list[int]] = []
@@ -69,6 +75,10 @@ class Writer:
         array = np.ascontiguousarray(value, dtypes.numpy_dtype(t.dtype))
         self.host[t] = array
         device().copy_in(address, array)
+
+    def fed_on_device(self) -> bool:
+        """Whether all data sets are on the device."""
+        return all([feed.ready(self.host[source]) for source, feed in self.feeds])
 
     def release(self) -> None:
         """Forgets arguments: a data set must not live on for having been trained on."""
@@ -237,7 +247,8 @@ class Writer:
             numbers = self._host_value(frame, indices) if not known or indices in self.host else None
             feed(self.host[source], lambda: self._host_value(frame, indices) if numbers is None else numbers)
 
-        self._do(run)
+        self.feeds.append((source, feed))
+        self.items.append(Item(run, False, self._node, feed.gather))
 
     # -------------------------------------------------------------------------------------------- control flow
 
