@@ -18,8 +18,19 @@ from pronghorn_cpu import cache, host
 from pronghorn_cpu.lowered import LoweredGraph
 from pronghorn_ops.primitives.recurrent import GRU, LSTM, SIMPLE, Recurrence, recurrence, recurrence_gradient
 
-SIZES = [(1, 1, 1), (4, 2, 5), (3, 17, 16), (2, 9, 40), (5, 33, 3), (2, 13, 70), (0, 2, 3), (3, 0, 4)]
-"""Steps, sequences, units."""
+SIZES = [
+    (1, 1, 1),
+    (4, 2, 5),
+    (3, 17, 16),
+    (2, 9, 40),
+    (5, 33, 3),
+    (2, 13, 70),
+    (3, 6, 128),
+    (2, 4, 256),
+    (0, 2, 3),
+    (3, 0, 4),
+]
+"""Steps, sequences, units. With 128 and 256 units (but for the simple cell with 128) threads share the units."""
 
 
 class RecurrenceContract(KernelContract):

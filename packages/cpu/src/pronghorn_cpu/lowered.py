@@ -70,7 +70,7 @@ class LoweredGraph:
         self.graph = graph
         self.nodes = [Lowered(node) for node in graph.nodes]
         by_node = {lowered.node: lowered for lowered in self.nodes}
-        self.plan: MemoryPlan = memory.plan(graph, lambda node: by_node[node].workspace(), in_place_inputs)
+        self.plan: MemoryPlan = memory.plan(graph, lambda node: by_node[node].workspace())
 
     def size(self) -> int:
         """Bytes for the arena, and for staged inputs and outputs."""
@@ -82,19 +82,6 @@ class LoweredGraph:
         return [source for lowered in self.nodes for source in lowered.sources()] + [
             copy_launch(t.dtype, nbytes(t)).source for t, _ in self.plan.copies
         ]
-
-
-def in_place_inputs(node: Node, output: Tensor) -> list[Tensor]:
-    """Inputs whose memory `output` may take over: those of maps, and a recurrence's sequences, which it reads step by
-    step as it writes others. On the way back a step also reads the states before it, whose places come later.
-    """
-    if node.op.name not in ("recurrence", "recurrence_gradient") or len(output.shape) != 3:
-        return memory.in_place_inputs(node, output)
-    return [
-        t
-        for t in node.inputs
-        if t.shape == output.shape and t.dtype == output.dtype and sum(x is t for x in node.inputs) == 1
-    ]
 
 
 def copy_launch(dtype: str, size: int) -> Launch:

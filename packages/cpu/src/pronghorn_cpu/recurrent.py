@@ -1,4 +1,4 @@
-"""Plans of recurrences over whole sequences: pack the matrix, then all steps in one launch."""
+"""Plans of recurrences over whole sequences: pack the matrix, then all steps in one launch or each in its own."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ from pronghorn_cpu.recurrent_kernels import (
 _PARALLEL_PRODUCTS = 1 << 16
 """Multiply-adds from which a second thread pays for the barrier."""
 
+_RESIDENT = 1 << 20
+"""Bytes of a matrix that a thread reads from its second-level cache at every step; of a larger one it takes a part."""
+
+_STEP_PRODUCTS = 1 << 18
+"""Multiply-adds of a step from which it pays for a barrier of its own."""
+
 
 def _numbered(prefixes: tuple[str, ...], count: int) -> tuple[str, ...]:
     return tuple(f"{prefix}{k}" for prefix in prefixes for k in range(count))
@@ -45,7 +51,7 @@ def forward(node: Node) -> tuple[Launch, ...] | None:
     plan = _Plan(cell, dtype, batch, steps, _sizes(node.outputs[0])[2], operands)
     pack = plan.pack(depth=plan.units, columns=cell.gates * plan.units, transposed=False)
     body = cell.body(cell.forward, inputs, cell.results, dtype)
-    return plan.launches(pack, forward_kernel, slots, (inputs, cell.results, body))
+    return plan.launches(pack, forward_kernel, steps, slots, (inputs, cell.results, body))
 
 
 def backward(node: Node) -> tuple[Launch, ...] | None:
@@ -66,7 +72,7 @@ def backward(node: Node) -> tuple[Launch, ...] | None:
     pack = plan.pack(depth=cell.gates * units, columns=units, transposed=True)
     body = cell.body(cell.backward, inputs, cell.gradients(), dtype)
     slots = backward_slots(cell.states, bool(cell.saved), cell.bias, masked, arriving)
-    return plan.launches(pack, backward_kernel, slots, (inputs, cell.gradients(), body), (arriving,))
+    return plan.launches(pack, backward_kernel, plan.steps + 1, slots, (inputs, cell.gradients(), body), (arriving,))
 
 
 class _Plan:
@@ -108,18 +114,34 @@ class _Plan:
         self,
         pack: Launch,
         maker: object,
+        turns: int,
         slots: tuple[str, ...],
         program: tuple[object, ...],
         first: tuple[object, ...] = (),
     ) -> tuple[Launch, ...]:
-        """Packing, and all steps; `first` are arguments of the maker before those of `_Writer`."""
+        """Packing, and all turns; `first` are arguments of the maker before those of `_Writer`."""
         if 0 in (self.batch, self.units):
             return ()
         cell = self.cell
         description = (self.tiles, cell.gates, cell.states, cell.saved, slots, *program)
         source = kernel_source(maker, *first, *description)  # type: ignore[arg-type]
-        block = tuple(self._slot(name) for name in slots)
-        return (pack, Launch(source, block, self.bytes, self._parallel(self.steps * self.batch)))
+        by_units = self._by_units()
+        parallel = by_units or self._parallel(self.steps * self.batch)
+
+        def launch(turn: int, end: int) -> Launch:
+            cut = {"turn": turn, "turns": end, "by_units": int(by_units)}
+            block = tuple(cut[name] if name in cut else self._slot(name) for name in slots)
+            return Launch(source, block, self.bytes, parallel)
+
+        if by_units:
+            return (pack, *(launch(turn, turn + 1) for turn in range(turns)))
+        return (pack, launch(0, turns))
+
+    def _by_units(self) -> bool:
+        """Whether threads share the units, and not the sequences."""
+        products = self.cell.gates * self.units**2
+        costly = self.batch <= PIECE or products * self.itemsize > _RESIDENT
+        return costly and self.units % self.tiles.tall.columns == 0 and self.batch * products >= _STEP_PRODUCTS
 
     def _parallel(self, rows: int) -> bool:
         return rows * self.cell.gates * self.units**2 >= _PARALLEL_PRODUCTS

@@ -2,7 +2,9 @@
 
 Threads share the batch, in pieces of a few sequences, and need not wait for each other: each takes its sequences
 through all steps. A step is a product on the microkernel, with the packed matrix in the second-level cache, and then
-the cell's scalar program on the products while they are in the first.
+the cell's scalar program on the products while they are in the first. Where the sequences are few, or the matrix is too
+large for that cache, they share the units instead, each with its part of the matrix, and wait for each other after
+every step.
 """
 
 from __future__ import annotations
@@ -23,11 +25,16 @@ PIECE = 8
 
 PACK_SLOTS = ("panels", "source", "depth", "columns", "source_depth", "source_column")
 
+SIZES = ("steps", "batch", "units", "turn", "turns", "by_units")
+"""Then turns from `turn` to `turns` are taken, one for each step; back there is one more, for the initial states.
+`by_units` is 1 where threads share the units: then one turn in a launch, and the units fill wide panels."""
+
 
 def forward_slots(states: tuple[str, ...], saved: bool, bias: bool, masked: bool) -> tuple[str, ...]:
     """The slots of the forward kernel: sizes, then addresses."""
     return (
-        *("steps", "batch", "units", "panels", "products", "p"),
+        *SIZES,
+        *("panels", "products", "p"),
         *(["b"] if bias else []),
         *(f"first_{s}" for s in states),
         *(["valid"] if masked else []),
@@ -43,7 +50,8 @@ def backward_slots(
     "last" or "none".
     """
     return (
-        *("steps", "batch", "units", "panels", "products"),
+        *SIZES,
+        *("panels", "products"),
         *(f"carried_{s}" for s in states),
         *(f"first_{s}" for s in states),
         *states,
@@ -131,12 +139,17 @@ class _Writer:
         self.slots, self.inputs, self.outputs, self.body = slots, inputs, outputs, body
 
     def open(self, code: Code, p: Word, t: Word, threads: Word) -> tuple[Word, Word]:
-        """Reads the slots; returns this thread's sequences."""
+        """Reads the slots; returns this thread's sequences. Its units are from `first` to `last`."""
         self.code, self.slot = code, {name: code.slot(p, k) for k, name in enumerate(self.slots)}
         self.units, self.batch = self.slot["units"], self.slot["batch"]
         self.row = self.units * self.itemsize  # bytes of a vector of units
-        begin, end = share(code, (self.batch + PIECE - 1) // PIECE, t, threads)
-        return begin * PIECE, code.minimum(end * PIECE, self.batch)
+        self.by_units, wide = self.slot["by_units"] != 0, self.tiles.tall.columns
+        pieces = code.select(self.by_units, self.units // wide, (self.batch + PIECE - 1) // PIECE)
+        begin, end = share(code, pieces, t, threads)
+        self.first = code.select(self.by_units, begin * wide, 0)
+        self.last = code.select(self.by_units, end * wide, self.units)
+        end = code.select(self.by_units, self.batch, code.minimum(end * PIECE, self.batch))
+        return code.select(self.by_units, 0, begin * PIECE), code.select(self.first < self.last, end, 0)
 
     def at(self, name: str, step: Word, width: int = 1) -> Word:
         """The address of the sequences at a step, in an array (steps, batch, width * units)."""
@@ -156,15 +169,17 @@ class _Writer:
     def product(
         self, a: Word, depth: Word, parts: int, begin: Word, end: Word, ahead: Sequence[tuple[Word, int]]
     ) -> None:
-        """products = a @ panels, for the sequences from `begin` to `end`.
+        """products = a @ panels, for the sequences from `begin` to `end` and this thread's units of all parts.
 
-        Meanwhile the sequences' parts of arrays come into the second-level cache that the next step reads: `ahead` has
-        the addresses of that step, and how many vectors of units each sequence has there.
+        Meanwhile, unless threads share the units, the sequences' parts of arrays come into the second-level cache that
+        the next step reads: `ahead` has the addresses of that step, and how many vectors of units each sequence has.
         """
         code, tiles = self.code, self.tiles
         row, c_row = depth * self.itemsize, self.products(code.word(1), parts) - self.slot["products"]
         columns, wide = self.units * parts, tiles.tall.columns
-        filled, count = tiles.filled(columns), (columns + wide - 1) // wide
+        filled = tiles.filled(columns)
+        stretch = code.select(self.by_units, self.last - self.first, columns)
+        count = (stretch + wide - 1) // wide
         tall_end = begin + tall_rows(code, tiles.tall, tiles.short, end - begin)
 
         def lines(tile: Tile, column: Word, start: Word, stop: Word) -> None:
@@ -179,14 +194,15 @@ class _Writer:
                 corner = (a + line.index * row, row, b, c + line.index * c_row, c_row)
                 code.call(f"tile_{tile}", write, *corner, depth, rows)
 
-        with code.loop(0, count) as panel:
+        stretches = code.select(self.by_units, parts, 1)
+        with code.loop(0, stretches) as part, code.loop(0, count) as panel:
             for address, vectors in ahead:
-                total = (end - begin) * self.row * vectors
+                total = code.select(self.by_units, 0, (end - begin) * self.row * vectors)
                 piece = (total // count + 63) & -64
                 first = panel.index * piece
                 with code.loop(first, code.minimum(first + piece, total), 64) as place:
                     code.prefetch(address + begin * self.row * vectors + place.index, write=False, level=2)
-            column = panel.index * wide
+            column = part.index * self.units + self.first + panel.index * wide
             with code.either(column < filled) as (yes, no):
                 with yes:
                     lines(tiles.tall, column, begin, tall_end)
@@ -199,7 +215,7 @@ class _Writer:
         return array + line * self.row * count + self.row * number
 
     def apply(self, addresses: dict[str, list[Word]], line: Word, valid: Word | None) -> None:
-        """The scalar program on the units of one sequence; a name with several addresses stands for their sum."""
+        """The scalar program on this thread's units of a sequence; a name with several addresses is their sum."""
         code, dtype = self.code, self.dtype
         emitter = Emitter(code.builder, LANES)
         flag = None if valid is None else emitter.load_scalar("bool", (valid + line).value)
@@ -221,11 +237,11 @@ class _Writer:
                 for address in addresses[f"to {name}"]:
                     emitter.store(dtype, value, (address + column * self.itemsize).value, mask)
 
-        whole = self.units - self.units % LANES
-        with code.loop(0, whole, LANES) as loop:
+        whole = self.last - self.last % LANES
+        with code.loop(self.first, whole, LANES) as loop:
             vectors(loop.index)
-        with code.when(whole < self.units):
-            vectors(whole, emitter.tail_mask((self.units - whole).value))
+        with code.when(whole < self.last):
+            vectors(whole, emitter.tail_mask((self.last - whole).value))
 
     def saved_parts(self, step: Word, line: Word) -> dict[str, list[Word]]:
         """Where the saved values of a sequence are."""
@@ -237,7 +253,7 @@ class _Forward(_Writer):
     def write(self, code: Code, p: Word, t: Word, threads: Word) -> None:
         begin, end = self.open(code, p, t, threads)
         gates = self.gates
-        with code.when(begin < end), code.loop(0, self.slot["steps"]) as loop:
+        with code.when(begin < end), code.loop(self.slot["turn"], self.slot["turns"]) as loop:
             step = loop.index
             ahead = [(self.at("p", step + 1, gates), gates)]
             self.product(self.before("h", step), self.units, gates, begin, end, ahead)
@@ -268,50 +284,56 @@ class _Backward(_Forward):
 
     def write(self, code: Code, p: Word, t: Word, threads: Word) -> None:
         begin, end = self.open(code, p, t, threads)
-        gates, steps = self.gates, self.slot["steps"]
-        with code.when(begin < end):
-            for s in self.states:
-                place = begin * self.row
-                last = self.slot[f"d{s}"] + place if self.arriving[s] == "last" else None
-                self._fill(self.slot[f"carried_{s}"] + place, (end - begin) * self.row, last)
-            first = self.products(begin, 1)
-            self._fill(first, self.products(end, 1) - first)
-            with code.loop(0, steps) as loop:
-                step = steps - 1 - loop.index
-                with code.loop(begin, end) as sequence:
-                    line = sequence.index
-                    addresses = self.saved_parts(step, line) if self.saved else {}
-                    for s in self.states:
-                        carried = self.part(self.slot[f"carried_{s}"], line, 0, 1)
-                        addresses[s] = [self.part(self.at(s, step), line, 0, 1)]
-                        addresses[f"{s}_"] = [self.part(self.before(s, step), line, 0, 1)]
-                        addresses[f"d{s}"] = [carried]
-                        if self.arriving[s] == "all":
-                            addresses[f"d{s}"].insert(0, self.part(self.at(f"d{s}", step), line, 0, 1))
-                        addresses[f"to d{s}_"] = [carried]
-                    addresses["to h_"] = [self.part(self.at("previous", step), line, 0, 1)]
-                    addresses["dh"].append(self.products(line, 1))
-                    for kind in ("dr", "dp"):
-                        for k in range(gates) if kind in self.slot else ():
-                            addresses[f"to {kind}{k}"] = [self.part(self.at(kind, step, gates), line, k, gates)]
-                    self.apply(addresses, line, self.at_mask(step))
-                ahead = [(self.at("saved", step - 1, len(self.saved)), len(self.saved))] if self.saved else []
-                ahead += [(self.at(s, step - 2), 1) for s in self.states]
-                self.product(self.at("dr", step, gates), self.units * gates, 1, begin, end, ahead)
-            self._finish(begin, end)
+        steps = self.slot["steps"]
+        with code.when(begin < end), code.loop(self.slot["turn"], self.slot["turns"]) as turn:
+            step = steps - 1 - turn.index
+            with code.either(turn.index == 0) as (yes, no):
+                with yes:
+                    self._begin(begin, end)
+                with no:
+                    ahead = [(self.at("saved", step, len(self.saved)), len(self.saved))] if self.saved else []
+                    ahead += [(self.at(s, step - 1), 1) for s in self.states]
+                    self.product(self.at("dr", step + 1, self.gates), self.units * self.gates, 1, begin, end, ahead)
+            with code.either(turn.index < steps) as (yes, no):
+                with yes, code.loop(begin, end) as sequence:
+                    self._step(step, sequence.index)
+                with no:
+                    self._finish(begin, end)
 
-    def _fill(self, start: Word, count: Word, source: Word | None = None) -> None:
-        """Copies so many bytes, or zeroes them."""
-        code, kind, size = self.code, self.code.vector(self.dtype, 1), self.itemsize
-        with code.loop(0, count, size) as loop:
-            value = code.zeros(kind) if source is None else code.load(source + loop.index, kind, size)
-            code.store(value, start + loop.index, size)
+    def _step(self, step: Word, line: Word) -> None:
+        """A step of one sequence."""
+        addresses = self.saved_parts(step, line) if self.saved else {}
+        for s in self.states:
+            carried = self.part(self.slot[f"carried_{s}"], line, 0, 1)
+            addresses[s] = [self.part(self.at(s, step), line, 0, 1)]
+            addresses[f"{s}_"] = [self.part(self.before(s, step), line, 0, 1)]
+            addresses[f"d{s}"] = [carried]
+            if self.arriving[s] == "all":
+                addresses[f"d{s}"].insert(0, self.part(self.at(f"d{s}", step), line, 0, 1))
+            addresses[f"to d{s}_"] = [carried]
+        addresses["to h_"] = [self.part(self.at("previous", step), line, 0, 1)]
+        addresses["dh"].append(self.products(line, 1))
+        for kind in ("dr", "dp"):
+            for k in range(self.gates) if kind in self.slot else ():
+                addresses[f"to {kind}{k}"] = [self.part(self.at(kind, step, self.gates), line, k, self.gates)]
+        self.apply(addresses, line, self.at_mask(step))
+
+    def _begin(self, begin: Word, end: Word) -> None:
+        """What comes to the last step: the gradients that arrive there alone, and nothing through a product."""
+        code, size, kind = self.code, self.itemsize, self.code.vector(self.dtype, 1)
+        with code.loop(begin, end) as sequence, code.loop(self.first * size, self.last * size, size) as loop:
+            place = sequence.index * self.row + loop.index
+            for s in self.states:
+                arrives = self.arriving[s] == "last"
+                value = code.load(self.slot[f"d{s}"] + place, kind, size) if arrives else code.zeros(kind)
+                code.store(value, self.slot[f"carried_{s}"] + place, size)
+            code.store(code.zeros(kind), self.products(sequence.index, 1) + loop.index, size)
 
     def _finish(self, begin: Word, end: Word) -> None:
         """The gradients of the initial states: what was carried, and for h what came through the last product."""
         code, size = self.code, self.itemsize
         kind = code.vector(self.dtype, 1)
-        with code.loop(begin, end) as sequence, code.loop(0, self.row, size) as loop:
+        with code.loop(begin, end) as sequence, code.loop(self.first * size, self.last * size, size) as loop:
             for s in self.states:
                 place = sequence.index * self.row + loop.index
                 value = code.load(self.slot[f"carried_{s}"] + place, kind, size)

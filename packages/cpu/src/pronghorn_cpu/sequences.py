@@ -2,7 +2,8 @@
 
 Sequences come as (batch, steps, …) and recurrences take (steps, batch, …). Where the rows that change places were just
 looked up in a table, or are about to be added to its gradient, their indices change places instead. And a recurrence
-whose last output alone is used gets gradients of all steps, nearly all zero: its kernel makes do with the last.
+whose last output alone is used gets gradients of all steps, nearly all zero: its kernel makes do with the last. What a
+recurrence reads and writes may lie in one place.
 """
 
 from __future__ import annotations
@@ -39,8 +40,17 @@ def _rewritten(node: Node, makers: dict[Tensor, Node], uses: Counter[Tensor]) ->
     if node.op is scatter_rows:
         return _added_in_order(node, makers)
     if node.op.name == "recurrence_gradient" and node.outputs[0].dtype in host.ITEMSIZE:
-        return [_without_zeros(node, makers)]
+        return [_in_place(_without_zeros(node, makers))]
+    if node.op.name == "recurrence" and node.outputs[0].dtype in host.ITEMSIZE:
+        return [_in_place(node)]
     return None
+
+
+def _in_place(node: Node) -> Node:
+    """A recurrence whose results may take over the memory of its operands: it reads them step by step as it writes,
+    and what another step needs, the states before it, is written over later.
+    """
+    return Node(node.op, node.inputs, {**node.attrs, "in_place": True}, node.outputs, layer=node.layer)
 
 
 def _permutes(axes: Sequence[int], count: int) -> bool:

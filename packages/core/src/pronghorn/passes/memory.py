@@ -57,14 +57,14 @@ def aligned(n: int) -> int:
 
 
 def in_place_inputs(node: Node, output: Tensor) -> list[Tensor]:
-    """Inputs whose memory `output` may take over: a map reads each element of them only to write the one at its
-    place."""
+    """Inputs whose memory `output` may take over: a map, or a node with the attribute "in_place", reads each element of
+    them only to write the one at its place."""
     inputs = node.inputs
     if node.op is table and node.attrs["op"] is fused:
         arity, count = node.attrs["arity"], len(node.outputs) // len(node.attrs["members"])
         member = next(k for k, t in enumerate(node.outputs) if t is output) // count
         inputs = inputs[member * arity : (member + 1) * arity]
-    elif node.op is not fused:
+    elif node.op is not fused and "in_place" not in node.attrs:
         return []
     return [
         t
@@ -80,14 +80,8 @@ class _Value(NamedTuple):
     end: int
 
 
-def plan(
-    graph: Graph,
-    workspace: Callable[[Node], int] = lambda node: 0,
-    in_place: Callable[[Node, Tensor], list[Tensor]] = in_place_inputs,
-) -> MemoryPlan:
-    """Places every tensor of a fused graph. `workspace` says how many bytes of scratch a node's kernels need,
-    `in_place` whose memory an output may take over.
-    """
+def plan(graph: Graph, workspace: Callable[[Node], int] = lambda node: 0) -> MemoryPlan:
+    """Places every tensor of a fused graph. `workspace` says how many bytes of scratch a node's kernels need."""
     root: dict[Tensor, Tensor] = {}
     for node in graph.nodes:
         if node.op.name in VIEWS:
@@ -122,7 +116,7 @@ def plan(
                 places[out] = Place("variable", out, variable=written_at[out])
                 continue
             first[out] = k
-            for t in in_place(node, out):
+            for t in in_place_inputs(node, out):
                 source = home(t)
                 if source in first and last[source] == k and source not in taken and first[source] < k:
                     shares[out] = source
