@@ -104,7 +104,8 @@ def of_schedule(name: str, schedule: Any, options: dict[str, Any]) -> Any:
 
 
 def of_initializer(name: str, initializer: Any, options: dict[str, Any]) -> Any:
-    return plain(initializer((2, 4, 6) if "axes" in str(options) else (4, 6)))
+    shape = (4, 1, 6) if name == "STFT" else (2, 4, 6) if "axes" in str(options) else (4, 6)
+    return plain(initializer(shape))
 
 
 def of_function(name: str, function: Any, options: dict[str, Any]) -> Any:
@@ -162,7 +163,7 @@ VALUES: dict[str, Any] = {
     "clip_threshold": 0.01, "caching_device": None, "q": 0.9, "rate": 0.1, "delta": 0.1, "num_regressors": 1,
     "min_value": 0.9, "max_value": 0.1, "gain": 2.0, "beta_1": 0.3, "beta_2": 0.3, "ema_overwrite_frequency": 2,
     "multi_label": True, "num_labels": 4, "label_weights": [1.0, 2.0, 3.0, 4.0], "factor": 0.5, "mean": 1.0,
-    "input_axes": [1], "output_axes": [1],
+    "input_axes": [1], "output_axes": [1], "side": "imag", "window": "hamming", "scaling": "spectrum",
 }  # fmt: skip
 """Argument -> another value than the default, where that cannot be guessed from it."""
 

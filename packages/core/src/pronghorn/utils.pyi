@@ -18,6 +18,7 @@ from pronghorn_layers.feature_space import FeatureSpace as FeatureSpace
 from pronghorn_utils import bounding_boxes as bounding_boxes
 from pronghorn_utils.arrays import normalize as normalize
 from pronghorn_utils.arrays import to_categorical as to_categorical
+from pronghorn_utils.audio_files import audio_dataset_from_directory as audio_dataset_from_directory
 from pronghorn_utils.cloning import clone_model as clone_model
 from pronghorn_utils.files import get_file as get_file
 from pronghorn_utils.image_files import image_dataset_from_directory as image_dataset_from_directory
@@ -28,6 +29,7 @@ from pronghorn_utils.images import save_img as save_img
 from pronghorn_utils.images import smart_resize as smart_resize
 from pronghorn_utils.inspection import get_source_inputs as get_source_inputs
 from pronghorn_utils.inspection import standardize_dtype as standardize_dtype
+from pronghorn_utils.named_values import Config as Config
 from pronghorn_utils.plotting import model_to_dot as model_to_dot
 from pronghorn_utils.plotting import plot_model as plot_model
 from pronghorn_utils.seeds import set_random_seed as set_random_seed

@@ -18,9 +18,11 @@ TREES = """
 def pronghorn_utils() -> dict[str, str]:
     """Helper name -> "module:attribute"."""
     return {
+        "Config": "pronghorn_utils.named_values:Config",
         "PyDataset": "pronghorn_utils.streams:PyDataset",
         "Sequence": "pronghorn_utils.streams:Sequence",
         "Tokenizer": "pronghorn_utils.tokenizing:Tokenizer",
+        "audio_dataset_from_directory": "pronghorn_utils.audio_files:audio_dataset_from_directory",
         "array_to_img": "pronghorn_utils.images:array_to_img",
         "bounding_boxes": "pronghorn_utils.bounding_boxes",
         "clone_model": "pronghorn_utils.cloning:clone_model",
