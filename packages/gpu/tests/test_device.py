@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +24,7 @@ class Driver:
         self.kept: list[Any] = []
         self.queue: list[Any] = []
         """What the stream has not come to: it goes no further than somebody waits for it."""
+        self.entered: set[tuple[int, int]] = set()
         self.fails: str | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -43,7 +45,10 @@ class Driver:
     def _new(self, place: Any, *_: Any) -> None:
         place._obj.value = len(self.calls)
 
-    _cuStreamCreate = _cuEventCreate = _cuGraphInstantiateWithFlags = _new
+    _cuCtxGetCurrent = _cuStreamCreate = _cuEventCreate = _cuGraphInstantiateWithFlags = _new
+
+    def _cuCtxSetCurrent(self, context: Any) -> None:
+        self.entered.add((threading.get_ident(), context.value))
 
     def _cuStreamEndCapture(self, stream: Any, place: Any) -> None:
         place._obj.value = 77
@@ -154,6 +159,14 @@ def test_arrays_may_change_while_their_copies_wait(card: Any) -> None:
         card.copy_out(back, place)
         np.testing.assert_array_equal(back, array)
     assert card.calls.calls.count("cuMemAllocHost_v2") == 2
+
+
+def test_every_thread_has_the_context_that_the_memory_is_of(card: Any) -> None:
+    thread = threading.Thread(target=card.copy_out, args=(np.empty(8), 0))
+    thread.start()
+    thread.join()
+    ((identity, context),) = card.calls.entered
+    assert identity != threading.get_ident() and context == card._context.value
 
 
 def test_a_part_of_the_card_is_taken(card: Any) -> None:

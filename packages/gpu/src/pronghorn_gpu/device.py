@@ -270,6 +270,8 @@ class CudaDevice(Device):
         name = cuda.get_current_device().name
         self.name = name.decode() if isinstance(name, bytes) else str(name)
         self.driver = _Driver()
+        self._context = ctypes.c_void_p()
+        self.driver("cuCtxGetCurrent", ctypes.byref(self._context))
         self.stream = ctypes.c_void_p()
         self.driver("cuStreamCreate", ctypes.byref(self.stream), _NON_BLOCKING)
         self._numba_stream = cuda.external_stream(self.stream.value)
@@ -284,7 +286,7 @@ class CudaDevice(Device):
         return function[blocks, threads, self._numba_stream]
 
     def enter(self) -> None:
-        cuda.current_context()
+        self.driver("cuCtxSetCurrent", self._context)
 
     def copy_in(self, address: int, array: Array) -> None:
         self._not_while_capturing("copies from the host")
