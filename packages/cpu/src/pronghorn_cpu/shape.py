@@ -44,6 +44,8 @@ class Copy:
     target: tuple[int, ...]
     source_offset: int = 0
     target_offset: int = 0
+    merged: bool = False
+    """Whether dimensions that lie side by side in both arrays are one already."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,8 @@ def _copy_record(dtype: str, copy: Copy, operand: int) -> tuple[CopyForm, tuple[
     order = sorted(range(len(copy.shape)), key=lambda k: -abs(copy.target[k]))
     strides = (tuple(copy.source[k] for k in order), tuple(copy.target[k] for k in order))
     space = Space(tuple(copy.shape[k] for k in order), strides)
-    space = collapse(space, runs_of(space))
+    if not copy.merged:
+        space = collapse(space, runs_of(space))
     shape, (source, target) = space.shape, space.strides
     rank, kind = len(shape), "strided"
     if not copy.shape or source[-1] == target[-1] == 1:
@@ -206,10 +209,20 @@ def _copy_record(dtype: str, copy: Copy, operand: int) -> tuple[CopyForm, tuple[
 
 
 def transpose_copy(shape: Sequence[int], axes: Sequence[int]) -> Copy:
-    """The copy that makes axis k of a dense result from axis `axes[k]` of a dense array of `shape`."""
+    """The copy that makes axis k of a dense result from axis `axes[k]` of a dense array of `shape`.
+
+    Axes that are neighbours in both become one; others never do, also where a size of 1 lets them: so another size
+    needs no other kernel.
+    """
     strides = _dense(shape)
     result = tuple(shape[k] for k in axes)
-    return Copy(result, tuple(strides[k] for k in axes), _dense(result))
+    if not result:
+        return Copy((), (), ())
+    starts = [k for k in range(len(axes)) if k == 0 or axes[k] != axes[k - 1] + 1]
+    runs = [stop - start for start, stop in zip(starts, [*starts[1:], len(axes)], strict=True)]
+    space = collapse(Space(result, (tuple(strides[k] for k in axes), _dense(result))), runs)
+    source, target = space.strides
+    return Copy(space.shape, source, target, merged=True)
 
 
 def slice_copy(shape: Sequence[int], start: Sequence[int], size: Sequence[int], step: Sequence[int]) -> Copy:

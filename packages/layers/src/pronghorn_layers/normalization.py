@@ -152,27 +152,26 @@ class BatchNormalization(_Normalization):
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Any = None) -> Tensor:
         x = ops.cast(inputs, dtypes.result_type(inputs.dtype, "float32"))
-        channels = [n if i == self.axis % len(x.shape) else 1 for i, n in enumerate(x.shape)]
-
-        def spread(variable: Any) -> Any:
-            return None if variable is None else ops.reshape(ops.cast(variable, x.dtype), channels)
-
         if training and self.trainable and 0 not in x.shape:  # an empty batch has no moments
             mean, variance = self._moments(x, mask)
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                now = ops.cast(ops.reshape(batch, moving.shape), moving.dtype)
-                moving.assign(moving * self.momentum + now * (1 - self.momentum))
+                moving.assign(moving * self.momentum + ops.cast(batch, moving.dtype) * (1 - self.momentum))
         else:
-            mean, variance = spread(self.moving_mean), spread(self.moving_variance)
-        outputs = _scaled(x, mean, variance, self.epsilon, spread(self.gamma), spread(self.beta))
-        return ops.cast(outputs, self.compute_dtype)
+            mean, variance = self.moving_mean, self.moving_variance
+        spread = (self._spread(vector, x) for vector in (mean, variance, self.gamma, self.beta))
+        return ops.cast(_scaled(x, self.epsilon, *spread), self.compute_dtype)
+
+    def _spread(self, vector: Any, x: Tensor) -> Any:
+        """A number for each channel, to go with `x`."""
+        rank = len(x.shape)
+        return None if vector is None else _trailing(ops.cast(vector, x.dtype), x.shape, (self.axis % rank,))
 
     def _moments(self, x: Tensor, mask: Any) -> tuple[Any, Any]:
         """The mean and the variance of each channel over the unmasked places."""
         rank = len(x.shape)
         axes = tuple(i for i in range(rank) if i != self.axis % rank)
         if mask is None:
-            return ops.moments(x, axes, keepdims=True)  # type: ignore[no-any-return]
+            return ops.moments(x, axes)  # type: ignore[no-any-return]
         if mask.shape != x.shape[: len(mask.shape)]:
             raise ValueError(
                 f"layer {self.name!r} (BatchNormalization): a mask of shape {mask.shape} does not fit inputs of shape "
@@ -180,9 +179,9 @@ class BatchNormalization(_Normalization):
             )
         weights = ops.cast(ops.reshape(mask, mask.shape + (1,) * (rank - len(mask.shape))), x.dtype)
         weights = ops.broadcast_to(weights, x.shape)
-        count = ops.maximum(ops.sum(weights, axes, True), 1)  # a batch that is masked everywhere is no NaN
-        mean = ops.sum(x * weights, axes, True) / count
-        return mean, ops.sum(ops.square(x - mean) * weights, axes, True) / count
+        count = ops.maximum(ops.sum(weights, axes), 1)  # a batch that is masked everywhere is no NaN
+        mean = ops.sum(x * weights, axes) / count
+        return mean, ops.sum(ops.square(x - self._spread(mean, x)) * weights, axes) / count
 
 
 class LayerNormalization(_Normalization):
@@ -306,12 +305,11 @@ class GroupNormalization(_Normalization):
         def split(parameter: Any) -> Any:
             if parameter is None:
                 return None
-            sizes = [n if i in (channels, channels + 1) else 1 for i, n in enumerate(grouped)]
-            return ops.reshape(ops.cast(parameter, x.dtype), sizes)
+            return _trailing(ops.cast(parameter, x.dtype), grouped, (channels, channels + 1))
 
         x = ops.cast(ops.reshape(inputs, grouped), dtypes.result_type(inputs.dtype, "float32"))
         mean, variance = ops.moments(x, places, keepdims=True)
-        outputs = _scaled(x, mean, variance, self.epsilon, split(self.gamma), split(self.beta))
+        outputs = _scaled(x, self.epsilon, mean, variance, split(self.gamma), split(self.beta))
         return ops.cast(ops.reshape(outputs, shape), self.compute_dtype)
 
 
@@ -355,7 +353,16 @@ class UnitNormalization(Layer):
         return input_shape
 
 
-def _scaled(x: Any, mean: Any, variance: Any, epsilon: float, gamma: Any, beta: Any) -> Any:
+def _trailing(parameter: Any, shape: Sequence[int | None], axes: tuple[int, ...]) -> Any:
+    """A parameter of the sizes of `axes`, so that it broadcasts against `shape`.
+
+    It gets no axes in front: those of size 1 would be taken for the batch's where that is of one sample, and need
+    kernels of their own.
+    """
+    return ops.reshape(parameter, [shape[i] if i in axes else 1 for i in range(axes[0], len(shape))])
+
+
+def _scaled(x: Any, epsilon: float, mean: Any, variance: Any, gamma: Any, beta: Any) -> Any:
     """(x - mean) / sqrt(variance + epsilon) * gamma + beta, without gamma or beta where they are None.
 
     As a product and a sum, each of one number for all places: their gradients are two sums over the places.

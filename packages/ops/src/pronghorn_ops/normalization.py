@@ -72,13 +72,17 @@ def _least(epsilon: float | None) -> float:
 
 
 def _along(parameter: Any, x: Tensor, axis: Any) -> Any:
-    """A parameter of the sizes of `axis`, so that it broadcasts against `x`."""
+    """A parameter of the sizes of `axis`, so that it broadcasts against `x`.
+
+    It gets no axes in front: those of size 1 would be taken for the batch's where that is of one sample, and need
+    kernels of their own.
+    """
     parameter = ops.cast(convert_to_tensor(parameter), x.dtype)
     rank = len(x.shape)
     if len(parameter.shape) == rank:
         return parameter
     axes = canonical_axes(axis, rank, "normalization")
-    return ops.reshape(parameter, [n if i in axes else 1 for i, n in enumerate(x.shape)])
+    return ops.reshape(parameter, [x.shape[i] if i in axes else 1 for i in range(min(axes, default=0), rank)])
 
 
 def _finished(normal: Any, offset: Any, x: Tensor, axis: Any) -> Any:

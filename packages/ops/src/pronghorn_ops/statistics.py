@@ -11,7 +11,7 @@ from pronghorn import dtypes, ops
 from pronghorn.graph import Spec
 from pronghorn.op import composed, primitive
 from pronghorn.ops.axes import canonical_axes, canonical_axis
-from pronghorn.ops.reduction import reduced_shape
+from pronghorn.ops.reduction import reduced_shape, spread
 from pronghorn.ops.shape import slice_axis
 from pronghorn.tensor import Tensor, convert_to_tensor
 
@@ -57,12 +57,12 @@ def _together(x: Tensor, axes: tuple[int, ...]) -> bool:
 
 
 def _moments_gradient(g: Any, out: Any, x: Tensor, axes: tuple[int, ...]) -> tuple[Any]:
-    of_mean, of_variance = g
     count = x.size / out[0].size
+    of_mean, of_variance, mean = (None if t is None else spread(t, x, axes) for t in (*g, out[0]))
     dx = None if of_mean is None else ops.broadcast_to(of_mean / count, x.shape)
     if of_variance is not None:
-        spread = (x - out[0]) * (of_variance * (2 / count))
-        dx = spread if dx is None else spread + of_mean / count
+        slope = (x - mean) * (of_variance * (2 / count))
+        dx = slope if dx is None else slope + of_mean / count
     return (dx,)
 
 
@@ -83,13 +83,13 @@ def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fals
     wide: Any = ops.cast(x, "float32") if narrow else x
     over = canonical_axes(axes, len(x.shape), "moments")
     if wide.dtype in ("float32", "float64") and wide.size and _together(x, over):
-        center, spread = moments_together(wide, axes=over)
+        center, variance = moments_together(wide, axes=over)
     else:
         center = ops.mean(wide, over, True)
-        spread = ops.mean(ops.square(ops.subtract(wide, center)), over, True)
+        variance = ops.mean(ops.square(ops.subtract(wide, spread(center, wide, over))), over, True)
     if not keepdims:
-        center, spread = (ops.reshape(t, reduced_shape(x.shape, over, False)) for t in (center, spread))
-    return (ops.cast(center, x.dtype), ops.cast(spread, x.dtype)) if narrow else (center, spread)
+        center, variance = (ops.reshape(t, reduced_shape(x.shape, over, False)) for t in (center, variance))
+    return (ops.cast(center, x.dtype), ops.cast(variance, x.dtype)) if narrow else (center, variance)
 
 
 @composed

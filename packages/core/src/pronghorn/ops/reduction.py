@@ -30,8 +30,12 @@ def reduced_shape(shape: tuple[Any, ...], axis: Axes, keepdims: bool) -> tuple[A
 
 
 def spread(t: Any, like: Tensor, axis: Axes) -> Any:
-    """A reduced tensor with its axes back at size 1, so that it broadcasts against what was reduced."""
-    return reshape(t, reduced_shape(like.shape, axis, True))
+    """A reduced tensor with its axes back at size 1, so that it broadcasts against what was reduced.
+
+    It gets none in front: they would be taken for the batch's where that is of one sample, and need other kernels.
+    """
+    front = next(k for k in range(len(like.shape) + 1) if k not in axis)
+    return reshape(t, reduced_shape(like.shape, axis, True)[front:])
 
 
 # ---------------------------------------------------------------------- primitives

@@ -116,10 +116,10 @@ def _elementwise_units(
             continue
         leader[node] = node
         shape = node.outputs[0].shape
-        # Maps that share an operand of full size, and all maps of single elements, go together as well.
+        # Maps that share an operand of full size, and all maps of scalars, go together as well.
         keys: list[Any] = [t for t in (*node.inputs, *node.outputs) if t.shape == shape and t.scope is not None]
-        if elements(shape) == 1:
-            keys.append("single")
+        if not shape:
+            keys.append("scalar")
         for key in keys:
             place = (key, shape, levels[node])
             leader[find(node)] = find(by_place.setdefault(place, node))
