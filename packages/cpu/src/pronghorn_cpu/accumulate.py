@@ -13,8 +13,9 @@ from typing import Any
 
 from llvmlite import ir
 
-from pronghorn_cpu.emit import INT32, Emitter, Typed, element
+from pronghorn_cpu.emit import Emitter
 from pronghorn_cpu.loops import Frame, integer
+from pronghorn_cpu.vectors import INT32, Typed, element
 
 COMBINE = {
     "sum": "x + y",

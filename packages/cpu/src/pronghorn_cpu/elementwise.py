@@ -17,10 +17,11 @@ from typing import Any
 
 from pronghorn.body import Body
 from pronghorn_cpu import elementary
-from pronghorn_cpu.emit import INT32, INT64, Builder, element, kernel_intrinsic
+from pronghorn_cpu.emit import kernel_intrinsic
 from pronghorn_cpu.launch import Launch, Pointer, Slot, kernel_source, worth_parallel
 from pronghorn_cpu.loops import LANES, Frame, table
 from pronghorn_cpu.spaces import Space, collapse, pattern, runs_of
+from pronghorn_cpu.vectors import INT32, INT64, Builder, element
 
 CHUNK = 4096
 """Elements of a long row that make an item."""

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from pronghorn.body import Body
 from pronghorn_cpu import host
-from pronghorn_cpu.emit import element
 from pronghorn_cpu.launch import Callee, Launch, Pointer, Scratch, Slot, kernel_source
 from pronghorn_cpu.matmul_kernels import (
     DEPTH_BLOCK,
@@ -28,6 +27,7 @@ from pronghorn_cpu.matmul_kernels import (
     scratch_bytes,
 )
 from pronghorn_cpu.runner import default_pool
+from pronghorn_cpu.vectors import element
 
 _WORK_ROWS, _WORK_COLUMNS = 16, 64
 """The smallest piece of a result that is a thread's: a small layer still has pieces for many threads."""

@@ -10,8 +10,9 @@ from typing import Any
 
 from llvmlite import ir
 
-from pronghorn_cpu.emit import INT64, Builder, Emitter, element
+from pronghorn_cpu.emit import Emitter
 from pronghorn_cpu.launch import Slot
+from pronghorn_cpu.vectors import INT64, Builder, element
 
 LANES = 16
 """The lanes of every kernel on every machine: LLVM splits them where vectors are shorter, and the bits stay.

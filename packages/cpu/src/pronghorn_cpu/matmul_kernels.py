@@ -18,10 +18,11 @@ from llvmlite import ir
 
 from pronghorn.body import Body
 from pronghorn_cpu import host, microkernel
-from pronghorn_cpu.emit import Emitter, element, kernel_intrinsic
+from pronghorn_cpu.emit import Emitter, kernel_intrinsic
 from pronghorn_cpu.loops import LANES
 from pronghorn_cpu.microkernel import Tile
 from pronghorn_cpu.staging import Code, Condition, Word
+from pronghorn_cpu.vectors import element
 
 ROW_BLOCK = 192
 """Rows of A that are worked on together: with a block of the depth they stay in the second-level cache."""

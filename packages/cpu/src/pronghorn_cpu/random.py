@@ -15,9 +15,10 @@ from typing import Any
 
 from llvmlite import ir
 
-from pronghorn_cpu.emit import INT32, INT64, Builder, Emitter, Typed, element, kernel_intrinsic
+from pronghorn_cpu.emit import Emitter, kernel_intrinsic
 from pronghorn_cpu.launch import Launch, Pointer, Slot, kernel_source, worth_parallel
 from pronghorn_cpu.loops import LANES, Frame, integer, table
+from pronghorn_cpu.vectors import INT32, INT64, Builder, Typed, element
 
 BLOCK = 64
 """Elements that 16 lanes make together."""

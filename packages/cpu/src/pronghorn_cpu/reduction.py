@@ -20,10 +20,11 @@ from typing import Any
 from pronghorn.body import Body
 from pronghorn_cpu.accumulate import ARGUMENTS, Accumulator, accumulator_dtype
 from pronghorn_cpu.elementwise import Reader, cost
-from pronghorn_cpu.emit import Builder, Emitter, element, kernel_intrinsic
+from pronghorn_cpu.emit import Emitter, kernel_intrinsic
 from pronghorn_cpu.launch import Launch, Pointer, Scratch, Slot, kernel_source, worth_parallel
 from pronghorn_cpu.loops import Frame, integer, table
 from pronghorn_cpu.spaces import Space, collapse, dense_strides, pattern, runs_of
+from pronghorn_cpu.vectors import Builder, element
 
 STRIP = 64
 """Columns of an item."""

@@ -17,9 +17,10 @@ from typing import Any
 
 from pronghorn_cpu import elementary
 from pronghorn_cpu.accumulate import Accumulator
-from pronghorn_cpu.emit import Builder, Typed, element, kernel_intrinsic
+from pronghorn_cpu.emit import kernel_intrinsic
 from pronghorn_cpu.launch import Launch, Pointer, Slot, float_bits, kernel_source, worth_parallel
 from pronghorn_cpu.loops import Frame, table
+from pronghorn_cpu.vectors import Builder, Typed, element
 
 _REDUCTIONS = {"max_row": "max", "sum_row": "sum"}
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pronghorn_cpu.emit import Builder, Emitter, Typed, element, kernel_intrinsic
+from pronghorn_cpu.emit import Emitter, kernel_intrinsic
 from pronghorn_cpu.launch import Launch, Pointer, Slot, kernel_source, worth_parallel
 from pronghorn_cpu.loops import LANES, Frame, integer, table
+from pronghorn_cpu.vectors import Builder, Typed, element
 
 SCATTER_PARTS = 16
 """Parts that a scatter's rows are cut into, at most: each looks at every index."""

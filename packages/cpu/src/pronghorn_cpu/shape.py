@@ -13,10 +13,11 @@ from typing import Any
 
 from llvmlite import ir
 
-from pronghorn_cpu.emit import INT32, Builder, Emitter, element, kernel_intrinsic
+from pronghorn_cpu.emit import Emitter, kernel_intrinsic
 from pronghorn_cpu.launch import Launch, Pointer, Slot, kernel_source, worth_parallel
 from pronghorn_cpu.loops import LANES, Frame, integer, table
 from pronghorn_cpu.spaces import Space, collapse, pattern, runs_of
+from pronghorn_cpu.vectors import INT32, Builder, element
 
 CHUNK = 4096
 """Elements of a long row that make an item."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from pronghorn.ops.attributes import Windows
 from pronghorn_cpu.convolution import plan_sum, three
-from pronghorn_cpu.emit import element
 from pronghorn_cpu.launch import Launch, Pointer, Scratch, Slot, kernel_source
+from pronghorn_cpu.vectors import element
 from pronghorn_cpu.windows_kernels import CHANNEL_BLOCK, WALKS, windows_kernel
 
 _PARTS = 16
