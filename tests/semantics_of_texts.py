@@ -50,10 +50,19 @@ def models(keras: Any) -> dict[str, Any]:
     x = L.LSTM(4, return_sequences=True)(L.Embedding(20000, 128, mask_zero=True)(i))
     found["masked"] = keras.Model(i, keras.ops.mean(L.Bidirectional(L.GRU(3))(x), axis=0) * 2.0, name="m")
 
+    y, *states = L.Bidirectional(L.LSTM(3, return_state=True))(x)
+    found["states"] = keras.Model(i, [*L.RNN([L.LSTMCell(3), L.GRUCell(2)], return_state=True)(x), *states], name="s")
+
+    class Parts(keras.Layer):  # type: ignore[misc]
+        def call(self, x: Any) -> Any:
+            return {"half": x / 2, "twice": x * 2}
+
+    found["a dict"] = keras.Model(a, Parts(name="parts")(a), name="d")
+
     class Own(keras.Model):  # type: ignore[misc]
-        def __init__(self) -> None:
+        def __init__(self, second: Any = None) -> None:
             super().__init__(name="own")
-            self.first, self.second = L.Dense(3), L.Dense(2)
+            self.first, self.second = L.Dense(3), second or L.Dense(2)
 
         def call(self, x: Any) -> Any:
             return self.second(self.first(x))
@@ -61,6 +70,8 @@ def models(keras: Any) -> dict[str, Any]:
     found["subclass"] = Own()
     found["subclass, built"] = Own()
     found["subclass, built"](np.zeros((1, 5), "float32"))
+    found["subclass, traced"] = Own(keras.Sequential([L.Dense(2)], name="inner"))
+    found["subclass, traced"](a)
     found["compiled"] = dense(keras)
     found["compiled"].compile("adam", "mse")
     return found

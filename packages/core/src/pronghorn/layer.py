@@ -207,10 +207,10 @@ class Layer(Owner, Configurable, Operation):
         self.built = True
 
     def _settle_shapes(self, call: Arguments) -> None:
-        """Built in a shape-inference trace: the sizes that differ in its second pass are the unknown ones."""
+        """Built in a shape-inference trace: the sizes that differ in another pass are the unknown ones."""
         tracer = interpreter.current().tracer
-        self._built_in_trace = False
-        if tracer is not None and not tracer.effects and self._build_shapes is not None:
+        self._built_in_trace = tracer is not None and not tracer.effects
+        if self._built_in_trace and self._build_shapes is not None:
             second = call.shapes_for(self.build)
             self._build_shapes = {
                 name: common_shapes(shape, second[name]) for name, shape in self._build_shapes.items()

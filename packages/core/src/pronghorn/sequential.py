@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from pronghorn import tree
+from pronghorn import naming, tree
 from pronghorn.functional import Functional, InputLayer
 from pronghorn.layer import Layer
 from pronghorn.model import Model
@@ -97,16 +97,28 @@ class Sequential(Model):
         first = self._stack[0]
         if not isinstance(first, InputLayer):
             first = InputLayer(batch_shape=input_shape, dtype=first.input_dtype)
-            self._stack = [first, *self._stack]
         elif first.batch_shape != input_shape:
             raise ValueError(
                 f"Sequential {self.name!r} was made for inputs of shape {first.batch_shape}, it cannot be built "
                 f"for {input_shape}"
             )
+        naming.auto_name("functional")  # Keras's counter counts the model inside
+        self._connect(first)
+
+    def _connect(self, first: InputLayer) -> None:
         x = first.output
-        for layer in self._stack[1:]:
+        for layer in self.layers:
             x = layer(x)
+        self._stack = [first, *self.layers]
         self._set_functional(Functional(inputs=first.output, outputs=x, name=self.name))
+
+    def _settle_shapes(self, call: Any) -> None:
+        super()._settle_shapes(call)
+        first, shape = self._stack[0], (self._build_shapes or {}).get("input_shape")
+        if isinstance(first, InputLayer) and shape not in (None, first.batch_shape):
+            for layer in self._flatten_layers(include_self=False):
+                layer._built_in_trace = True
+            self._connect(InputLayer(batch_shape=shape, dtype=first.dtype, name=first.name))
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """The last layer's outputs."""

@@ -222,7 +222,7 @@ def _spread(mask: Any, x: Tensor) -> Any:
     """A mask in the shape of the tensor it belongs to."""
     if mask is None or len(mask.shape) == len(x.shape):
         return mask
-    return ops.logical_and(ops.expand_dims(mask, -1), ops.ones_like(x, dtype="bool"))
+    return ops.logical_or(ops.expand_dims(mask, -1), ops.zeros_like(x, dtype="bool"))
 
 
 def _function(layer: type[Layer]) -> Callable[..., Any]:

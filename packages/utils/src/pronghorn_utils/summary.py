@@ -100,10 +100,11 @@ def _rows(
 
 
 def _shape(step: Any) -> str:
+    """The shape of a step's output, the shapes in a list where there are several."""
     if isinstance(step, Node):
-        found = step.structure
+        found = graph.flatten_specs(step.structure)
     elif step.inbound_nodes:
-        found = step.inbound_nodes[-1].structure
+        found = graph.flatten_specs(step.inbound_nodes[-1].structure)
     elif step._build_shapes:
         try:
             found = step.compute_output_spec(*(step._symbol(shape) for shape in step._build_shapes.values()))
@@ -111,8 +112,8 @@ def _shape(step: Any) -> str:
             return "?"
     else:
         return "?"
-    shapes = graph.pack_specs(found, [f"({', '.join(map(str, t.shape))})" for t in graph.flatten_specs(found)])
-    return str(shapes).replace("'", "")
+    shapes = [f"({', '.join(map(str, t.shape))})" for t in graph.flatten_specs(found)]
+    return shapes[0] if len(shapes) == 1 else str(graph.pack_specs(found, shapes)).replace("'", "")
 
 
 def _connections(model: Functional, step: Any) -> str:
