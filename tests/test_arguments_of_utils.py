@@ -60,6 +60,8 @@ def found(value: Any) -> Any:
         return {key: found(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [found(item) for item in value]
+    if utils.is_keras_tensor(value):
+        return value.name
     if isinstance(value, (np.ndarray, np.generic, Tensor)):
         array = np.asarray(value)
         return [type(value).__name__, str(array.dtype), array.shape, array.tolist()]
