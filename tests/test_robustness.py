@@ -63,6 +63,38 @@ def output_of(run_python: Any) -> Callable[..., str]:
     return run
 
 
+# ------------------------------------------------------------------------------------------------ memory
+
+
+def test_predict_in_a_loop_keeps_nothing(output_of: Callable[..., str]) -> None:
+    """Neither Python objects nor, where the system tells, pages."""
+    script = """
+import gc
+
+model = make()
+STATM = "/proc/self/statm"
+
+def held():
+    gc.collect()
+    if not os.path.exists(STATM):
+        return len(gc.get_objects()), 0
+    with open(STATM) as pages:
+        return len(gc.get_objects()), int(pages.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+def loop(times):
+    for i in range(times):
+        model.predict(x[: 1 + i % 40], verbose=0)
+        model.predict(x[:1], verbose=0)
+
+loop(400)
+before = held()
+loop(4000)
+after = held()
+print(after[0] - before[0] < 100, after[1] - before[1] < 1 << 20, (before, after) if after[0] - before[0] > 99 else "")
+"""
+    assert output_of(script).split() == ["True", "True"]
+
+
 # ------------------------------------------------------------------------------------------------ threads
 
 
