@@ -21,7 +21,9 @@ class Adam(Moments):
         learning_rate: a number, schedule or function.
         beta_1: the share of its old value in the average of the gradient.
         beta_2: the same for its square.
-        epsilon: the paper's "epsilon hat": added to the root, not corrected for the start.
+        epsilon: the paper's "epsilon hat": added to the root, not corrected for the start. Weights that are float16
+            themselves (policy "float16", not "mixed_float16") need 1e-3 or so: v of a small gradient is 0 there, and a
+            step over 1e-7 is infinite, as in Keras.
         amsgrad: whether the largest v so far is used (Reddi et al., https://arxiv.org/abs/1904.09237).
         options: as in `pronghorn.optimizers.Optimizer`.
     """
