@@ -16,7 +16,8 @@ class SpectralNormalization(Wrapper):
     """In training, divides the kernel of a layer by its largest singular value (Miyato et al., 2018).
 
     The kernel itself is changed, before the layer is called; a kernel of zeros stays as it is. The singular value is
-    estimated by power iteration, which goes on from step to step.
+    estimated by power iteration, which goes on from step to step. That is what Keras does on TensorFlow and PyTorch; on
+    JAX its `fit` forgets the change of the kernel.
 
     Args:
         layer: with a `kernel` or `embeddings`.
