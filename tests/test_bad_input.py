@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -356,6 +357,65 @@ def test_the_loss_or_the_optimizer_is_missing() -> None:
 )
 def test_layers_called_on_the_wrong_thing(case: Case, message: str) -> None:
     expect(case, message)
+
+
+# ------------------------------------------------------------------------------------------------ generators and files
+
+
+def batches(rows: tuple[int, ...]) -> Iterator[Any]:
+    """Batches of so many rows; an error where there would be a negative number."""
+    for n in rows:
+        if n < 0:
+            raise OSError("cannot read picture 17")
+        yield X[:n], Y[:n]
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind", "message", "note"),
+    [
+        (
+            (2, 2, 0),
+            ValueError,
+            "x has no rows (shape (0, 8)); pass at least one sample",
+            "in batch 2 of this pass",
+        ),
+        ((2, 2, -1), OSError, "cannot read picture 17", "while reading item 2 of the data set"),
+        ((-1,), OSError, "cannot read picture 17", "while reading item 0 of the data set"),
+        ((), ValueError, "gave no batch; it is empty or used up", ""),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+def test_generators_that_fail_say_where(
+    method: str, rows: tuple[int, ...], kind: type[Exception], message: str, note: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        getattr(model(), method)(batches(rows), **QUIET)
+    assert message in str(caught.value)
+    assert note in "".join(getattr(caught.value, "__notes__", ()))
+
+
+@pytest.mark.parametrize(("method", "steps"), [("fit", "steps_per_epoch"), ("evaluate", "steps"), ("predict", "steps")])
+def test_a_generator_that_ends_early_is_named(method: str, steps: str) -> None:
+    with pytest.warns(UserWarning, match=f"{method}: the iterator ended within the 5 batches that {steps} asks for"):
+        getattr(model(), method)(batches((2, 2)), **{steps: 5}, **QUIET)
+
+
+def test_files_cut_short_are_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "whole.npz", x=X, y=CLASSES)
+    model().save(tmp_path / "whole.keras")
+    model().save_weights(tmp_path / "whole.weights.h5")
+    for ending in ("npz", "keras", "weights.h5"):
+        content = (tmp_path / f"whole.{ending}").read_bytes()
+        (tmp_path / f"cut.{ending}").write_bytes(content[: len(content) // 2])
+    readers: dict[str, Callable[[str], object]] = {
+        "keras": keras.saving.load_model,
+        "weights.h5": model().load_weights,
+        "npz": keras.datasets.boston_housing.load_data,
+    }
+    for ending, read in readers.items():
+        for name in ("cut", "missing"):
+            with pytest.raises((OSError, ValueError), match=rf"{name}\.{ending}"):
+                read(str(tmp_path / f"{name}.{ending}"))
 
 
 # ------------------------------------------------------------------------------------------------ NaN

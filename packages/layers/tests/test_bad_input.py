@@ -17,6 +17,12 @@ def of_shape(*sizes: int) -> Any:
     return np.ones(sizes, bool)
 
 
+def adapted_to_others() -> Any:
+    layer = layers.Normalization()
+    layer.adapt(X)
+    return layer(X[..., :2])
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -24,7 +30,15 @@ def of_shape(*sizes: int) -> Any:
         (lambda: layers.TimeDistributed(layers.Dense(2))(X, mask=of_shape(2, 3)), "the mask must begin with"),
         (lambda: layers.Bidirectional(layers.LSTM(2))(X, mask=of_shape(3, 4)), "the mask must have the shape"),
         (lambda: layers.MultiHeadAttention(1, 2)(X, X, attention_mask=of_shape(2, 3, 3)), "a mask of shape"),
-        (lambda: layers.GlobalAveragePooling1D()(X, mask=of_shape(2, 3)), "do not broadcast"),
+        (lambda: layers.GlobalAveragePooling1D()(X, mask=of_shape(2, 3)), r"its shape must be \(2, 4\)"),
+        (lambda: layers.Softmax()(X, mask=of_shape(2, 4, 2)), r"its shape must be \(2, 4, 3\)"),
+        (lambda: layers.Attention()([X, X], mask=[None, of_shape(2, 3)]), r"its shape must be \(2, 4\)"),
+        (lambda: layers.AdditiveAttention()([X, X], mask=[of_shape(4), None]), r"its shape must be \(2, 4\)"),
+        (lambda: layers.MultiHeadAttention(1, 2)(X, X[:1]), "must have one batch size"),
+        (lambda: layers.MultiHeadAttention(1, 2)(X, X, X[:, :2]), "value and key must have the same sizes"),
+        (lambda: layers.RepeatVector(0), "`n`: expected a whole number of at least 1"),
+        (lambda: layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[1.0, 1.0, 1.0])(X[..., :2]), "broadcast"),
+        (adapted_to_others, r"moments of shape \(1, 1, 3\), which inputs of shape \(2, 4, 2\) do not fit"),
         (
             lambda: layers.Embedding(3, 2)(np.array([[5]])),
             "id 5 in row 0 is not one of 0 to 2, the ids below",

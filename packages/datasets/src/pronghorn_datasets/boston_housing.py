@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pronghorn_datasets.download import local_file
+from pronghorn_datasets.pickles import read_npz
 from pronghorn_datasets.tables import split
 
 Arrays = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -26,12 +27,11 @@ def load_data(path: str = _DEFAULT, test_split: float = 0.2, seed: int = 113) ->
         seed: of the shuffle.
 
     Raises:
-        ValueError: `test_split` is outside of its range.
+        ValueError: `test_split` is outside of its range, or the file is damaged.
         FileNotFoundError: `path` is given and there is no such file.
     """
     if not 0 <= test_split < 1:
         raise ValueError(f"boston_housing.load_data: test_split is {test_split}; pass a share in [0, 1)")
     file = Path(__file__).with_name("data") / _DEFAULT if path == _DEFAULT else local_file(path)
-    with np.load(file, allow_pickle=False) as arrays:
-        x, y = arrays["x"], arrays["y"]
-    return split(x, y, test_split, seed)
+    arrays = read_npz(file)
+    return split(arrays["x"], arrays["y"], test_split, seed)

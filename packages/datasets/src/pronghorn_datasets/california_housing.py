@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pronghorn_datasets.download import KERAS_FILES, find_or_fetch
+from pronghorn_datasets.pickles import read_npz
 from pronghorn_datasets.tables import split
 
 Arrays = tuple[NDArray[Any], NDArray[Any]]
@@ -37,13 +37,12 @@ def load_data(
 
     Raises:
         OSError: the file is not on this machine and could not be downloaded; it says where to put it.
-        ValueError: `version` or `test_split` is none of these.
+        ValueError: `version` or `test_split` is none of these, or the file is damaged.
     """
     if version not in ("large", "small"):
         raise ValueError(f"california_housing.load_data: version is {version!r}; pass 'large' or 'small'")
     if not 0 <= test_split < 1:
         raise ValueError(f"california_housing.load_data: test_split is {test_split}; pass a share in [0, 1)")
-    with np.load(find_or_fetch(path, [ADDRESS], HASH), allow_pickle=False) as arrays:
-        x, y = arrays["x"], arrays["y"]
-    rows = 600 if version == "small" else len(x)
-    return split(x[:rows], y[:rows], test_split, seed)
+    arrays = read_npz(find_or_fetch(path, [ADDRESS], HASH))
+    rows = 600 if version == "small" else len(arrays["x"])
+    return split(arrays["x"][:rows], arrays["y"][:rows], test_split, seed)

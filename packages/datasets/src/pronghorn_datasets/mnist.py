@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pronghorn_datasets.download import local_file
 from pronghorn_datasets.packing import unpack
+from pronghorn_datasets.pickles import read_npz
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
@@ -26,9 +27,10 @@ def load_data(path: str = _DEFAULT) -> tuple[Arrays, Arrays]:
 
     Raises:
         FileNotFoundError: `path` is given and there is no such file.
+        ValueError: that file is damaged.
     """
     if path != _DEFAULT:
-        with np.load(local_file(path), allow_pickle=False) as file:
-            return (file["x_train"], file["y_train"]), (file["x_test"], file["y_test"])
+        file = read_npz(local_file(path))
+        return (file["x_train"], file["y_train"]), (file["x_test"], file["y_test"])
     images, labels = unpack(Path(__file__).with_name("data").joinpath("mnist.packed").read_bytes())
     return (images[:60000], labels[:60000]), (images[60000:], labels[60000:])

@@ -133,13 +133,25 @@ class Softmax(Layer):
 
     def call(self, inputs: Tensor, mask: Any = None) -> Tensor:
         if mask is not None:
-            mask = ops.reshape(mask, mask.shape + (1,) * (len(inputs.shape) - len(mask.shape)))
+            rank = len(mask.shape)
+            fits = all(m in (1, n) for m, n in zip(mask.shape, inputs.shape, strict=False))
+            check_mask(self, mask, mask.shape if fits else inputs.shape[:rank], inputs)
+            mask = ops.reshape(mask, mask.shape + (1,) * (len(inputs.shape) - rank))
             inputs = masked(inputs, mask)
         if isinstance(self.axis, int):
             outputs = ops.softmax(inputs, axis=self.axis)
         else:
             outputs = ops.exp(inputs - ops.logsumexp(inputs, axis=tuple(self.axis), keepdims=True))
         return outputs if mask is None else ops.where(mask, outputs, 0.0)  # type: ignore[no-any-return]
+
+
+def check_mask(layer: Layer, mask: Any, expected: tuple[int | None, ...], inputs: Tensor) -> None:
+    """Raises ValueError where a mask has not the shape that fits the inputs."""
+    if mask.shape != expected:
+        raise ValueError(
+            f"layer {layer.name!r} ({type(layer).__name__}): a mask of shape {mask.shape} does not fit inputs of shape "
+            f"{inputs.shape}; its shape must be {expected}"
+        )
 
 
 def masked(logits: Tensor, mask: Any) -> Tensor:

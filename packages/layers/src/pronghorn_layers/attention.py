@@ -9,7 +9,7 @@ from pronghorn import ops, random
 from pronghorn.layer import Layer
 from pronghorn.random import SeedGenerator
 from pronghorn.tensor import Tensor, Variable
-from pronghorn_layers.activation_layers import masked
+from pronghorn_layers.activation_layers import check_mask, masked
 
 
 class Attention(Layer):
@@ -77,6 +77,9 @@ class Attention(Layer):
         query, value = inputs[:2]
         key = inputs[2] if len(inputs) > 2 else value
         query_mask, value_mask = (None, None) if mask is None else mask[:2]
+        for given, masked_tensor in ((query_mask, query), (value_mask, value)):
+            if given is not None:
+                check_mask(self, given, masked_tensor.shape[:-1], masked_tensor)
         scores = self._scores(query, key)
         allowed = None if value_mask is None else ops.expand_dims(value_mask, -2)
         if use_causal_mask:

@@ -142,6 +142,11 @@ class _Heads(Layer):
         use_causal_mask: bool = False,
     ) -> Any:
         key = value if key is None else key
+        if not query.shape[0] == value.shape[0] == key.shape[0]:
+            raise ValueError(
+                f"layer {self.name!r} ({type(self).__name__}): query, value and key must have one batch size, got "
+                f"the shapes {query.shape}, {value.shape} and {key.shape}"
+            )
         allowed = self._allowed(query, value, query_mask, value_mask, key_mask, attention_mask, use_causal_mask)
         heads = self._query_dense(query)
         outputs, weights = self._attend(heads, self._key_dense(key), self._value_dense(value), allowed)

@@ -10,6 +10,7 @@ from pronghorn.arguments import as_integer
 from pronghorn.layer import InputSpec, Layer
 from pronghorn.ops.axes import many
 from pronghorn.tensor import Tensor, Variable
+from pronghorn_layers.activation_layers import check_mask
 
 
 class _Normalization(Layer):
@@ -172,11 +173,7 @@ class BatchNormalization(_Normalization):
         axes = tuple(i for i in range(rank) if i != self.axis % rank)
         if mask is None:
             return ops.moments(x, axes)  # type: ignore[no-any-return]
-        if mask.shape != x.shape[: len(mask.shape)]:
-            raise ValueError(
-                f"layer {self.name!r} (BatchNormalization): a mask of shape {mask.shape} does not fit inputs of shape "
-                f"{x.shape}; it must have their first sizes"
-            )
+        check_mask(self, mask, x.shape[: len(mask.shape)], x)
         weights = ops.cast(ops.reshape(mask, mask.shape + (1,) * (rank - len(mask.shape))), x.dtype)
         weights = ops.broadcast_to(weights, x.shape)
         count = ops.maximum(ops.sum(weights, axes), 1)  # a batch that is masked everywhere is no NaN

@@ -7,6 +7,7 @@ from typing import Any
 from pronghorn import ops
 from pronghorn.arguments import per_dimension
 from pronghorn.tensor import Shape, Tensor
+from pronghorn_layers.activation_layers import check_mask
 from pronghorn_layers.spatial import Spatial
 
 
@@ -215,6 +216,7 @@ class GlobalAveragePooling1D(_GlobalAveragePooling):
     def call(self, inputs: Tensor, mask: Any = None) -> Any:
         if mask is None:
             return super().call(inputs)
+        check_mask(self, mask, (inputs.shape[0], *(inputs.shape[axis] for axis in self.spatial_axes)), inputs)
         kept = ops.expand_dims(ops.cast(mask, "bool"), self.channel_axis)
         total = ops.sum(ops.where(kept, inputs, 0), axis=self.spatial_axes, keepdims=self.keepdims)
         return total / ops.sum(ops.cast(kept, inputs.dtype), axis=self.spatial_axes, keepdims=self.keepdims)

@@ -99,6 +99,12 @@ class Normalization(Layer):
         return ops.broadcast_to(convert_to_tensor(value.reshape(shape), self.compute_dtype), self._sizes)
 
     def call(self, inputs: Tensor) -> Tensor:
+        sizes = tuple(1 if n == 1 else m for n, m in zip(self._sizes, inputs.shape, strict=False))
+        if len(inputs.shape) != len(self._sizes) or sizes != self._sizes:
+            raise ValueError(
+                f"layer {self.name!r} (Normalization): has moments of shape {self._sizes}, which inputs of shape "
+                f"{inputs.shape} do not fit; give it inputs like those it was adapted to, or make a new layer"
+            )
         x: Any = ops.cast(inputs, self.compute_dtype)
         deviation = ops.maximum(ops.sqrt(self.variance), config.epsilon())
         return self.mean + x * deviation if self.invert else (x - self.mean) / deviation  # type: ignore[no-any-return]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pronghorn import config, ops
+from pronghorn.arguments import as_integer
 from pronghorn.graph import Spec
 from pronghorn.layer import InputSpec, Layer
 from pronghorn.tensor import Shape, Tensor
@@ -104,9 +105,7 @@ class RepeatVector(_Reshaping):
 
     def __init__(self, n: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if int(n) != n:
-            raise TypeError(f"layer {self.name!r} (RepeatVector): argument `n` must be an integer, got {n!r}")
-        self.n = int(n)
+        self.n = as_integer(n, f"layer {self.name!r} (RepeatVector): argument `n`")
         self.input_spec = InputSpec(ndim=2)
 
     def sample_shape(self, shape: Shape) -> Shape:

@@ -56,13 +56,18 @@ def load_img(
 
     Raises:
         ImportError: Pillow is not installed.
+        OSError: there is no such file, or it is no whole picture.
         ValueError: an argument is wrong.
     """
     image = pillow("load_img")
     if color_mode not in MODES:
         raise ValueError(f"load_img: color_mode is {color_mode!r}; pass one of {', '.join(MODES)}")
     source = path if hasattr(path, "read") else io.BytesIO(Path(os.fsdecode(path)).read_bytes())
-    picture = image.open(source)
+    try:
+        picture = image.open(source)
+        picture.load()
+    except OSError as error:
+        raise OSError(f"load_img: {path!r} is damaged or no picture ({error}); replace the file") from error
     mode = MODES[color_mode]
     if picture.mode != mode and not (mode == "L" and picture.mode in _GREY):
         picture = picture.convert(mode)

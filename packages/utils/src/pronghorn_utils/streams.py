@@ -38,10 +38,16 @@ class BatchSource(Source):
         return self._batches(self._items(first))
 
     def _batches(self, items: Iterator[Any]) -> Batches:
+        seen = len(self._waiting)
         while self._waiting:
             yield self._waiting.pop(), None
-        for item in items:
-            yield self._batch(item), None
+        for number, item in enumerate(items, seen):
+            try:
+                batch = self._batch(item)
+            except ValueError as error:
+                error.add_note(f"in batch {number} of this pass over the data set")
+                raise
+            yield batch, None
 
     def _items(self, first: int) -> Iterator[Any]:
         items = iter(self.stream)
@@ -64,7 +70,7 @@ class BatchSource(Source):
         return batch
 
     def _first(self) -> Any:
-        item = next(iter(self.stream), None)
+        item = read(lambda _: next(iter(self.stream), None), 0)
         if item is None:
             raise ValueError("x: the generator gave no batch; it is empty or used up")
         self._taken += 1

@@ -333,7 +333,10 @@ class Trainer(Steps):
         finally:
             epochs.close()
         callbacks.on_predict_end()
-        return collector.result()
+        result = collector.result()
+        if epochs.dry:
+            _warn_dry("predict", epochs, "steps")
+        return result
 
     def train_on_batch(
         self,
