@@ -70,9 +70,8 @@ LEFT_OUT = {
     *("LearningRateSchedule", "Loss", "Metric", "MeanMetricWrapper", "MeanRelativeError", "Regularizer", "Initializer"),
     *("Constraint", "RandomInitializer"),
     *("Highway", "LocallyConnected1D", "LocallyConnected2D", "MaxoutDense", "ThresholdedReLU"),  # of Keras 1 and 2
-    *("ContrastLimitedAdaptiveHistogramEqualization", "MelSpectrogram", "STFTSpectrogram"),
-    *("STFT", "STFTInitializer"),
-    *("FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper", "MaxNumBoundingBoxes"),  # of other frameworks
+    "MaxNumBoundingBoxes",  # of which Keras forgets an argument
+    *("FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"),  # of other frameworks
 }
 """Base classes, what is made of other objects, and layers of the frameworks below Keras."""
 
