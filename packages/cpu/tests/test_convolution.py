@@ -10,6 +10,7 @@ import pytest
 
 from pronghorn.ops.attributes import Windows
 from pronghorn_cpu import host
+from pronghorn_cpu import windows as windows_plans
 from pronghorn_cpu.cache import load
 from pronghorn_cpu.convolution import plan_convolution, plan_input_gradient, plan_kernel_gradient
 from pronghorn_cpu.launch import Launch
@@ -120,6 +121,10 @@ POOLING = {
     "line": ((3, 20, 3), windows((4,), 3, (2, 1))),
     "volume": ((2, 4, 5, 6, 3), windows((2, 3, 2), (1, 2, 1), (1, 0))),
     "cut off": ((1, 8, 9, 2), windows((2, 2), 2, (0, -1))),
+    "some cells left": ((2, 7, 9, 20), windows((2, 2), 2)),
+    "overlapping": ((2, 9, 7, 40), windows((3, 3), 2)),
+    "gaps": ((2, 9, 7, 5), windows((2, 1), 3)),
+    "cubes": ((1, 4, 6, 4, 3), windows((2, 2, 2), 2)),
 }
 
 
@@ -144,6 +149,28 @@ def test_pooling(name: str, dtype: str) -> None:
         launches = plan_windows(op.name, dtype, batch, sizes, lie, channels)
         for threads in (1, 3):
             np.testing.assert_array_equal(execute(launches, inputs, expected.shape, threads), expected, op.name)
+
+
+@pytest.mark.parametrize("name", POOLING)
+def test_windows_walked_without_loops_make_the_same_bits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of zeros with a sign."""
+    shape, lie = POOLING[name]
+    rng, (batch, *sizes, channels) = np.random.default_rng(0), shape
+    x = rng.choice(np.array([-1.5, -0.0, 0.0, 0.3, np.inf], "float32"), shape)
+    out = reference.maximum_of_windows.reference(x, windows=lie)
+    g = rng.choice(np.array([-0.0, 0.1, 0.7], "float32"), out.shape)
+    for op, inputs, result in (
+        (reference.maximum_of_windows, [x], out.shape),
+        (reference.max_pool_gradient, [x, out, g], shape),
+        (reference.sum_pool, [x], out.shape),
+        (reference.sum_pool_gradient, [g], shape),
+    ):
+        found = []
+        for most in (9, 0):
+            monkeypatch.setattr(windows_plans, "_MOST_UNROLLED", most)
+            launches = plan_windows(op.name, "float32", batch, sizes, lie, channels)
+            found.append(execute(launches, inputs, result).tobytes())
+        assert found[0] == found[1], op.name
 
 
 def test_nan_wins_a_maximum() -> None:

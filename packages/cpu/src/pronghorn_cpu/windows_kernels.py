@@ -10,13 +10,15 @@ result at the taps is summed over all images; units of some of them write a part
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 
 from pronghorn import dtypes
 from pronghorn.body import Body, Step
@@ -89,9 +91,14 @@ AXIS = 6
 """Slots of an axis: cells, windows, taps, stride, padding before, dilation."""
 
 
-def windows_kernel(name: str, dtype: str) -> Any:
-    """The kernel of `WALKS[name]` for elements of a dtype."""
-    return intrinsic(_WindowsWriter(WALKS[name], dtype).write)
+def windows_kernel(name: str, dtype: str, taps: tuple[int, ...] = (), disjoint: bool = False) -> Any:
+    """The kernel of `WALKS[name]` for elements of a dtype.
+
+    Args:
+        taps: the size of windows that all lie within the image and have no gaps, which are walked without loops.
+        disjoint: whether no two of them share a cell: then results at the cells are written once.
+    """
+    return intrinsic(_WindowsWriter(WALKS[name], dtype, taps, disjoint).write)
 
 
 @dataclass(frozen=True)
@@ -114,8 +121,8 @@ class _Axis:
 class _WindowsWriter:
     """Writes the loops around a program, from the outermost in."""
 
-    def __init__(self, walk: Walk, dtype: str) -> None:
-        self.walk, self.dtype = walk, dtype
+    def __init__(self, walk: Walk, dtype: str, taps: tuple[int, ...], disjoint: bool) -> None:
+        self.walk, self.dtype, self.taps, self.disjoint = walk, dtype, taps, disjoint
         self.body, self.itemsize = walk.body(dtype), element(dtype).size
 
     def write(self, code: Code, p: Word, t: Word, threads: Word) -> None:
@@ -137,7 +144,11 @@ class _WindowsWriter:
             part = unit.index // blocks
             image, result = part * images, addresses[-1]
             if self.walk.result == "cell":
-                self.clear(code, result + image * sizes["cell"], sizes["cell"], cell, first, last)
+                left = code.word(1)
+                if self.disjoint:  # what no window covers
+                    left = sum((axis.cells - axis.windows * axis.stride for axis in axes), code.word(0))
+                with code.when(left != 0):
+                    self.clear(code, result + image * sizes["cell"], sizes["cell"], cell, first, last)
             if self.walk.result == "tap":
                 taps = axes[0].taps * axes[1].taps * axes[2].taps * cell
                 result = result + part * taps
@@ -177,7 +188,14 @@ class _WindowsWriter:
             code.loop(0, middles.windows) as b,
             code.loop(0, inners.windows) as c,
         ):
-            ranges = [axis.range(code, loop.index) for axis, loop in zip(axes, (a, b, c), strict=True)]
+            indices = (a.index, b.index, c.index)
+            if self.taps:
+                ranges = [
+                    (code.word(0), code.word(taps), index * axis.stride)
+                    for axis, index, taps in zip(axes, indices, self.taps, strict=True)
+                ]
+            else:
+                ranges = [axis.range(code, index) for axis, index in zip(axes, indices, strict=True)]
             window = ((a.index * middles.windows + b.index) * inners.windows + c.index) * cell
             with self.channels(code, first, last) as vectors:
                 for emitter, j, mask in vectors:
@@ -205,26 +223,37 @@ class _WindowsWriter:
         ]
         (a0, a1, x), (b0, b1, y), (c0, c1, z) = ranges
         lines, middles, inners = axes
-        with code.loop(a0, a1, carried=carried) as a:
-            with code.loop(b0, b1, carried=a.carried) as b:
-                with code.loop(c0, c1, carried=b.carried) as c:
-                    row = (x + a.index * lines.dilation) * middles.cells + y + b.index * middles.dilation
-                    places = {
-                        "cell": (row * inners.cells + z + c.index * inners.dilation) * cell,
-                        "tap": ((a.index * middles.taps + b.index) * inners.taps + c.index) * cell,
-                    }
-                    operands = [
-                        emitter.load(dtype, (base + places[place]).value, mask) if held is None else held
-                        for place, base, held in zip(walk.operands, bases, fixed, strict=False)
-                    ]
-                    outputs = emitter.apply(self.body, [*c.carried, *operands])
-                    if walk.result != "window":
-                        target = (bases[-1] + places[walk.result]).value
-                        sum_ = Body((dtype, dtype), (Step("add", "x + y", ("x", "y"), (0, 1), dtype),), (2,))
-                        added = emitter.apply(sum_, [emitter.load(dtype, target, mask), outputs.pop()])
-                        emitter.store(dtype, added[0], target, mask)
-                    c.carry(outputs)
-                b.carry(c.results)
-            a.carry(b.results)
+
+        def tap(a: Word | int, b: Word | int, c: Word | int, carried: Sequence[ir.Value]) -> list[ir.Value]:
+            """Runs the program at one cell; what is carried on."""
+            row = (x + lines.dilation * a) * middles.cells + y + middles.dilation * b
+            places = {
+                "cell": (row * inners.cells + z + inners.dilation * c) * cell,
+                "tap": ((middles.taps * a + b) * inners.taps + c) * cell,
+            }
+            operands = [
+                emitter.load(dtype, (base + places[place]).value, mask) if held is None else held
+                for place, base, held in zip(walk.operands, bases, fixed, strict=False)
+            ]
+            outputs = emitter.apply(self.body, [*carried, *operands])
+            if walk.result != "window":
+                target = (bases[-1] + places[walk.result]).value
+                sum_ = Body((dtype, dtype), (Step("add", "x + y", ("x", "y"), (0, 1), dtype),), (2,))
+                before = emitter.constant(dtype, 0) if self.disjoint else emitter.load(dtype, target, mask)
+                added = emitter.apply(sum_, [before, outputs.pop()])
+                emitter.store(dtype, added[0], target, mask)
+            return outputs
+
+        if self.taps:
+            for a_tap, b_tap, c_tap in itertools.product(*map(range, self.taps)):
+                carried = tap(a_tap, b_tap, c_tap, carried)
+        else:
+            with code.loop(a0, a1, carried=carried) as a:
+                with code.loop(b0, b1, carried=a.carried) as b:
+                    with code.loop(c0, c1, carried=b.carried) as c:
+                        c.carry(tap(a.index, b.index, c.index, c.carried))
+                    b.carry(c.results)
+                a.carry(b.results)
+            carried = a.results
         if walk.result == "window":
-            emitter.store(dtype, a.results[0], (bases[-1] + window).value, mask)
+            emitter.store(dtype, carried[0], (bases[-1] + window).value, mask)
