@@ -42,3 +42,22 @@ def test_no_host_call_in_a_train_step(case: str) -> None:
     assert np.isfinite(history.history["loss"]).all()
     listing = str(model.train_program)
     assert " on cpu" in listing and "[host]" not in listing
+
+
+@pytest.mark.parametrize("causal", [False, True], ids=["all", "causal"])
+@pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])
+def test_attention_is_an_instruction_in_each_direction(causal: bool, padded: bool) -> None:
+    """Whatever the mask; its operations are those of two products, and of five."""
+    keras.config.set_accelerator("cpu")
+    inputs = keras.Input((6, 8))
+    hidden = layers.Dense(8)(layers.Masking()(inputs) if padded else inputs)
+    hidden = layers.MultiHeadAttention(2, 3, value_dim=5)(hidden, hidden, use_causal_mask=causal)
+    model = keras.Model(inputs, layers.Dense(1)(layers.GlobalAveragePooling1D()(hidden)))
+    model.compile("adam", "mse")
+    x = np.random.default_rng(0).normal(size=(4, 6, 8)).astype("float32")
+    x[1, 4:] = 0
+    model.fit(x, np.ones((4, 1)), batch_size=4, verbose=0)
+    found = [i for i in model.train_program.instructions() if i.name.startswith("attention")]
+    assert [i.name for i in found] == ["attention", "attention_gradient"]
+    scores = 4 * 2 * 6 * 6
+    assert [i.flops for i in found] == [2 * scores * (3 + 5), 2 * scores * (3 * 3 + 2 * 5)]

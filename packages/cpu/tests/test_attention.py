@@ -60,6 +60,37 @@ class TestAttentionGradient(KernelContract):
             yield [q, k, v, g, *attention.reference(q, k, v, axes=axes)[1:]]
 
 
+LOW = -1e30
+"""The score of what a mask forbids."""
+
+
+def masks(q: Any, k: Any) -> list[Any]:
+    """Padding, which may be all of a row, order in time, and one for each head."""
+    (batch, queries, heads, _), keys = q.shape, k.shape[2]
+    causal = np.tril(np.ones((1, 1, queries, keys), bool))
+    padding = np.arange(keys) < RNG.integers(0, keys + 1, (batch, 1, 1, 1))
+    return [padding, causal, RNG.random((batch, heads, queries, keys)) < 0.7]
+
+
+class TestMaskedAttention(TestAttention):
+    attrs = {**TestAttention.attrs, "low": LOW}
+
+    def cases(self) -> Iterator[Any]:
+        for q, k, v in super().cases():
+            yield from ([q, k, v, mask] for mask in masks(q, k))
+
+
+class TestMaskedAttentionGradient(TestAttentionGradient):
+    attrs = {**TestAttentionGradient.attrs, "low": LOW}
+
+    def cases(self) -> Iterator[Any]:
+        for q, k, v, g, *_ in super().cases():
+            axes = (*self.attrs["axes"][:3], PLACES)
+            for mask in masks(q, k):
+                numbers = attention.reference(q, k, v, mask, axes=axes, low=LOW)[1:]
+                yield [q, k, v, g, *numbers, mask]
+
+
 class TestSequences(KernelContract):
     """One batch dimension."""
 
@@ -78,11 +109,18 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return heads(ops.matmul(ops.softmax(scores), heads(v)))
 
 
-def step(q: Tensor, k: Tensor, v: Tensor, w: Tensor) -> Any:
+def attend_where(mask: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """As the layers do: forbidden scores are low, and forbidden weights 0."""
+    scores = ops.matmul(heads(q), ops.swapaxes(heads(k), -1, -2))
+    weights = ops.where(mask, ops.softmax(ops.where(mask, scores, LOW)), 0.0)
+    return heads(ops.matmul(weights, heads(v)))
+
+
+def step(q: Tensor, k: Tensor, v: Tensor, w: Tensor, mask: Tensor | None = None) -> Any:
     with GradientTape() as tape:
         for t in (q, k, v):
             tape.watch(t)
-        y = attend(q, k, v)
+        y = attend(q, k, v) if mask is None else attend_where(mask, q, k, v)
         total = ops.sum(y * w)
     return y, tape.gradient(total, [q, k, v])
 
@@ -108,6 +146,40 @@ class TestPattern:
         assert names(program) == ["attention", "fused(multiply)", "attention_gradient"]
         shapes = {t.shape for i in program.executable.instructions() for t in (*i.inputs, *i.outputs)}
         assert (2, 3, 20, 30) not in shapes
+
+    @pytest.mark.parametrize("kind", range(3), ids=["padding", "causal", "each head"])
+    def test_masks(self, kind: int, compare: Callable[..., None]) -> None:
+        """The same two instructions."""
+        inputs = arrays(2, 3, 20, 30, 4, 5)
+        inputs.append(masks(inputs[0], inputs[1].transpose(PLACES))[kind])
+        for dtype in ("float32", "float64"):
+            compare(step, inputs, dtype)
+        program = Program(step)
+        program(*inputs)
+        assert names(program) == ["attention", "fused(multiply)", "attention_gradient"]
+        inference = Program(attend_where)
+        inference(inputs[-1], *inputs[:3])
+        assert names(inference) == ["attention"]
+
+    @pytest.mark.parametrize("kind", ["other mask", "other value", "kept", "scores", "infinite", "zero"])
+    def test_other_masks_keep_the_weights(self, kind: str, compare: Callable[..., None]) -> None:
+        def function(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Any:
+            with GradientTape() as tape:
+                tape.watch(q)
+                low = {"infinite": -np.inf, "zero": 0.0}.get(kind, LOW)
+                scores = ops.matmul(q, ops.swapaxes(k, -1, -2))
+                weights = ops.softmax(ops.where(mask, scores, low))
+                behind = ops.logical_not(mask) if kind == "other mask" else mask
+                allowed = ops.where(behind, weights, 1.0 if kind == "other value" else 0.0)
+                y = ops.matmul(allowed, v)
+            return y, {"kept": weights, "scores": scores}.get(kind, y), tape.gradient(y, q)
+
+        inputs = [RNG.standard_normal((2, 6, 4)) for _ in range(3)]
+        inputs.append(np.tril(np.ones((2, 6, 6), bool)))
+        compare(function, inputs, "float32")
+        program = Program(function)
+        program(*(a.astype("float32") for a in inputs[:3]), inputs[3])
+        assert "attention" not in names(program)
 
     def test_inference(self, compare: Callable[..., None]) -> None:
         inputs = arrays(1, 2, 4, 4, 3, 3)[:3]

@@ -26,6 +26,7 @@ from pronghorn_cpu.linear import Epilogue, View, plan_matmul
 from pronghorn_cpu.rows import RowProgram, plan_rows
 from pronghorn_cpu.runner import default_pool
 from pronghorn_cpu.sequence import Place, plan_sequence
+from pronghorn_cpu.spaces import broadcast_strides
 
 Array = np.ndarray[Any, Any]
 Axes = tuple[int, ...]
@@ -43,6 +44,19 @@ s = sum_row(e)
     ("e: row", "m: number", "s: number"),
 )
 
+ALLOWED_EXPONENTIALS = RowProgram(
+    """
+m = max_row(x)
+f = exp_below(x - m)
+s = sum_row(f)
+e = 0.0 if x == low else f
+""",
+    ("x: row",),
+    ("e: row", "m: number", "s: number"),
+    ("low",),
+)
+"""Of scores that are `low` where the mask forbids; a row in which it forbids all has a sum, and no weight."""
+
 WEIGHTS = RowProgram(
     """
 r = 1.0 / s
@@ -51,6 +65,17 @@ t = sum_row(g * p)
 """,
     ("x: row", "g: row", "m: number", "s: number"),
     ("p: row", "t: number"),
+)
+
+ALLOWED_WEIGHTS = RowProgram(
+    """
+r = 1.0 / s
+p = 0.0 if x == low else exp_below(x - m) * r
+t = sum_row(g * p)
+""",
+    ("x: row", "g: row", "m: number", "s: number"),
+    ("p: row", "t: number"),
+    ("low",),
 )
 
 SCORES_GRADIENT = RowProgram(
@@ -75,16 +100,26 @@ def _stored(a: Array, axes: Axes) -> Array:
     return np.ascontiguousarray(a.transpose(axes))
 
 
-def _forward_reference(q: Array, k: Array, v: Array, axes: tuple[Axes, ...]) -> tuple[Array, ...]:
-    q, k, v = (logical(a, own) for a, own in zip((q, k, v), axes, strict=False))
+def _scores(q: Array, k: Array, mask: Array | None, low: float | None) -> Array:
     scores = q @ k.swapaxes(-1, -2)
+    return scores if mask is None else np.where(mask, scores, scores.dtype.type(low))
+
+
+def _forward_reference(
+    q: Array, k: Array, v: Array, mask: Array | None = None, *, axes: tuple[Axes, ...], low: float | None = None
+) -> tuple[Array, ...]:
+    q, k, v = (logical(a, own) for a, own in zip((q, k, v), axes, strict=False))
+    scores = _scores(q, k, mask, low)
     m = scores.max(-1)
     e = np.exp(scores - m[..., None])
     s = e.sum(-1)
-    return _stored((e @ v) / s[..., None], axes[3]), m, s
+    allowed = e if mask is None else e * mask
+    return _stored((allowed @ v) / s[..., None], axes[3]), m, s
 
 
-def _forward_infer(q: Spec, k: Spec, v: Spec, axes: tuple[Axes, ...]) -> tuple[Spec, ...]:
+def _forward_infer(
+    q: Spec, k: Spec, v: Spec, mask: Spec | None = None, *, axes: tuple[Axes, ...], low: float | None = None
+) -> tuple[Spec, ...]:
     def size(spec: Spec, own: Axes, axis: int) -> Any:
         return spec.shape[own.index(axis)]
 
@@ -95,22 +130,35 @@ def _forward_infer(q: Spec, k: Spec, v: Spec, axes: tuple[Axes, ...]) -> tuple[S
 
 
 attention = Op("attention", _forward_reference, _forward_infer)
-"""softmax(q @ kᵀ) @ v. attrs: axes of q, k, v and the result. Outputs: the result; each row's largest score, and the
-sum of the exponentials of what its scores are below that, (…, queries) both."""
+"""softmax(q @ kᵀ) @ v. Inputs: q, k, v and, if not every query may look at every key, a mask that broadcasts to the
+scores. attrs: axes of q, k, v and the result; low, the score where the mask is False: there the weight is 0.
+Outputs: the result; each row's largest score, and the sum of the exponentials of what its scores are below that,
+(…, queries) both."""
 
 
 def _backward_reference(
-    q: Array, k: Array, v: Array, g: Array, m: Array, s: Array, axes: tuple[Axes, ...]
+    q: Array,
+    k: Array,
+    v: Array,
+    g: Array,
+    m: Array,
+    s: Array,
+    mask: Array | None = None,
+    *,
+    axes: tuple[Axes, ...],
+    low: float | None = None,
 ) -> tuple[Array, ...]:
     q, k, v, g = (logical(a, own) for a, own in zip((q, k, v, g), axes, strict=False))
-    p = np.exp(q @ k.swapaxes(-1, -2) - m[..., None]) / s[..., None]
+    p = np.exp(_scores(q, k, mask, low) - m[..., None]) / s[..., None]
+    if mask is not None:
+        p = p * mask
     dp = g @ v.swapaxes(-1, -2)
     d = p * (dp - (p * dp).sum(-1, keepdims=True))
     found = d @ k, d.swapaxes(-1, -2) @ q, p.swapaxes(-1, -2) @ g
     return tuple(_stored(a, own) for a, own in zip(found, axes[4:], strict=True))
 
 
-def _backward_infer(q: Spec, k: Spec, v: Spec, g: Spec, m: Spec, s: Spec, axes: tuple[Axes, ...]) -> tuple[Spec, ...]:
+def _backward_infer(q: Spec, k: Spec, v: Spec, *others: Spec, axes: tuple[Axes, ...], **_: Any) -> tuple[Spec, ...]:
     specs = []
     for spec, own, stored in zip((q, k, v), axes, axes[4:], strict=False):
         whole = [spec.shape[own.index(axis)] for axis in range(len(own))]
@@ -119,8 +167,8 @@ def _backward_infer(q: Spec, k: Spec, v: Spec, g: Spec, m: Spec, s: Spec, axes: 
 
 
 attention_gradient = Op("attention_gradient", _backward_reference, _backward_infer)
-"""The gradients of q, k and v. Inputs: q, k, v, the gradient of the result, and the other outputs of `attention`.
-attrs: axes of q, k, v, the result's gradient, and of the three outputs."""
+"""The gradients of q, k and v. Inputs: q, k, v, the gradient of the result, the other outputs of `attention`, and its
+mask if there was one. attrs: axes of q, k, v, the result's gradient, and of the three outputs; low."""
 
 
 # ------------------------------------------------------------------------------------------------ plans
@@ -161,7 +209,8 @@ class _Head:
         self.dtype = node.outputs[0].dtype
         self.size = ITEMSIZE[self.dtype]
         self.threads = default_pool().threads
-        self.arrays = [t for t in range(len(tensors)) if len(tensors[t].shape) == len(node.attrs["axes"][0])]
+        rank = len(node.attrs["axes"][0])
+        self.arrays = [k for k, t in enumerate(tensors) if len(t.shape) == rank and t.dtype != "bool"]
         self.operands = [
             _Operand(t, tensors[t].shape, axes, self.dtype)  # type: ignore[arg-type]
             for t, axes in zip(self.arrays, node.attrs["axes"], strict=True)
@@ -169,6 +218,10 @@ class _Head:
         q, k = self.operands[:2]
         self.outer, self.inner, self.queries = q.sizes[:3]
         self.keys = k.sizes[2]
+        self.low: float = node.attrs.get("low", 0.0)
+        self.mask = next((k for k, t in enumerate(tensors) if t.dtype == "bool"), 0)
+        whole = (self.outer, self.inner, self.queries, self.keys)
+        self.mask_strides = broadcast_strides(tensors[self.mask].shape, whole) if self.mask else ()  # type: ignore[arg-type]
 
     def scores(self, number: int, count: int) -> Place:
         """The memory for one of the matrices of so many scores."""
@@ -182,8 +235,33 @@ class _Head:
     def product(self, a: View, b: View, c: View | None = None, epilogue: Epilogue | None = None) -> tuple[Launch, ...]:
         return plan_matmul(self.dtype, a, b, epilogue, threads=1, out=c)
 
+    def scored(
+        self,
+        q: View,
+        k: View,
+        places: tuple[Place, Place, Place],
+        rows: tuple[int, int] = (0, 0),
+        columns: tuple[int, int] = (0, 0),
+    ) -> tuple[tuple[Launch, ...], tuple[Place, ...]]:
+        """The step that makes scores, `places` being those of q, kᵀ and the scores: low where the mask forbids.
+
+        Of the mask it reads rows and columns from a first one on, so many further for every block.
+        """
+        if not self.mask:
+            return self.product(q, k), places
+        *items, down, across = self.mask_strides
+        (row, row_step), (column, column_step) = rows, columns
+        strides = (*items, row_step * down + column_step * across)
+        place = Place(Pointer(self.mask, row * down + column * across), strides)  # type: ignore[arg-type]
+        view = View((q.shape[0], k.shape[1]), (down, across))
+        epilogue = Epilogue(_forbidden(self.dtype, self.low), (view,))
+        return self.product(q, k, epilogue=epilogue), (*places[:2], place, places[2])
+
     def rows(self, program: RowProgram, rows: int, columns: int) -> tuple[Launch]:
-        return (plan_rows(program, [self.dtype] * len(program.operands), rows, columns),)
+        if self.mask:
+            program = _ALLOWED.get(program, program)
+        parameters = (self.low,) if program.parameters else ()
+        return (plan_rows(program, [self.dtype] * len(program.operands), rows, columns, parameters),)
 
 
 def _blocks(rows: int, other: int) -> Iterator[tuple[int, int, int]]:
@@ -198,6 +276,14 @@ def _divided(dtype: str) -> Body:
     return Body((dtype, dtype), (BodyStep("true_divide", "x / y", ("x", "y"), (0, 1), dtype),), (2,))
 
 
+def _forbidden(dtype: str, low: float) -> Body:
+    step = BodyStep("where", f"x if y else {low!r}", ("x", "y"), (0, 1), dtype)
+    return Body((dtype, "bool"), (step,), (2,))
+
+
+_ALLOWED = {EXPONENTIALS: ALLOWED_EXPONENTIALS, WEIGHTS: ALLOWED_WEIGHTS}
+
+
 def lower_attention(node: Node) -> tuple[Launch, ...] | None:
     """A launch for the blocks of queries, and one more where the last block is smaller."""
     head = _Head(node)
@@ -205,10 +291,10 @@ def lower_attention(node: Node) -> tuple[Launch, ...] | None:
     launches = []
     for start, rows, blocks in _blocks(head.queries, head.keys):
         scores, dense = head.scores(0, rows * head.keys), View.dense((rows, head.keys))
-        m, s = (head.number(Pointer(operand), start, rows) for operand in (4, 5))
+        m, s = (head.number(Pointer(out.operand + k), start, rows) for k in (1, 2))
         divide = Epilogue(_divided(head.dtype), (View((rows, 1), (1, 0)),))
         steps = [
-            (head.product(q.view(rows), k.turned(head.keys)), (q.at(start, rows), k.at(), scores)),
+            head.scored(q.view(rows), k.turned(head.keys), (q.at(start, rows), k.at(), scores), (start, rows)),
             (head.rows(EXPONENTIALS, rows, head.keys), (scores, scores, m, s)),
             (
                 head.product(dense, v.view(head.keys), out.view(rows), divide),
@@ -235,7 +321,7 @@ def lower_attention_gradient(node: Node) -> tuple[Launch, ...] | None:
         dense = View.dense((rows, keys))
         numbers = [head.number(slot, start, rows) for slot in (m, s, t)]
         steps = [
-            (head.product(q.view(rows), k.turned(keys)), (q.at(start, rows), k.at(), scores)),
+            head.scored(q.view(rows), k.turned(keys), (q.at(start, rows), k.at(), scores), (start, rows)),
             (head.product(g.view(rows), v.turned(keys)), (g.at(start, rows), v.at(), slopes)),
             (head.rows(WEIGHTS, rows, keys), (scores, slopes, *numbers[:2], scores, numbers[2])),
             (head.rows(SCORES_GRADIENT, rows, keys), (scores, slopes, numbers[2], slopes)),
@@ -256,7 +342,9 @@ def lower_attention_gradient(node: Node) -> tuple[Launch, ...] | None:
         scores, slopes, partial = (head.scores(number, queries * columns) for number in range(3))
         turned = View((columns, queries), (1, columns))
         steps = [
-            (head.product(q.view(queries), k.turned(columns)), (q.at(), k.at(start, columns), scores)),
+            head.scored(
+                q.view(queries), k.turned(columns), (q.at(), k.at(start, columns), scores), columns=(start, columns)
+            ),
             (head.product(g.view(queries), v.turned(columns)), (g.at(), v.at(start, columns), slopes)),
             (head.rows(WEIGHTS, queries, columns), (scores, slopes, head.number(m), head.number(s), scores, partial)),
             (head.rows(SCORES_GRADIENT, queries, columns), (scores, slopes, head.number(t), slopes)),

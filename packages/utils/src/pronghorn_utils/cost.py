@@ -32,6 +32,18 @@ def _convolution(node: Node) -> tuple[int, int]:
     return elements(node.inputs[1].shape), elements(image.shape[:-1])
 
 
+def _attention(node: Node) -> int:
+    """The products of attention, or of its gradient, over all heads."""
+    axes, last = node.attrs["axes"], len(node.attrs["axes"][0]) - 1
+    k, v = node.inputs[1:3]
+    size, width = (int(t.shape[own.index(last)] or 0) for t, own in ((k, axes[1]), (v, axes[2])))
+    keys = int(k.shape[axes[1].index(last - 1)] or 0)
+    forward = node.op.name == "attention"
+    statistic = node.outputs[1] if forward else node.inputs[4]
+    per_score = size + width if forward else 3 * size + 2 * width  # the gradient computes the scores again
+    return 2 * elements(statistic.shape) * keys * per_score
+
+
 def flops(node: Node) -> int:
     """Floating-point operations: two per multiply-add of a matmul, one per scalar step elsewhere; an estimate."""
     name = node.op.name
@@ -44,6 +56,8 @@ def flops(node: Node) -> int:
         window, positions = _convolution(node)
         map_steps = _steps(node) * elements(node.outputs[0].shape) if name == "fused_convolution" else 0
         return 2 * window * positions + map_steps
+    if name in ("attention", "attention_gradient"):
+        return _attention(node)
     if name in ("recurrence", "recurrence_gradient"):
         kernel = node.inputs[1 if name == "recurrence" else 0]
         return 2 * elements(node.outputs[0].shape[:2]) * elements(kernel.shape)
