@@ -3,8 +3,7 @@ either."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,10 @@ if TYPE_CHECKING:
 
 LAYER: ContextVar[str] = ContextVar("layer", default="")
 """The path of the layer whose `call` is running; traced nodes carry it."""
+
+
+Locate = Callable[[], str] | None
+"""Says which line of a user's code runs, for the nodes of a trace."""
 
 
 class Interpreter:
@@ -99,7 +102,7 @@ class Tracer(Interpreter):
     """
 
     def __init__(
-        self, parent: Interpreter | None = None, *, effects: bool = True, advance: bool = True, locate: bool = False
+        self, parent: Interpreter | None = None, *, effects: bool = True, advance: bool = True, locate: Locate = None
     ) -> None:
         self.parent = parent
         self.effects = effects
@@ -152,7 +155,7 @@ class Tracer(Interpreter):
         for out in outputs:
             out.node = node
         if self.locate:
-            node.location = user_location()
+            node.location = self.locate()
         self.nodes.append(node)
         return outputs
 
@@ -285,16 +288,3 @@ def using(interpreter: Interpreter) -> Iterator[Interpreter]:
 def eagerly() -> AbstractContextManager[Interpreter]:
     """Computes at once inside, also in the middle of a trace: initial values are not part of a program."""
     return using(_EAGER)
-
-
-def user_location() -> str:
-    """ "file:line" of the innermost frame outside of Pronghorn."""
-    import pronghorn
-
-    inside = str(pronghorn.__path__[0])
-    frame = sys._getframe(1)
-    while frame.f_back is not None and (
-        frame.f_code.co_filename.startswith(inside) or "pronghorn_" in frame.f_code.co_filename
-    ):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

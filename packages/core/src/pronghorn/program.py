@@ -15,7 +15,7 @@ import numpy as np
 from pronghorn import accelerator, config, dtypes, host, naming, plugins, tree
 from pronghorn.accelerator import Executable, Instruction
 from pronghorn.graph import Graph, Spec, collections_held
-from pronghorn.interpreter import Tracer, using
+from pronghorn.interpreter import Locate, Tracer, using
 from pronghorn.op import Op
 from pronghorn.requirement import Requirement, origins
 from pronghorn.tensor import Tensor, Variable, convert_to_tensor
@@ -110,11 +110,10 @@ class _Plan:
         """Holds the arguments against what was required of them."""
         for position, requirement in self.of_arguments:
             leaf = leaves[position]
-            met = leaf.met if type(leaf) is Rows else ()
+            met = leaf.met if type(leaf) is Rows else set()
             if requirement not in met and type(array := _argument(leaf)) is np.ndarray:
                 requirement(array)
-                if type(leaf) is Rows:
-                    leaf.met.add(requirement)
+                met.add(requirement)
 
 
 class Program:
@@ -211,7 +210,7 @@ class Program:
             self._plans.move_to_end(key)
             return plan
 
-    def trace(self, args: tuple[Any, ...], kwargs: dict[str, Any], locate: bool = False) -> tuple[Graph, Any, Tracer]:
+    def trace(self, args: tuple[Any, ...], kwargs: dict[str, Any], locate: Locate = None) -> tuple[Graph, Any, Tracer]:
         """The graph of the function on these arguments, its result with True for each tensor, and the tracer."""
         tracer = Tracer(advance=self.advance, locate=locate)
 
@@ -236,7 +235,7 @@ class Program:
 
     def _verify(self, first: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         naming.recent_changes.clear()
-        again, _, _ = self.trace(args, kwargs, locate=True)
+        again, _, _ = self.trace(args, kwargs, plugins.load("utils", "Program.user_location"))
         plugins.load("utils", "Program.refuse_frozen_state")(self.__name__, first, again)
 
     @property

@@ -17,8 +17,7 @@ import numpy as np
 from pronghorn.interpreter import Tracer
 from pronghorn.tensor import Tensor
 
-Array = np.ndarray[Any, Any]
-Requirement = Callable[[Array], None]
+Requirement = Callable[[np.ndarray[Any, Any]], None]
 """Raises where it does not like the values. Two that ask for the same should be equal."""
 
 _KEEP_VALUES = frozenset({"batch_rows", "broadcast_to", "cast", "reshape", "stop_gradient", "transpose"})
@@ -50,7 +49,7 @@ class Within:
     why: str
     besides: int | None = None
 
-    def __call__(self, values: Array) -> None:
+    def __call__(self, values: np.ndarray[Any, Any]) -> None:
         if not values.size or values.dtype.kind not in "fiu" or (values.min() > -1 and values.max() < self.stop):
             return
         wrong = ~((values > -1) & (values < self.stop))

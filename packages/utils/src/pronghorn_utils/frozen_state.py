@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
+import pronghorn
 from pronghorn import accelerator, naming
 from pronghorn.graph import Graph, Node
 from pronghorn.tensor import Tensor
@@ -79,3 +81,14 @@ def _same_constant(x: Tensor, y: Tensor) -> bool:
 
 def _short(t: Tensor) -> str:
     return str(t.numpy()) if t.size is not None and t.size <= 4 else f"an array of shape {t.shape}"
+
+
+def user_location() -> str:
+    """ "file:line" of the innermost frame outside of Pronghorn."""
+    inside = str(pronghorn.__path__[0])
+    frame = sys._getframe(1)
+    while frame.f_back is not None and (
+        frame.f_code.co_filename.startswith(inside) or "pronghorn_" in frame.f_code.co_filename
+    ):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

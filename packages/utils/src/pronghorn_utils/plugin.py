@@ -62,6 +62,7 @@ def pronghorn_utils() -> dict[str, str]:
         "Program.listing": "pronghorn_utils.listing:listing",
         "Program.profile": "pronghorn_utils.listing:profile",
         "Program.refuse_frozen_state": "pronghorn_utils.frozen_state:refuse_frozen_state",
+        "Program.user_location": "pronghorn_utils.frozen_state:user_location",
     }
 
 
