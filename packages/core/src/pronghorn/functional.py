@@ -285,7 +285,7 @@ class ModelGraph:
     """The nodes between input and output tensors of a model graph.
 
     `nodes` are in an order in which they can run; `steps` are the layers and, as nodes, the ops, from the inputs to the
-    outputs by depth: the order in which a person reads them.
+    outputs by depth: the order in which a person reads them. `depths` says how far each node is from the outputs.
 
     Raises:
         ValueError: an output depends on an input that is not given.
@@ -295,14 +295,14 @@ class ModelGraph:
         self.inputs = inputs
         self.outputs = outputs
         self.nodes, order = _walk(inputs, outputs)
-        self._depths = _depths(self.nodes)
+        self.depths = _depths(self.nodes)
         for t in inputs:
-            if t.node is not None and isinstance(t.node.op, InputLayer) and t.node not in self._depths:
+            if t.node is not None and isinstance(t.node.op, InputLayer) and t.node not in self.depths:
                 self.nodes.insert(0, t.node)
-                self._depths[t.node] = 0
+                self.depths[t.node] = 0
                 order[step_of(t.node)] = -1
         deepest: dict[Any, int] = {}
-        for node, depth in self._depths.items():
+        for node, depth in self.depths.items():
             deepest[step_of(node)] = max(depth, deepest.get(step_of(node), 0))
         self.steps = sorted(order, key=lambda step: (-deepest[step], order[step]))
         self.layers = [step for step in self.steps if isinstance(step, Layer)]
@@ -318,13 +318,6 @@ class ModelGraph:
             return [step]
         own = set(self.nodes)
         return [node for node in step.inbound_nodes if node in own]
-
-    def by_depth(self) -> list[list[Node]]:
-        """The nodes, grouped by their distance from the outputs."""
-        groups: dict[int, list[Node]] = {}
-        for node, depth in self._depths.items():
-            groups.setdefault(depth, []).append(node)
-        return list(groups.values())
 
     def run(self, values: Iterable[Any], training: bool | None = None) -> list[Any]:
         """The outputs for other inputs. Nodes that need an optional input which is None are left out."""

@@ -154,9 +154,7 @@ class Sequential(Model):
 
     def _built_functional(self, attribute: str) -> Functional:
         if self._functional is None:
-            raise AttributeError(
-                f"Sequential {self.name!r} has no `{attribute}` yet; put an Input first, or build(input_shape)"
-            )
+            raise AttributeError(f"Sequential {self.name!r} has no `{attribute}` yet; put an Input first, or build it")
         return self._functional
 
     @property

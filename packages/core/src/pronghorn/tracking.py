@@ -225,10 +225,7 @@ class Owner:
     def count_params(self) -> int:
         """The number of scalars in the weights."""
         if not self.built:
-            raise ValueError(
-                f"layer {self.name!r} is not built, so that it has no weights to count; "
-                f"call it on data, or build(input_shape)"
-            )
+            raise ValueError(f"layer {self.name!r} has no weights to count yet; call it on data, or build(input_shape)")
         return sum(v.size for v in self.weights)
 
     def get_weights(self) -> list[np.ndarray[Any, Any]]:

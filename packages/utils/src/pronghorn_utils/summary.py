@@ -56,8 +56,8 @@ def summary(
 
 def _is_chain(model: Functional) -> bool:
     """Whether each layer of the model reads just the one before it."""
-    groups = model.graph.by_depth()
-    if any(len(group) > 1 or len(group[0].inputs) > 1 for group in groups):
+    depths = model.graph.depths
+    if len(set(depths.values())) < len(depths) or any(len(node.inputs) > 1 for node in depths):
         return False
     return all(len(model.graph.calls(layer)) < 2 for layer in model.layers)
 

@@ -17,8 +17,7 @@ def canonical_axis(axis: Any, ndim: int, op: str) -> int:
     except AttributeError:
         raise TypeError(f"{op}: argument `axis` must be an integer, got {axis!r}") from None
     if not -ndim <= index < ndim:
-        known = f"it has {-ndim} to {ndim - 1}" if ndim else "it has none"
-        raise ValueError(f"{op}: axis {index} is out of range for a tensor of {ndim} dimensions; {known}")
+        raise ValueError(f"{op}: axis {index} is out of range for {ndim} dimensions, which are {-ndim} to {ndim - 1}")
     return int(index % ndim)
 
 

@@ -332,11 +332,10 @@ class Trainer(Steps):
             self._run_epoch(predict_batch, epochs, begin, end, "stop_predicting", report=lambda y: {"outputs": y})
         finally:
             epochs.close()
-        callbacks.on_predict_end()
-        result = collector.result()
-        if epochs.dry:
+        if steps and epochs.dry:
             _warn_dry("predict", epochs, "steps")
-        return result
+        callbacks.on_predict_end()
+        return collector.result()
 
     def train_on_batch(
         self,
