@@ -179,13 +179,8 @@ def reference_instructions(graph: Graph) -> list[Instruction]:
     """A graph's nodes as instructions."""
     kinds = {"scan": "loop", "while_loop": "while", "cond": "branch"}
     return [
-        Instruction(
-            kinds.get(node.op.name, "kernel"),
-            node,
-            node.op.name,
-            bodies=[reference_instructions(b) for b in node.bodies()],
-        )
-        for node in graph.nodes
+        Instruction(kinds.get(n.op.name, "kernel"), n, n.op.name, (), [*map(reference_instructions, n.bodies())])
+        for n in graph.nodes
     ]
 
 

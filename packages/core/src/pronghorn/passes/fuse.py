@@ -49,9 +49,8 @@ def fuse(graph: Graph) -> Graph:
 
 def _with_fused_bodies(node: Node) -> Node:
     if any(isinstance(v, Graph) for v in node.attrs.values()):
-        return _replace(
-            node, node.op, node.inputs, {k: fuse(v) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
-        )
+        attrs = {k: fuse(v) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
+        return _replace(node, node.op, node.inputs, attrs)
     return node
 
 
@@ -256,19 +255,13 @@ def _reductions(units: list[Node], levels: dict[Node, int], results: set[Tensor]
             continue
         x = node.inputs[0]
         before = maker.get(x)
-        dtype = x.dtype
+        alone = users[x] == [node] and x not in results
         attrs = {"kind": node.op, "axis": node.attrs["axis"], "keepdims": node.attrs["keepdims"], "shape": x.shape}
-        if (
-            before is not None
-            and before.op is fused
-            and len(before.outputs) == 1
-            and users[x] == [node]
-            and x not in results
-        ):
+        if alone and before is not None and before.op is fused and len(before.outputs) == 1:
             unit = _replace(node, fused_reduce, before.inputs, {"body": before.attrs["body"], **attrs})
             gone.add(before)
         else:
-            unit = _replace(node, fused_reduce, [x], {"body": Body((dtype,), (), (0,)), **attrs})
+            unit = _replace(node, fused_reduce, [x], {"body": Body((x.dtype,), (), (0,)), **attrs})
         levels[unit] = levels[node]
         replaced[node] = unit
     return [replaced.get(node, node) for node in units if node not in gone], levels
