@@ -145,6 +145,29 @@ def test_several_steps_per_execution_are_the_same_training() -> None:
     assert seen == [2, 5, 6] * 2
 
 
+@pytest.mark.parametrize("batch_size", [4, 10, 70])
+def test_steps_that_no_callback_looks_at_are_the_same_training(batch_size: int) -> None:
+    """They are handed to the accelerator several at once; the last batch is smaller."""
+    seen: list[int] = []
+
+    class Batches(Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen.append(batch)
+
+    def trained(callbacks: list[Callback]) -> tuple[Any, Any, Any]:
+        np.random.seed(3)
+        model = linear()
+        history = model.fit(X, Y, batch_size, 3, callbacks=callbacks, **QUIET).history
+        return history, model.evaluate(X, Y, batch_size, **QUIET), model.get_weights()
+
+    (history, scores, weights), (others, other_scores, other_weights) = trained([]), trained([Batches()])
+    assert seen == list(range(-(-len(X) // batch_size))) * 3
+    assert history == others
+    assert scores == other_scores
+    for a, b in zip(weights, other_weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_loss_that_is_lost_names_the_switch_and_the_switch_the_operation() -> None:
     x = np.full((4, 5), 1e30)
     with (

@@ -7,7 +7,7 @@ one through the hook `pronghorn_accelerators`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
@@ -32,6 +32,13 @@ class Executable:
     def __call__(self, arguments: Sequence[Array]) -> list[Array]:
         """Runs once. `arguments` are in the order of `graph.inputs`; the arrays returned belong to the caller."""
         raise NotImplementedError
+
+    def repeat(self, arguments: Sequence[Array], more: Iterable[Array]) -> list[Array]:
+        """Runs once, then with each of `more` for the last argument, of its shape and dtype; the last run's outputs."""
+        results = self(arguments)
+        for value in more:
+            results = self([*arguments[:-1], value])
+        return results
 
     def instructions(self) -> list[Instruction]:
         """What is run, in order, for listings."""

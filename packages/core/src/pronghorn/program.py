@@ -6,7 +6,7 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -141,6 +141,13 @@ class Program:
         _programs.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._run(args, kwargs)
+
+    def repeat(self, calls: Iterator[tuple[Any, ...]]) -> Any:
+        """The result of the last of several calls; they differ in the values of the last argument alone, an array."""
+        return [self._run(args, {}, (later[-1] for later in calls)) for args in calls][-1]
+
+    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any], more: Iterable[Array] = ()) -> Any:
         prepared = args[0] if args and type(args[0]) is Prepared else None
         args = args if prepared is None else prepared.arguments
         leaves: list[Any] = []
@@ -158,7 +165,8 @@ class Program:
         if plan.of_arguments:
             plan.check(leaves)
         if early is None or not plan.executable.staged:
-            results = plan.executable(arguments)
+            # what is to be looked at after a run is looked at before the next one
+            results = plan.executable.repeat(arguments, () if plan.unverified is not None or plan.of_results else more)
         else:
             results = plan.executable.finish(arguments, early)
         for requirement in reversed(plan.of_results):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,10 @@ class CpuExecutable(Executable):
         for t, variable in lowered.plan.copies:
             self._writer.copy(t.dtype, nbytes(t), frame.address(t), int(home(variable).__array_interface__["data"][0]))
         self.tape = self._writer.tape.finish()
+        last = len(graph.inputs) - 1
+        self._last_patches = [
+            (block, slot, offset) for block, slot, index, offset in self._writer.patches if index == last
+        ]
         self._variables = list(graph.writes)
         self._specs = [(t.shape, dtypes.numpy_dtype(t.dtype)) for t in graph.inputs]
         self._results = [self._writer.viewer(frame, t) for t in graph.outputs]
@@ -70,14 +74,28 @@ class CpuExecutable(Executable):
         return self._stored.restored()
 
     def __call__(self, arguments: Sequence[Array]) -> list[Array]:
+        return self.repeat(arguments, ())
+
+    def repeat(self, arguments: Sequence[Array], more: Iterable[Array]) -> list[Array]:
         pool = default_pool()
         with pool.lock:
             self._bind(arguments)
             try:
                 pool.run(self.tape)
+                for value in more:
+                    self._bind_last(value)
+                    pool.run(self.tape)
                 return [view().copy() for view in self._results]
             finally:
                 self._writer.arguments = []  # a data set must not live on for having been trained on
+
+    def _bind_last(self, value: Array) -> None:
+        """Puts another last argument's address into the blocks."""
+        last = len(self._specs) - 1
+        self._writer.arguments[last] = value = _usable(value, self._specs[last][1])
+        address = _address(value)
+        for block, slot, offset in self._last_patches:
+            block[slot] = address + offset
 
     def _bind(self, arguments: Sequence[Array]) -> None:
         """Puts the arguments' addresses into the blocks, and gives Tensors that show a variable's old value a copy."""
@@ -86,7 +104,7 @@ class CpuExecutable(Executable):
             for a, (shape, dtype) in zip(arguments, self._specs, strict=True)
         ]
         self._writer.arguments = bound
-        addresses = [a.__array_interface__["data"][0] for a in bound]
+        addresses = [_address(a) for a in bound]
         for block, slot, index, offset in self._writer.patches:
             block[slot] = addresses[index] + offset
         for block, rows, stride, index in self._writer.row_patches:
@@ -129,6 +147,10 @@ def _let_go(graph: Graph) -> None:
 
 _ENDED = True
 """The scope of symbols whose trace is over."""
+
+
+def _address(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])
 
 
 def _usable(array: Any, dtype: np.dtype[Any]) -> Array:

@@ -168,6 +168,10 @@ class CallbackList(Callback):
                 elif alias is not None and _overridden(callback, alias):
                     self._hooks[name].append(getattr(callback, alias))
 
+    def watch_batches(self, mode: str) -> bool:
+        """Whether any of them looks at the single batches of "train", "test" or "predict"."""
+        return any(self._hooks[f"on_{mode}_batch_{when}"] for when in ("begin", "end"))
+
     def append(self, callback: Any) -> None:
         """Adds a callback at the end."""
         self.callbacks.append(callback)

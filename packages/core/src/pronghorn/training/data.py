@@ -216,9 +216,8 @@ def prepared(step: Any, batches: Batches) -> Batches:
     """The batches; a thread does ahead of a compiled step what that leaves to the host, such as looking strings up."""
     for batch in batches:
         yield batch
-        if isinstance(step, Program) and step.executable.staged:
+        if isinstance(step, Program) and step._latest is not None and step.executable.staged:
             yield from ahead(step.prepare, batches)
-        yield from batches
 
 
 def make_source(
@@ -346,10 +345,10 @@ class Epochs:
         self._stream = self.source.batches_from(first)
         return self._stream
 
-    def count(self) -> None:
-        """Notes that a batch was used; others may have been read already."""
-        self._taken += 1
-        self.done += 1
+    def count(self, batches: int = 1) -> None:
+        """Notes that batches were used; others may have been read already."""
+        self._taken += batches
+        self.done += batches
 
     def end_epoch(self) -> None:
         """Notes the end of an epoch, which may come before that of the data."""

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import groupby, islice, starmap
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,12 @@ from pronghorn.training.data import (
 from pronghorn.training.logs import Logs, read
 from pronghorn.training.steps import Step, Steps
 
-Hook = Callable[..., None]
+Report = Callable[[Any], Any]
+
+UNWATCHED_STEPS = 8
+"""Steps on arrays in memory that are handed to the accelerator at once, if no callback looks at single batches."""
+
+_STOP = {"train": "stop_training", "test": "stop_evaluating", "predict": "stop_predicting"}
 
 
 @dataclass
@@ -137,7 +143,7 @@ class Trainer(Steps):
                 self._check(held_out)
         callbacks = self._callback_list(callbacks, verbose, training, epochs, history=True)
         try:
-            self._fit(training, validation, due, callbacks, range(initial_epoch, epochs))
+            self._fit(Run(training, validation, callbacks, range(initial_epoch, epochs)), due)
         finally:
             training.close()
             if validation is not None:
@@ -153,21 +159,14 @@ class Trainer(Steps):
         if source.in_memory and isinstance(step, Program):
             step.check(*next(source.batches_from(0)))
 
-    def _fit(
-        self,
-        training: Epochs,
-        validation: Epochs | None,
-        due: Callable[[int], bool],
-        callbacks: CallbackList,
-        epochs: range,
-    ) -> None:
+    def _fit(self, run: Run, due: Callable[[int], bool]) -> None:
+        training, validation, callbacks = run.training, run.validation, run.callbacks
         self.stop_training = False
         lost = False
-        run = self.fit_in_progress = Run(training, validation, callbacks, epochs)
+        self.fit_in_progress = run
         callbacks.on_train_begin()
         logs = run.logs
         step = self._step("train")
-        begin, end = callbacks.on_train_batch_begin, callbacks.on_train_batch_end
         for epoch in range(self._initial_epoch or run.epochs.start, run.epochs.stop):
             self.reset_metrics()
             callbacks.on_epoch_begin(epoch)
@@ -176,7 +175,7 @@ class Trainer(Steps):
             number, run.step, run.restore = run.step, 0, None
             result = logs if number else None
             if not (number and self.stop_training):  # the last step saved may be one after which training was to stop
-                result = self._run_epoch(step, training, begin, end, "stop_training", number) or result
+                result = self._run_epoch(step, training, callbacks, "train", number) or result
             if training.dry:
                 self.stop_training = True
                 _warn_dry("fit", training, "steps_per_epoch")
@@ -197,31 +196,26 @@ class Trainer(Steps):
         callbacks.on_train_end(logs)
 
     def _run_epoch(
-        self,
-        step: Step,
-        epochs: Epochs,
-        begin: Hook,
-        end: Hook,
-        flag: str,
-        number: int = 0,
-        report: Callable[[Any], Any] = Logs,
+        self, step: Step, epochs: Epochs, callbacks: CallbackList, mode: str, number: int = 0, report: Report = Logs
     ) -> Any:
         """Runs the steps of one epoch and returns what the last one returned; None where there was none."""
-        result, together = None, self.steps_per_execution
+        result, together, flag = None, self.steps_per_execution, _STOP[mode]
+        if (whole := epochs.source.in_memory) and not callbacks.watch_batches(mode):
+            together = max(together, UNWATCHED_STEPS)
+        begin, end = getattr(callbacks, f"on_{mode}_batch_begin"), getattr(callbacks, f"on_{mode}_batch_end")
         source = iter(epochs)
         batches = prepared(step, source)
         for batch in batches:
             begin(number)
-            result = step(*batch)
-            epochs.count()
-            for _ in range(together - 1):
-                if (more := next(batches, None)) is None:
-                    break
-                result = step(*more)
-                epochs.count()
-                number += 1
-            end(number, report(result))
-            number += 1
+            several = [batch, *islice(batches, together - 1)]
+            if whole and isinstance(step, Program):
+                for _, alike in groupby(several, lambda batch: len(batch[1])):
+                    result = step.repeat(alike)
+            else:
+                *_, result = starmap(step, several)
+            epochs.count(len(several))
+            number += len(several)
+            end(number - 1, report(result))
             if getattr(self, flag):
                 break
         batches.close()
@@ -283,8 +277,7 @@ class Trainer(Steps):
         callbacks.on_test_begin()
         self.reset_metrics()
         epochs.restart()
-        begin, end = callbacks.on_test_batch_begin, callbacks.on_test_batch_end
-        logs = read(self._run_epoch(self._step("test"), epochs, begin, end, "stop_evaluating"))
+        logs = read(self._run_epoch(self._step("test"), epochs, callbacks, "test"))
         if epochs.dry:
             _warn_dry("evaluate", epochs, "steps")
         callbacks.on_test_end(logs)
@@ -327,9 +320,8 @@ class Trainer(Steps):
 
         self.stop_predicting = False
         callbacks.on_predict_begin()
-        begin, end = callbacks.on_predict_batch_begin, callbacks.on_predict_batch_end
         try:
-            self._run_epoch(predict_batch, epochs, begin, end, "stop_predicting", report=lambda y: {"outputs": y})
+            self._run_epoch(predict_batch, epochs, callbacks, "predict", report=lambda y: {"outputs": y})
         finally:
             epochs.close()
         if steps and epochs.dry:
