@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -19,6 +20,9 @@ BY_SHAPE = {
     "crossentropy": ("BinaryCrossentropy", "SparseCategoricalCrossentropy", "CategoricalCrossentropy"),
 }
 """What these names mean for one output unit, for class numbers as targets, and for one-hot targets."""
+
+Batch = tuple[Any, Any, Any]
+"""The target, the prediction and the weights of an output."""
 
 _SHORT = {"acc": "accuracy", "ce": "crossentropy"}
 
@@ -113,6 +117,21 @@ class Outputs:
             return [sample_weight] * self.count
         return self.flatten(sample_weight, "sample_weight")
 
+    def batch(self, y_true: Any, y_pred: Any, sample_weight: Any, used: Sequence[int], what: str) -> list[Batch]:
+        """The target, the prediction and the weights of each output."""
+        parts = self.targets(y_true, used, what), self.flatten(y_pred, "y_pred"), self.weights(sample_weight)
+        return list(zip(*parts, strict=True))
+
+    @contextmanager
+    def named(self, index: int) -> Iterator[None]:
+        """Inside, errors name the output, where there are several."""
+        try:
+            yield
+        except ValueError as error:
+            if (label := self.label(index)) is None:
+                raise
+            raise ValueError(f"output {label!r}: {error}") from error
+
 
 # ------------------------------------------------------------------------------------------------ losses
 
@@ -195,18 +214,12 @@ class CompileLoss:
         if not self.built:
             with using(Eager()):
                 self.build(y_true, y_pred)
-        targets = self.outputs.targets(y_true, self._used, "a loss")
-        predictions = self.outputs.flatten(y_pred, "y_pred")
-        weights = self.outputs.weights(sample_weight)
+        batch = self.outputs.batch(y_true, y_pred, sample_weight, self._used, "a loss")
         total: Tensor | None = None
         for k, term in enumerate(self.terms):
-            target, prediction = targets[term.output], predictions[term.output]
-            try:
-                value = term.loss(target, prediction, weights[term.output])
-            except ValueError as error:
-                if (label := self.outputs.label(term.output)) is not None:
-                    raise ValueError(f"output {label!r}: {error}") from error
-                raise
+            target, prediction, weights = batch[term.output]
+            with self.outputs.named(term.output):
+                value = term.loss(target, prediction, weights)
             if self.metrics:
                 self.metrics[k].update_state(value, sample_weight=prediction.shape[0])
             if term.weight is not None:
@@ -304,15 +317,12 @@ class CompileMetrics(Metric):
                 self.build(y_true, y_pred)
         if not self._measures:
             return
-        targets = self.outputs.targets(y_true, self._used, "metrics")
-        predictions = self.outputs.flatten(y_pred, "y_pred")
-        weights = self.outputs.weights(sample_weight)
+        batch = self.outputs.batch(y_true, y_pred, sample_weight, self._used, "metrics")
         for measure in self._measures:
-            i = measure.output
-            if measure.weighted and weights[i] is not None:
-                measure.metric.update_state(targets[i], predictions[i], weights[i])
-            else:
-                measure.metric.update_state(targets[i], predictions[i])
+            target, prediction, weights = batch[measure.output]
+            weighted = measure.weighted and weights is not None
+            with self.outputs.named(measure.output):
+                measure.metric.update_state(target, prediction, *([weights] if weighted else []))
 
     def result(self) -> dict[str, Any]:
         """The values by their key in the logs."""
