@@ -177,7 +177,7 @@ def plot(all_results: dict[str, Results], path: Path) -> None:
     for k, name in enumerate(names):
         heights = [results.get(name, {}).get("ratio_to_fastest_peer", 0) for results in all_results.values()]
         axes.bar([place + k * width for place in range(len(heights))], heights, width, label=name)
-    axes.set_xticks([place + 0.4 for place in range(len(all_results))], list(all_results))
+    axes.set_xticks([place + 0.4 - width / 2 for place in range(len(all_results))], list(all_results))
     axes.set_ylabel("steps per second, fastest peer = 1")
     axes.axhline(1, color="gray", linewidth=0.8)
     figure.legend(loc="outside right upper", fontsize="small")
