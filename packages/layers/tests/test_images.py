@@ -35,7 +35,16 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("RandomGaussianBlur", {"factor": (1.0, 1.0), "sigma": (0.5, 0.5), "value_range": (-10, 10)}),
     ("Solarization", {"value_range": (-10, 10)}),
     ("AutoContrast", {"value_range": (-10, 10)}),
+    ("Equalization", {"value_range": (-10, 10)}),
+    ("ContrastLimitedAdaptiveHistogramEqualization", {"value_range": (-10, 10), "tile_grid_size": (2, 2)}),
+    ("RandomPosterization", {"factor": (4, 4), "value_range": (-10, 10)}),
+    ("RandomSaturation", {"factor": (0.7, 0.7), "value_range": (-10, 10)}),
+    ("RandomColorJitter", {"brightness_factor": (0.2, 0.2), "value_range": (-10, 10)}),
+    ("MaxNumBoundingBoxes", {"max_number": 2}),
 ]
+
+STEPS = ("Equalization", "RandomPosterization", "ContrastLimitedAdaptiveHistogramEqualization")
+"""Of these the values are steps: they have no gradient."""
 
 
 def contract(name: str, options: dict[str, Any]) -> type[LayerContract]:
@@ -44,6 +53,7 @@ def contract(name: str, options: dict[str, Any]) -> type[LayerContract]:
 
     unknown = () if options.get("crop_to_aspect_ratio") or "antialias" in options else (1, 2)
     members = {"input_shape": (1, 3, 4, 3), "unknown": unknown, "make": make, "rtol": 1e-4}
+    members["differentiable"] = name not in STEPS
     if options.get("data_format") == "channels_first":
         members |= {"input_shape": (1, 3, 3, 4), "unknown": (2, 3)}
     return type(f"Test{name}", (LayerContract,), members)
