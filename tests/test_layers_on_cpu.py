@@ -61,3 +61,40 @@ def test_attention_is_an_instruction_in_each_direction(causal: bool, padded: boo
     assert [i.name for i in found] == ["attention", "attention_gradient"]
     scores = 4 * 2 * 6 * 6
     assert [i.flops for i in found] == [2 * scores * (3 + 5), 2 * scores * (3 * 3 + 2 * 5)]
+
+
+DRAWING: dict[str, dict[str, Any]] = {
+    "AugMix": {"num_chains": 2, "chain_depth": 2},
+    "CutMix": {},
+    "MixUp": {},
+    "RandAugment": {"factor": 0.9},
+    "RandomColorJitter": {"brightness_factor": 0.5, "hue_factor": 0.5},
+    "RandomContrast": {"factor": 0.5},
+    "RandomCrop": {"height": 3, "width": 2},
+    "RandomElasticTransform": {"factor": (1.0, 1.0)},
+    "RandomErasing": {"factor": (1.0, 1.0)},
+    "RandomFlip": {},
+    "RandomGaussianBlur": {"factor": (1.0, 1.0)},
+    "RandomHue": {"factor": 0.5},
+    "RandomPerspective": {"factor": (1.0, 1.0)},
+    "RandomPosterization": {"factor": (1, 8)},
+    "RandomRotation": {"factor": 0.5},
+    "RandomShear": {"x_factor": 0.5},
+    "RandomTranslation": {"height_factor": 0.3, "width_factor": 0.3},
+    "RandomZoom": {"height_factor": 0.3},
+}
+"""Layers that draw in every call, which the contract of layers, with its many calls, cannot compare."""
+
+
+@pytest.mark.filterwarnings("ignore:operation 'solve':UserWarning")  # LAPACK finds the maps of perspectives
+@pytest.mark.parametrize("name", DRAWING)
+def test_images_change_as_on_the_reference(name: str) -> None:
+    images = np.random.default_rng(0).uniform(0, 255, (4, 6, 5, 3)).astype("float32")
+    found = []
+    for accelerator in ("numpy", "cpu"):
+        keras.config.set_accelerator(accelerator)
+        layer = getattr(layers, name)(seed=3, **DRAWING[name])
+        changed = keras.jit(lambda x, layer=layer: layer(x, training=True))
+        found.append([changed(images).numpy() for _ in range(3)])
+    for expected, got in zip(*found, strict=True):
+        np.testing.assert_allclose(got, expected, 1e-5, 1e-3)
