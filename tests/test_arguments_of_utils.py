@@ -8,6 +8,7 @@ import hashlib
 import inspect
 import json
 import random
+import wave
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -153,6 +154,11 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "get_registered_object": (utils.get_registered_object, {"name": "Part"}),
     "get_source_inputs": (utils.get_source_inputs, {"tensor": Later(lambda: keras.Input((2,), name="a"))}),
     "get_state_tree": (utils.get_state_tree, {"model": Later(net)}),
+    "audio_dataset_from_directory": (
+        utils.audio_dataset_from_directory,
+        {"directory": "sounds", "batch_size": 3, "seed": 1, "verbose": False},
+    ),
+    "Config": (lambda **options: utils.Config(**options).as_dict(), {}),
     "image_dataset_from_directory": (
         utils.image_dataset_from_directory,
         {"directory": "pictures", "image_size": 3, "batch_size": 3, "seed": 1, "verbose": False},
@@ -267,6 +273,13 @@ WALK: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
     },
     "get_source_inputs": {"tensor": ({}, Later(lambda: keras.Input((2,), name="b") * 2))},
     "get_state_tree": {"model": ({}, CHAIN), "value_format": ({}, "numpy_array")},
+    "audio_dataset_from_directory": {
+        **FOLDER,
+        "sampling_rate": ({}, 4000),
+        "output_sequence_length": ({}, 2),
+        "ragged": ({}, True),
+    },
+    "Config": {"kwargs": ({}, {"units": 2})},
     "image_dataset_from_directory": {
         **FOLDER,
         "color_mode": ({}, "grayscale"),
@@ -375,21 +388,25 @@ ELSEWHERE = {
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Makes a folder of texts, pictures and downloads, and goes there."""
+    """Makes a folder of texts, pictures, sounds and downloads, and goes there."""
     numbers = iter(range(100))
 
     def make() -> None:
         here = tmp_path / str(next(numbers))
-        for kind in ("texts", "pictures", "others"):
+        for kind in ("texts", "pictures", "sounds", "others"):
             for label in "ab":
                 (here / kind / label).mkdir(parents=True)
         monkeypatch.chdir(here)
         for i in range(8):
             for kind in ("texts", "others"):
                 Path(kind, "ab"[i % 2], f"{i}.txt").write_text(f"{kind} {i}", encoding="utf-8")
+            for kind in ("sounds", "others"):
+                with wave.open(f"{kind}/{'ab'[i % 2]}/{i}.wav", "wb") as sound:
+                    sound.setparams((1, 2, 8000, 0, "NONE", ""))
+                    sound.writeframes(bytes([i, ord(kind[0]), 1, 2, 3, 4]))
             for kind in ("pictures", "others") if pillow else ():
                 utils.save_img(f"{kind}/{'ab'[i % 2]}/{i}.png", IMAGE + i * 4 + len(kind), scale=False)
-        for kind in ("texts", "pictures"):
+        for kind in ("texts", "pictures", "sounds"):
             Path(kind, "a", "link").symlink_to(here / "others", target_is_directory=True)
         Path("site").mkdir()
         Path("site", "data.txt").write_text("new", encoding="utf-8")
