@@ -5,6 +5,7 @@ And CLAHE, and MaxNumBoundingBoxes.
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +19,9 @@ from pronghorn.utils import bounding_boxes as formats
 
 FIXTURES = Path(__file__).with_name("fixtures")
 KERAS = dict(np.load(FIXTURES / "boxes.npz"))
-SIZE = (2, 20, 30, 1)
-BOXES = np.array([[[2, 3, 9, 12], [15, 1, 28, 18.5], [0, 0, 30, 20]], [[5, 5, 6, 6], [20, 10, 30, 20], [1, 2, 3, 4]]])
-LABELS = np.array([[1, 2, 3], [4, 5, 6]])
-CASES: dict[str, tuple[str, dict[str, Any]]] = {
-    "flip": ("RandomFlip", {"mode": "horizontal"}),
-    "flip_down": ("RandomFlip", {"mode": "vertical"}),
-    "translation": ("RandomTranslation", {"height_factor": 0.5, "width_factor": 0.5}),
-    "center": ("CenterCrop", {"height": 10, "width": 12}),
-    "center_larger": ("CenterCrop", {"height": 40, "width": 50}),
-    "resizing": ("Resizing", {"height": 40, "width": 15}),
-    "brightness": ("RandomBrightness", {"factor": 0.5}),
-    "max": ("MaxNumBoundingBoxes", {"max_number": 2}),
-    "more": ("MaxNumBoundingBoxes", {"max_number": 5, "fill_value": -2}),
-}
-DRAWN: dict[str, Any] = {
-    "flip": {"flips": np.array([True, False]).reshape(2, 1, 1, 1), "input_shape": SIZE},
-    "flip_down": {"flips": np.array([False, True]).reshape(2, 1, 1, 1), "input_shape": SIZE},
-    "translation": {"translations": ops.array([[4.0, -2.5], [-6.0, 3.0]], "float32"), "input_shape": SIZE},
-}
-CLAHE: dict[str, dict[str, Any]] = {
-    "even": {"tile_grid_size": (4, 4)},
-    "odd": {"tile_grid_size": (3, 2), "clip_limit": 1.5},
-    "unlimited": {"value_range": (0, 1), "clip_limit": 0.0, "tile_grid_size": (2, 2)},
-    "first": {"data_format": "channels_first", "tile_grid_size": (2, 3)},
-}
+ASKED = runpy.run_path(str(FIXTURES / "box_cases.py"))
+SIZE, BOXES, LABELS = ASKED["SIZE"], ASKED["BOXES"], ASKED["LABELS"]
+CASES, DRAWN, CLAHE = ASKED["CASES"], ASKED["DRAWN"], ASKED["CLAHE"]
 
 
 def boxes_in(form: str) -> dict[str, Any]:
@@ -206,7 +185,7 @@ def test_boxes_without_labels_are_refused() -> None:
 
 @pytest.mark.parametrize("name", CLAHE)
 def test_clahe_is_that_of_keras(name: str) -> None:
-    layer = layers.ContrastLimitedAdaptiveHistogramEqualization(**CLAHE[name])
+    layer = layers.ContrastLimitedAdaptiveHistogramEqualization(**CLAHE[name][0])
     x = KERAS[f"clahe_{name}_x"]
     np.testing.assert_allclose(layer(x).numpy(), KERAS[f"clahe_{name}_y"], rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(keras.jit(layer)(x).numpy(), layer(x).numpy(), rtol=1e-5, atol=1e-3)

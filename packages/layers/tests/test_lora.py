@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,9 @@ from pronghorn import layers, ops
 from pronghorn.saving.files import ModelFileError
 from pronghorn.testing.layers import Descent, squared_error
 
-FIXTURES = dict(np.load(Path(__file__).with_name("fixtures") / "lora.npz"))
-CASES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
-    "Dense": ({"units": 3, "activation": "tanh"}, (4, 5)),
-    "EinsumDense": ({"equation": "abc,cde->abde", "output_shape": (None, 2, 3), "bias_axes": "e"}, (4, 2, 5)),
-    "Embedding": ({"input_dim": 6, "output_dim": 3}, (4, 2)),
-    "Conv1D": ({"filters": 4, "kernel_size": 2, "groups": 2}, (2, 5, 4)),
-    "Conv2D": ({"filters": 3, "kernel_size": 2}, (2, 4, 4, 2)),
-    "Conv3D": ({"filters": 2, "kernel_size": 2, "use_bias": False}, (1, 3, 3, 3, 2)),
-}
+HERE = Path(__file__).with_name("fixtures")
+FIXTURES = dict(np.load(HERE / "lora.npz"))
+CASES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = runpy.run_path(str(HERE / "lora_cases.py"))["CASES"]
 
 
 def made(name: str, **options: Any) -> Any:
