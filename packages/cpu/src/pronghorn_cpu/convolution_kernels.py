@@ -14,9 +14,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from pronghorn_cpu import host, microkernel
-from pronghorn_cpu.matmul_kernels import Slots, call_epilogue, intrinsic, share
+from pronghorn_cpu.epilogue_kernels import call_epilogue
 from pronghorn_cpu.microkernel import Tile
-from pronghorn_cpu.staging import Code, Word
+from pronghorn_cpu.staging import Code, Slots, Word, intrinsic, share
 
 
 class Gathered(Slots):

@@ -15,14 +15,16 @@ from typing import NamedTuple
 
 from pronghorn.body import Body
 from pronghorn_cpu import host
+from pronghorn_cpu.epilogue_kernels import epilogue_kernel
 from pronghorn_cpu.launch import Callee, Launch, Pointer, Scratch, Slot, kernel_source
 from pronghorn_cpu.matmul_kernels import (
     DEPTH_BLOCK,
+    GATHERED_ROWS,
+    PACKED_ROWS,
     ROW_BLOCK,
     Combine,
     Matmul,
     combine_kernel,
-    epilogue_kernel,
     matmul_kernel,
     scratch_bytes,
 )
@@ -43,10 +45,11 @@ _MOST_PARTS = 16
 _STRIP_BYTES = 1 << 19
 """A strip of B that is no larger is packed once for all rows, if these are many: it stays in the second-level cache."""
 
-_BLOCK_ELEMENTS = 12288
-"""Then so much of the result is finished at a time: what follows finds it in the cache, in rows as long as may be."""
+_BLOCK_BYTES = 16 << 10
+"""Then so many rows are worked on at a time that a block of A stays in the first-level cache, past which the panels of
+B stream: they are dense, A's rows are not."""
 
-_GATHERED_PIECES = 16
+_GATHERED_PIECES = 8
 """Strips of columns grow wider, as far as so many pieces remain, where each of them has A copied anew."""
 
 _PARALLEL_PRODUCTS = 1 << 16
@@ -311,14 +314,20 @@ def _plan_products(products: _Products, threads: int) -> list[Launch]:
     )  # parts are added in dense matrices
     gathered = products.a.strides[_ROW] == 1 != products.a.strides[_COLUMN]
     work_rows, work_columns = _pieces(items * parts, rows, columns, gathered)
-    strip = work_columns * part_depth * host.ITEMSIZE[dtype]
-    whole = strip * math.ceil(columns / work_columns)
+    depth_block = _round_up(part_depth / math.ceil(part_depth / DEPTH_BLOCK)) if depth else 1
+    term = work_columns * host.ITEMSIZE[dtype]
+    whole = term * part_depth * math.ceil(columns / work_columns)
     if rows > ROW_BLOCK and not gathered and whole <= _STRIP_BYTES:
-        work_columns, strip = whole // strip * work_columns, whole
+        work_columns, term = whole // (term * part_depth) * work_columns, whole // part_depth
         work_rows = max(_WORK_ROWS, min(ROW_BLOCK, rows * items * parts // _MANY_PIECES))
-    ahead = rows > ROW_BLOCK and 0 < strip <= _STRIP_BYTES
-    block_rows = min(ROW_BLOCK, max(12, _BLOCK_ELEMENTS // work_columns // 12 * 12)) if ahead else ROW_BLOCK
-    thread_bytes = math.ceil((scratch_bytes(dtype, *_registers(dtype)) + ahead * strip) / 64) * 64
+    ahead = 0
+    if rows >= PACKED_ROWS and depth:
+        ahead = part_depth if rows > ROW_BLOCK and term * part_depth <= _STRIP_BYTES else depth_block
+    block_rows = math.ceil(rows / math.ceil(rows / GATHERED_ROWS) / 12) * 12 if gathered else ROW_BLOCK
+    if ahead and not gathered:
+        block_rows = max(12, _BLOCK_BYTES // (depth_block * host.ITEMSIZE[dtype]) // 12 * 12)
+        block_rows = min(ROW_BLOCK, block_rows)
+    thread_bytes = math.ceil((scratch_bytes(dtype, *_registers(dtype)) + ahead * term) / 64) * 64
     result_bytes = items * rows * columns * host.ITEMSIZE[dtype]
 
     # Scratch memory: every thread's own, the product if no output can hold it, the parts of the sums.
@@ -353,7 +362,7 @@ def _plan_products(products: _Products, threads: int) -> list[Launch]:
         Matmul.DEPTH: depth,
         Matmul.DEPTH_INNER: part_depth if parts > 1 else 0,
         Matmul.DEPTH_PART: part_depth,
-        Matmul.DEPTH_BLOCK: _round_up(part_depth / math.ceil(part_depth / DEPTH_BLOCK)) if depth else 1,
+        Matmul.DEPTH_BLOCK: depth_block,
         Matmul.A_ROW: a.bytes(_ROW),
         Matmul.A_DEPTH: a.bytes(_COLUMN),
         Matmul.B_DEPTH: b.bytes(_ROW),
@@ -363,7 +372,7 @@ def _plan_products(products: _Products, threads: int) -> list[Launch]:
         Matmul.WORK_COLUMNS: work_columns,
         Matmul.BLOCK_ROWS: block_rows,
         Matmul.EPILOGUE: epilogue if parts == 1 else 0,
-        Matmul.AHEAD: int(ahead),
+        Matmul.AHEAD: ahead,
         Matmul.SCRATCH: Scratch(),
         Matmul.SCRATCH_STRIDE: thread_bytes,
         Matmul.THREADS: threads,

@@ -1,50 +1,36 @@
-"""The kernels of the matmul family, as Numba intrinsics: product, sum of parts, epilogue.
+"""The kernels of the matmul family, as Numba intrinsics: product, and sum of its parts.
 
-One kernel per dtype multiplies matrices of every size and stride. What differs between uses of it, the
-epilogue, is a kernel of its own, which is called through its address for each finished piece of the result,
-while that is in
-cache: so the costly kernel is compiled once, an epilogue costs what an elementwise kernel costs, and fused
-    and unfused bits are equal by construction.
+One kernel per dtype multiplies matrices of every size and stride.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from enum import IntEnum, auto
+from enum import auto
 from typing import Any, NamedTuple
 
-from llvmlite import ir
-
-from pronghorn.body import Body
-from pronghorn_cpu import host, microkernel
-from pronghorn_cpu.emit import Emitter, kernel_intrinsic
-from pronghorn_cpu.loops import LANES
+from pronghorn_cpu import ahead, host, microkernel
+from pronghorn_cpu.ahead import Matrix
+from pronghorn_cpu.epilogue_kernels import call_epilogue
 from pronghorn_cpu.microkernel import Tile
-from pronghorn_cpu.staging import Code, Condition, Word
-from pronghorn_cpu.vectors import element
+from pronghorn_cpu.staging import Code, Slots, Word, intrinsic, share
 
 ROW_BLOCK = 192
 """Rows of A that are worked on together: with a block of the depth they stay in the second-level cache."""
 
-_GATHERED_ROW = ROW_BLOCK + 16
-"""Elements from one term to the next of a block of A that is read transposed: an odd number of cache lines, at a power
-of two they would displace one another from the cache."""
+GATHERED_ROWS = 132
+"""The most rows of A that are copied at a time where it is read transposed."""
 
 PACKED_ROWS = 32
 """Rows of A from which a panel of B is worth packing though tiles could read it where it lies: there its rows are far
 apart, and if by a power of two they displace one another from the cache."""
 
+_NEXT_A, _NEXT_B, _REQUESTS = range(3)
+"""Blocks of requests, and how many there are."""
+
 DEPTH_BLOCK = 320
 """The longest sum that is accumulated in registers (part of the bits, and so the same on every machine)."""
-
-
-class Slots(IntEnum):
-    """Names for the slots of an argument block, counted from 0."""
-
-    @staticmethod
-    def _generate_next_value_(name: str, start: int, count: int, last_values: list[int]) -> int:
-        return count
 
 
 class Matmul(Slots):
@@ -79,11 +65,12 @@ class Matmul(Slots):
     """Threads share the result in pieces of WORK_ROWS x WORK_COLUMNS."""
     WORK_COLUMNS = auto()
     BLOCK_ROWS = auto()
-    """So many rows of a strip are finished at a time, at most ROW_BLOCK."""
+    """So many rows of a strip are worked on at a time, at most ROW_BLOCK."""
     EPILOGUE = auto()
     """The address of the epilogue's kernel, or 0."""
     AHEAD = auto()
-    """Whether a strip of B is packed whole, once for all rows: there is scratch memory for it behind the rest."""
+    """So many terms of a strip of B, whole blocks of the depth or all of it, are packed at a time, once for all rows:
+    there is scratch memory for them behind the rest. 0: every panel is packed where it is used, if at all."""
     SCRATCH = auto()
     SCRATCH_STRIDE = auto()
     """Bytes of scratch memory for one thread."""
@@ -110,42 +97,6 @@ class Combine(Slots):
     SCRATCH_STRIDE = auto()
     THREADS = auto()
     OPERANDS = auto()
-
-
-class Region(Slots):
-    """Slots of an epilogue: the address of its operand table, and the piece of the result that is ready."""
-
-    TABLE = auto()
-    OUTER = auto()
-    INNER = auto()
-    ROW = auto()
-    ROW_END = auto()
-    COLUMN = auto()
-    COLUMN_END = auto()
-
-
-class Operand(Slots):
-    """An entry of the operand table; strides in bytes. That of the columns is in the kernel's source."""
-
-    ADDRESS = auto()
-    OUTER = auto()
-    INNER = auto()
-    ROW = auto()
-
-
-def intrinsic(write: Callable[[Code, Word, Word, Word], None]) -> Any:
-    """``write(code, p, t, threads)`` as a Numba intrinsic."""
-
-    def emit(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
-        code = Code(builder)
-        write(code, *(code.word(argument) for argument in arguments))
-
-    return kernel_intrinsic(emit)
-
-
-def share(code: Code, total: Word, t: Word, threads: Word) -> tuple[Word, Word]:
-    """The range of `total` pieces of work that is thread t's; empty for threads beyond `threads`."""
-    return code.minimum(total * t // threads, total), code.minimum(total * (t + 1) // threads, total)
 
 
 def tall_rows(code: Code, tall: Tile, short: Tile, rows: Word) -> Word:
@@ -188,6 +139,16 @@ class _Product(NamedTuple):
     """The wide panels of B that are packed already, or 0; the next column and term are so far away."""
     panels_column: Word
     panels_depth: Word
+    gathered: Word
+    """Whether A is a copy in panels as high as the tiles, dense and term by term; it has `a_row` bytes for each row."""
+
+    @property
+    def matrix_a(self) -> Matrix:
+        return Matrix(self.a, self.a_row, self.a_depth, self.rows, self.depth)
+
+    @property
+    def matrix_b(self) -> Matrix:
+        return Matrix(self.b, self.b_depth, self.b_column, self.depth, self.columns)
 
     def at(self, row: Word | int = 0, column: Word | int = 0, depth: Word | int = 0) -> _Product:
         """From another row and column of C and another term of the sum on, the sizes unchanged."""
@@ -229,12 +190,13 @@ class _MatmulWriter:
         pieces_across = (columns + work_columns - 1) // work_columns
         pieces = read(Matmul.OUTER) * inner_items * pieces_across * pieces_down
         begin, end = share(code, pieces, t, code.minimum(threads, read(Matmul.THREADS)))
-        with code.loop(begin // pieces_down, (end + pieces_down - 1) // pieces_down) as strip:
+        stop = code.select(begin < end, (end + pieces_down - 1) // pieces_down, 0)
+        with code.loop(begin // pieces_down, stop) as strip:
             item = strip.index // pieces_across
             outer, inner = item // inner_items, item % inner_items
             column = strip.index % pieces_across * work_columns
             column_end = code.minimum(column + work_columns, columns)
-            first = code.maximum(begin - strip.index * pieces_down, 0)
+            first = code.maximum(begin - strip.index * pieces_down, 0) * work_rows
             last = code.minimum(end - strip.index * pieces_down, pieces_down)
             row_end = code.minimum(last * work_rows, rows)
             product = _Product(
@@ -247,7 +209,7 @@ class _MatmulWriter:
                 c=read(Matmul.C) + outer * read(Matmul.C_OUTER) + inner * read(Matmul.C_INNER),
                 c_row=read(Matmul.C_ROW),
                 c_column=code.word(self.itemsize),
-                rows=rows,
+                rows=row_end - first,
                 columns=column_end - column,
                 depth=code.minimum(depth - inner * read(Matmul.DEPTH_INNER), read(Matmul.DEPTH_PART)),
                 accumulate=code.word(0),
@@ -255,24 +217,43 @@ class _MatmulWriter:
                 panels=code.word(0),
                 panels_column=code.word(0),
                 panels_depth=code.word(0),
+                gathered=code.word(0),
             )
-            product = self.packed_ahead(code, product.at(0, column), read(Matmul.AHEAD))
-            block_rows = read(Matmul.BLOCK_ROWS)
-            with code.loop(first * work_rows, row_end, block_rows) as block:
-                row = block.index
-                block_end = code.minimum(row + block_rows, row_end)
-                self.block(code, product.at(row)._replace(rows=block_end - row), depth_block)
-                region = [p + 8 * Matmul.OPERANDS, outer, inner, row, block_end, column, column_end]
-                call_epilogue(code, read(Matmul.EPILOGUE), scratch, region)
+            product = product.at(first, column)
+            # Another strip of columns meets the same A.
+            known = code.all(strip.index % pieces_across != 0, strip.index != begin // pieces_down)
+            block_rows, ahead = read(Matmul.BLOCK_ROWS), read(Matmul.AHEAD)
+            turns = code.maximum(product.depth, 1)  # even a sum of no terms is written once
+            terms = code.select(ahead == 0, turns, ahead)
+            with code.loop(0, turns, terms) as stage:
+                k = stage.index
+                part = product.at(depth=k)._replace(depth=code.minimum(terms, product.depth - k), accumulate=k)
+                later = product.at(depth=k + terms)._replace(depth=code.minimum(terms, product.depth - k - terms))
+                self.announce(code, _NEXT_B, later.matrix_b, product)
+                part = self.packed_ahead(code, part, ahead)
+                with code.loop(0, product.rows, block_rows) as block:
+                    row, after = block.index, block.index + block_rows
+                    here, below = (
+                        part.at(start)._replace(rows=code.minimum(block_rows, product.rows - start))
+                        for start in (row, after)
+                    )
+                    following = [
+                        code.select(known, 0, code.select(after < product.rows, x, y))
+                        for x, y in zip(below.matrix_a, later.matrix_a, strict=True)
+                    ]
+                    self.announce(code, _NEXT_A, Matrix(*following), here)
+                    self.block(code, here, depth_block)
+                    region = [p + 8 * Matmul.OPERANDS, outer, inner, first + row, first + row + here.rows]
+                    with code.when(k + terms >= turns):
+                        call_epilogue(code, read(Matmul.EPILOGUE), scratch, [*region, column, column_end])
 
     def block(self, code: Code, product: _Product, depth_block: Word) -> None:
-        """Rows that fit the cache times a strip of columns, over the whole depth."""
+        """Rows that fit the cache times a strip of columns, over the whole depth of the product."""
         columns, depth = product.columns, product.depth
-        turns = code.maximum(depth, 1)  # even a sum of no terms is written once
-        with code.loop(0, turns, depth_block) as block:
+        with code.loop(0, code.maximum(depth, 1), depth_block) as block:
             k = block.index
-            part = product.at(depth=k)._replace(depth=code.minimum(depth_block, depth - k), accumulate=k)
-            part = self.gathered(code, part)
+            part = product.at(depth=k)._replace(depth=code.minimum(depth_block, depth - k))
+            part = part._replace(accumulate=product.accumulate + k)
 
             def panels(write: Callable[..., None], tile: Tile, part: _Product, start: Word | int, stop: Word) -> None:
                 with code.loop(start, stop, tile.columns) as panel:
@@ -281,7 +262,7 @@ class _MatmulWriter:
                     code.call(f"panel_{tile}", write, *part.at(0, j)._replace(columns=panel_columns))
 
             done = self.filled(code, self.tall, columns)
-            panels(self.wide_panel, self.tall, part, 0, done)
+            panels(self.wide_panel, self.tall, self.gathered(code, part), 0, done)
             zero = code.word(0)
             part = part._replace(panels=zero, panels_column=zero, panels_depth=zero)
             for tile in self.rest:
@@ -289,23 +270,33 @@ class _MatmulWriter:
                 panels(self.narrow_panel(tile), tile, part, done, end)
                 done = end
 
+    def announce(self, code: Code, block: int, matrix: Matrix, product: _Product) -> None:
+        """Has the tiles of a product ask for what comes next."""
+        down, across = self.tall.rows, self.tall.columns
+        tiles = (product.rows + down - 1) // down * ((product.columns + across - 1) // across)
+        ahead.announce(code, self.requests(product.scratch, block), matrix, self.itemsize, tiles)
+
+    def requests(self, scratch: Word, block: int) -> Word:
+        """Where blocks of requests lie; the last one is followed by the panel."""
+        return scratch + (spare_bytes(self.dtype, self.lanes, self.tall.vectors) + ahead.BYTES * block)
+
     def filled(self, code: Code, tile: Tile, columns: Word) -> Word:
         """The columns for panels of the tile's width: the last may lack less than a register."""
         rest = columns % tile.columns
         return columns - code.select(rest > tile.columns - self.lanes, 0, rest)
 
-    def packed_ahead(self, code: Code, product: _Product, ahead: Word) -> _Product:
-        """The product with all wide panels of B packed, if `ahead`."""
+    def packed_ahead(self, code: Code, product: _Product, needed: Word) -> _Product:
+        """The product with all wide panels of B packed, if `needed` is not 0."""
         width, depth = self.tall.columns, product.depth
         row, column = code.word(width * self.itemsize), depth * self.itemsize
         panels = product.scratch + scratch_bytes(self.dtype, self.lanes, self.tall.vectors)
-        with code.when(ahead != 0), code.loop(0, self.filled(code, self.tall, product.columns), width) as panel:
+        with code.when(needed != 0), code.loop(0, self.filled(code, self.tall, product.columns), width) as panel:
             j = panel.index
             part = product.at(0, j)
             self.pack(
                 code, part._replace(columns=code.minimum(product.columns - j, width)), self.tall, panels + j * column
             )
-        panels, column, row = (code.select(ahead != 0, value, 0) for value in (panels, column, row))
+        panels, column, row = (code.select(needed != 0, value, 0) for value in (panels, column, row))
         return product._replace(panels=panels, panels_column=column, panels_depth=row)
 
     def pack(self, code: Code, product: _Product, tile: Tile, panel: Word) -> None:
@@ -318,22 +309,39 @@ class _MatmulWriter:
         code.call("pack", write, *b, panel, product.depth, product.columns, tile.columns)
 
     def gathered(self, code: Code, product: _Product) -> _Product:
-        """The product with A copied to where its terms are near, if A is read transposed and often."""
+        """The product with A copied to panels as high as the tiles, if it is read transposed and often."""
         target = product.scratch + panel_bytes(self.dtype, self.lanes, self.tall.vectors)
-        term = code.word(_GATHERED_ROW * self.itemsize)
+        rows, depth = product.rows, product.depth
+        tall, size = tall_rows(code, self.tall, self.short, rows), self.itemsize
 
-        def copy(code: Code, a: Word, a_depth: Word, target: Word, depth: Word, rows: Word) -> None:
+        def copy(tile: Tile) -> Callable[..., None]:
+            def write(code: Code, a: Word, a_depth: Word, target: Word, depth: Word, start: Word, stop: Word) -> None:
+                kind = code.vector(self.dtype, tile.rows)
+                with code.loop(0, depth) as k, code.loop(start, stop, tile.rows) as row:
+                    value = code.load(a + k.index * a_depth + row.index * size, kind, size)
+                    code.store(value, target + (row.index * depth + k.index * tile.rows) * size, size)
+
+            return write
+
+        def copy_rest(code: Code, a: Word, a_depth: Word, target: Word, depth: Word, count: Word) -> None:
             with code.loop(0, depth) as k:
-                here = target + k.index * (_GATHERED_ROW * self.itemsize)
-                microkernel.move(code, self.dtype, self.lanes, a + k.index * a_depth, here, rows, code.word(0))
+                here, there = a + k.index * a_depth, target + k.index * count * size
+                microkernel.move(code, self.dtype, self.short.rows, here, there, count, code.word(0))
 
-        near = product.a_depth <= term
-        often = code.all(product.columns >= self.tall.columns, product.rows >= self.rest[-1].rows)
-        needed = code.all(product.a_row == self.itemsize, code.builder.not_(near), often)
+        often = code.all(product.columns >= self.tall.columns, rows >= self.rest[-1].rows)
+        needed = code.all(product.a_row == size, product.a_depth != size, often)
         with code.when(needed):
-            code.call("copy", copy, product.a, product.a_depth, target, product.depth, product.rows)
+            whole = code.minimum(tall, rows - rows % self.tall.rows)
+            done = code.select(tall > whole, whole, rows - (rows - whole) % self.short.rows)
+            for tile, start, stop in (self.tall, code.word(0), whole), (self.short, whole, done):
+                code.call(f"copy_{tile.rows}", copy(tile), product.a, product.a_depth, target, depth, start, stop)
+            with code.when(done < rows):
+                here, there = product.a + done * size, target + done * depth * size
+                code.call("copy_rest", copy_rest, here, product.a_depth, there, depth, rows - done)
         return product._replace(
-            a=code.select(needed, target, product.a), a_depth=code.select(needed, term, product.a_depth)
+            a=code.select(needed, target, product.a),
+            a_row=code.select(needed, depth * size, product.a_row),
+            gathered=code.select(needed, 1, 0),
         )
 
     def wide_panel(self, code: Code, *arguments: Word) -> None:
@@ -370,7 +378,7 @@ class _MatmulWriter:
         needed = either(product.b_column != self.itemsize, product.columns < tile.columns)
         needed = either(needed, product.rows >= PACKED_ROWS)
         needed = code.all(needed, product.panels == 0)
-        panel = product.scratch + spare_bytes(self.dtype, self.lanes, self.tall.vectors)
+        panel = self.requests(product.scratch, _REQUESTS)
         with code.when(needed):
             self.pack(code, product, tile, panel)
         panel = code.select(needed, panel, product.panels)
@@ -388,7 +396,12 @@ class _MatmulWriter:
 
         with code.loop(start, stop, tile.rows) as row:
             rows = code.minimum(product.rows - row.index, tile.rows)
-            code.call(f"tile_{tile}", write, *product.at(row.index)._replace(rows=rows))
+            here, gathered = product.at(row.index), product.gathered != 0
+            a_row = code.select(gathered, self.itemsize, here.a_row)
+            a_depth = code.select(gathered, rows * self.itemsize, here.a_depth)
+            for block in range(_REQUESTS):
+                ahead.ask(code, self.requests(product.scratch, block))
+            code.call(f"tile_{tile}", write, *here._replace(a_row=a_row, a_depth=a_depth, rows=rows))
 
     def tile(self, code: Code, tile: Tile, product: _Product) -> None:
         """One tile, through spare memory if C has fewer rows or columns."""
@@ -415,12 +428,12 @@ def spare_bytes(dtype: str, lanes: int, vectors: int) -> int:
 
 def panel_bytes(dtype: str, lanes: int, vectors: int) -> int:
     """Scratch memory for a tile and a panel of B."""
-    return spare_bytes(dtype, lanes, vectors) + Tile(dtype, lanes, DEPTH_BLOCK, vectors).bytes
+    return spare_bytes(dtype, lanes, vectors) + _REQUESTS * ahead.BYTES + Tile(dtype, lanes, DEPTH_BLOCK, vectors).bytes
 
 
 def scratch_bytes(dtype: str, lanes: int, vectors: int) -> int:
     """Scratch memory that a thread needs: a tile, a panel of B, and a block of A. A strip of B is behind it."""
-    return panel_bytes(dtype, lanes, vectors) + _GATHERED_ROW * DEPTH_BLOCK * host.ITEMSIZE[dtype]
+    return panel_bytes(dtype, lanes, vectors) + GATHERED_ROWS * DEPTH_BLOCK * host.ITEMSIZE[dtype]
 
 
 def combine_kernel(dtype: str, lanes: int) -> Any:
@@ -445,58 +458,5 @@ def combine_kernel(dtype: str, lanes: int) -> Any:
             nil = code.word(0)
             region = [p + 8 * Combine.OPERANDS, nil, nil, row, row_end, nil, columns]
             call_epilogue(code, read(Combine.EPILOGUE), scratch, region)
-
-    return intrinsic(write)
-
-
-def call_epilogue(code: Code, epilogue: Word, block: Word, region: Sequence[Word]) -> None:
-    """Calls the epilogue at that address, if any, for a region (the values of `Region`) that is put into `block`."""
-    with code.when(epilogue != 0):
-        for slot, value in zip(Region, region, strict=True):
-            code.set_slot(block, slot, value)
-        code.call_kernel(epilogue, block)
-
-
-def epilogue_kernel(body: Body, contiguous: tuple[bool, ...]) -> Any:
-    """``outputs = body(inputs)`` for a piece of the result: see `Region`.
-
-    Args:
-        body: the first input is the product itself.
-        contiguous: for each input whether its columns lie side by side; else a row has one value.
-    """
-    outputs = [body.dtype(output) for output in body.outputs]
-
-    def write(code: Code, p: Word, t: Word, threads: Word) -> None:
-        table, outer, inner, row, row_end, column, column_end = (code.slot(p, slot) for slot in Region)
-
-        def address(operand: int, row: Word) -> Word:
-            entry = table + operand * len(Operand) * 8
-            start = code.slot(entry, Operand.ADDRESS) + outer * code.slot(entry, Operand.OUTER)
-            return start + inner * code.slot(entry, Operand.INNER) + row * code.slot(entry, Operand.ROW)
-
-        emitter = Emitter(code.builder, LANES)
-        whole = column_end - (column_end - column) % LANES
-        with code.loop(row, row_end) as line:
-            operands = [address(k, line.index) for k in range(len(body.inputs) + len(outputs))]
-            splats = [
-                None if side_by_side else emitter.load_scalar(dtype, operand.value)
-                for dtype, side_by_side, operand in zip(body.inputs, contiguous, operands, strict=False)
-            ]
-
-            def vectors(j: Word, mask: Condition | None = None) -> None:
-                def at(operand: int, dtype: str) -> ir.Value:
-                    return (operands[operand] + j * element(dtype).size).value
-
-                inputs = [
-                    emitter.load(dtype, at(k, dtype), mask) if splat is None else splat
-                    for k, (dtype, splat) in enumerate(zip(body.inputs, splats, strict=True))
-                ]
-                for k, value in enumerate(emitter.apply(body, inputs)):
-                    emitter.store(outputs[k], value, at(len(inputs) + k, outputs[k]), mask)
-
-            with code.loop(column, whole, LANES) as loop:
-                vectors(loop.index)
-            with code.when(whole < column_end):
-                vectors(whole, emitter.tail_mask((column_end - whole).value))
 
     return intrinsic(write)

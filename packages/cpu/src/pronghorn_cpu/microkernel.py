@@ -183,16 +183,15 @@ def pack(
         with code.loop(0, depth * step, lanes * size) as loop:
             code.store(code.zeros(code.vector(dtype, lanes)), panel + loop.index, size)
     with code.either(source_column == size) as (contiguous, other):
-        with contiguous, code.loop(0, depth) as row:
-            move(
-                code,
-                dtype,
-                lanes,
-                source + row.index * source_depth,
-                panel + row.index * step,
-                columns,
-                code.word(0),
-            )
+        with contiguous, code.either(columns == width) as (whole, part):
+            kind = code.vector(dtype, lanes)
+            with whole, code.loop(0, depth) as row:
+                here, there = source + row.index * source_depth, panel + row.index * step
+                with code.loop(0, step, lanes * size) as vector:
+                    code.store(code.load(here + vector.index, kind, size), there + vector.index, size)
+            with part, code.loop(0, depth) as row:
+                here, there = source + row.index * source_depth, panel + row.index * step
+                move(code, dtype, lanes, here, there, columns, code.word(0))
         with other:
             transposed = source_depth == size
             square_columns = code.select(transposed, columns - columns % square, 0)

@@ -19,9 +19,8 @@ from pronghorn_cpu.emit import Emitter
 from pronghorn_cpu.host import ITEMSIZE
 from pronghorn_cpu.launch import Launch, Pointer, Scratch, Slot, kernel_source, worth_parallel
 from pronghorn_cpu.loops import LANES
-from pronghorn_cpu.matmul_kernels import Slots, intrinsic, share
 from pronghorn_cpu.rows import RowProgram, plan_rows
-from pronghorn_cpu.staging import Code, Condition, Word
+from pronghorn_cpu.staging import Code, Condition, Slots, Word, intrinsic, share
 
 _PARTS = 32
 """Parts that the rows are cut into, at most, each of at least two blocks (part of the bits)."""

@@ -16,9 +16,9 @@ from pronghorn.body import Body
 from pronghorn_cpu import host, microkernel
 from pronghorn_cpu.emit import Emitter
 from pronghorn_cpu.loops import LANES
-from pronghorn_cpu.matmul_kernels import intrinsic, share, tall_rows
+from pronghorn_cpu.matmul_kernels import tall_rows
 from pronghorn_cpu.microkernel import Tile
-from pronghorn_cpu.staging import Code, Condition, Word
+from pronghorn_cpu.staging import Code, Condition, Word, intrinsic, share
 
 PIECE = 8
 """Sequences in a thread's piece: whole pieces are whole tiles."""

@@ -13,8 +13,7 @@ from enum import auto
 from typing import Any, NamedTuple
 
 from pronghorn_cpu.launch import Callee, Launch, Pointer, Scratch, Slot, kernel_source
-from pronghorn_cpu.matmul_kernels import Slots, intrinsic, share
-from pronghorn_cpu.staging import Code, Word
+from pronghorn_cpu.staging import Code, Slots, Word, intrinsic, share
 
 
 class Items(Slots):

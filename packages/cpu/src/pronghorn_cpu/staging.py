@@ -16,10 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import IntEnum
 from typing import Any, TypeAlias
 
 from llvmlite import ir
 
+from pronghorn_cpu.emit import kernel_intrinsic
 from pronghorn_cpu.host import has_fma
 
 INT64 = ir.IntType(64)
@@ -95,6 +97,14 @@ class Word:
     def __ne__(self, other: object) -> Condition:
         assert isinstance(other, Word | int)
         return self._compare("!=", other)
+
+
+class Slots(IntEnum):
+    """Names for the slots of an argument block, counted from 0."""
+
+    @staticmethod
+    def _generate_next_value_(name: str, start: int, count: int, last_values: list[int]) -> int:
+        return count
 
 
 class Loop:
@@ -267,3 +277,18 @@ class Code:
             write(inner, *(Word(inner, argument) for argument in procedure.args))
             builder.ret_void()
         self.builder.call(procedure, [self.value(argument) for argument in arguments])
+
+
+def intrinsic(write: Callable[[Code, Word, Word, Word], None]) -> Any:
+    """``write(code, p, t, threads)`` as a Numba intrinsic."""
+
+    def emit(builder: ir.IRBuilder, *arguments: ir.Value) -> None:
+        code = Code(builder)
+        write(code, *(code.word(argument) for argument in arguments))
+
+    return kernel_intrinsic(emit)
+
+
+def share(code: Code, total: Word, t: Word, threads: Word) -> tuple[Word, Word]:
+    """The range of `total` pieces of work that is thread t's; empty for threads beyond `threads`."""
+    return code.minimum(total * t // threads, total), code.minimum(total * (t + 1) // threads, total)

@@ -24,8 +24,7 @@ from pronghorn import dtypes
 from pronghorn.body import Body, Step
 from pronghorn_cpu.emit import Emitter
 from pronghorn_cpu.loops import LANES
-from pronghorn_cpu.matmul_kernels import intrinsic, share
-from pronghorn_cpu.staging import Code, Condition, Word
+from pronghorn_cpu.staging import Code, Condition, Word, intrinsic, share
 from pronghorn_cpu.vectors import element
 
 CHANNEL_BLOCK = 4 * LANES

@@ -22,11 +22,11 @@ from llvmlite import ir
 
 from pronghorn_cpu import microkernel
 from pronghorn_cpu.emit import Emitter
+from pronghorn_cpu.epilogue_kernels import call_epilogue
 from pronghorn_cpu.host import ITEMSIZE
 from pronghorn_cpu.loops import LANES
-from pronghorn_cpu.matmul_kernels import Slots, call_epilogue, intrinsic, share
 from pronghorn_cpu.microkernel import Tile
-from pronghorn_cpu.staging import Code, Word
+from pronghorn_cpu.staging import Code, Slots, Word, intrinsic, share
 
 PLACES = 16
 """Of a transformed tile."""
