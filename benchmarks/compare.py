@@ -2,7 +2,8 @@
 
 Every framework runs in a process of its own with two threads, all stay alive, and epochs are trained in turn: a round
 is one epoch of each. A slow phase of the machine hits neighbours alike, so the ratio of a round is worth more than its
-figures. Prints medians and ratios to the fastest peer; `--json` and `--plot` keep them.
+figures. Prints medians and ratios to the fastest peer; `--json` and `--plot` keep them. "arithmetic" is no framework:
+it does the multiply-adds of a step's products and nothing else, at the processor's peak in that round.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from typing import Any
 
 HERE = Path(__file__).parent
 FRAMEWORKS = (
-    "pronghorn,jax,keras-jax,keras-tensorflow,keras-tensorflow-jit,keras-torch,torch,torch-channels-last,torch-compile"
+    "pronghorn,jax,keras-jax,keras-tensorflow,keras-tensorflow-jit,keras-torch,torch,torch-channels-last,torch-compile,"
+    "arithmetic"
 )
+NO_PEERS = ("pronghorn", "arithmetic")
 WORKLOADS = ("W1", "W2", "W3", "W4", "W5")
 
 Results = dict[str, dict[str, Any]]
@@ -130,7 +133,7 @@ def compare(
         for worker in workers.values():
             worker.end()
     measured = {name: speeds[name] for name in frameworks if name not in failed}
-    peers = [name for name in measured if name != "pronghorn"] or [*measured]
+    peers = [name for name in measured if name not in NO_PEERS] or [*measured]
     fastest = max(peers, key=lambda name: statistics.median(measured[name]), default="")
     found: Results = {
         name: {

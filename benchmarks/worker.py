@@ -69,6 +69,27 @@ def _keras(backend: str, workload: Workload, **options: Any) -> Training:
     )
 
 
+PRODUCTS = ("matmul", "convolution", "recurrence", "attention")
+"""What has these in its name multiplies and adds."""
+
+
+def _arithmetic(workload: Workload) -> Training:
+    """No training, but as many multiply-adds as the products of one, in a product that stays in cache: no step is
+    faster, unless by minimal filtering, which needs fewer."""
+    import pronghorn
+    from pronghorn_cpu.peak import Product
+
+    imported = time.perf_counter() - START
+    x, y = data(workload)
+    network = model(pronghorn, workload)
+    network.train_on_batch(x[: workload.batch_size], y[: workload.batch_size])
+    instructions = network.train_program.instructions()
+    flops = sum(i.flops for i in instructions if any(product in i.name for product in PRODUCTS))
+    product = Product()
+    runs = round(flops * workload.steps / product.flops)
+    return Training(imported, lambda epochs: [product.run() for _ in range(epochs * runs)])
+
+
 def _counts(network: Any) -> dict[str, int]:
     """Launches of a training step, where the accelerator counts them."""
     executable = getattr(getattr(network, "train_program", None), "executable", None)
@@ -108,6 +129,7 @@ FRAMEWORKS: dict[str, Callable[[Workload], Training]] = {
     "torch-channels-last": lambda workload: _torch(workload, channels_last=True),
     "torch-compile": lambda workload: _torch(workload, channels_last=True, compiled=True),
     "jax": _jax,
+    "arithmetic": _arithmetic,
 }
 
 
