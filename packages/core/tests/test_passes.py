@@ -166,7 +166,7 @@ class TestMemory:
                 place = plan.places[out]
                 if place.kind != "arena":
                     continue
-                taken_over = set(memory.in_place_inputs(node, out))
+                taken_over = set(memory.in_place_inputs(node).get(out, ()))
                 for t in [*alive, *(r for r in readable if r not in taken_over)]:
                     other = plan.places[t]
                     if other.kind == "arena" and t is not out:

@@ -11,13 +11,14 @@ import pytest
 
 from pronghorn import ops, random
 from pronghorn.autodiff import GradientTape
-from pronghorn.graph import Spec
+from pronghorn.graph import Node, Spec
 from pronghorn.op import primitive
 from pronghorn.ops.shape import pad_with
 from pronghorn.program import Program, Rows, batch_rows, jit
 from pronghorn.tensor import Tensor, Variable, constant
 from pronghorn.testing.kernels import using_accelerator
 from pronghorn_cpu import cache
+from pronghorn_cpu.lowering import lower
 from pronghorn_cpu.runner import default_pool
 from pronghorn_ops.primitives.convolution import Windows, convolution, maximum_of_windows, sum_pool
 
@@ -205,6 +206,21 @@ def test_an_op_without_a_kernel_warns_once_and_runs_on_the_host() -> None:
         result = program(x)
     np.testing.assert_allclose(result.numpy(), np.cumsum(A.astype("float32") * 2, 1) + 1, rtol=1e-5)
     assert [i.kind for i in program.instructions()] == ["kernel", "host", "kernel"]
+
+
+def padded(value: float, size: int = 3) -> Any:
+    """The launches of a padding."""
+    attrs = {"low": (1,), "high": (1,), "interior": (0,), "value": value}
+    return lower(Node(pad_with, [Tensor((size,), "float32")], attrs, [Tensor((size + 2,), "float32")]))
+
+
+def test_launches_of_equal_shapes_and_attributes_are_the_same_and_no_others() -> None:
+    zero = [padded(0.0) for _ in range(3)]
+    assert zero[1] is zero[2] and zero[0] == zero[1]
+    others = [[padded(value, size) for _ in range(3)][-1] for value, size in ((-0.0, 3), (0, 3), (1.0, 3), (0.0, 4))]
+    assert others[0] != zero[0]  # equal as numbers, but not in their bits
+    assert others[1] == zero[0]
+    assert len({*others, zero[0]}) == 4
 
 
 def test_results_belong_to_the_caller() -> None:

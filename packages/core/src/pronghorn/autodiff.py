@@ -31,8 +31,8 @@ def backward(
     needed: set[Tensor] = set(xs)
     path: list[Node] = []
     for node in nodes:
-        if any(t in needed for t in node.inputs):
-            needed.update(t for t in node.outputs if dtypes.is_float(t.dtype))
+        if not needed.isdisjoint(node.inputs):
+            needed.update([t for t in node.outputs if dtypes.is_float(t.dtype)])
             path.append(node)
     grads: dict[Tensor, Tensor] = {}
 

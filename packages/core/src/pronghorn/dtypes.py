@@ -48,6 +48,7 @@ _ALIASES = {
     "str": "string",
     "complex": "complex64",
 }
+_KINDS: dict[type, str] = {float: "float", int: "int", bool: "bool", complex: "complex"}
 _PYTHON: dict[Any, str] = {bool: "bool", int: "int32", float: "float32", str: "string", complex: "complex64"}
 
 
@@ -113,14 +114,7 @@ def numpy_dtype(dtype: str) -> np.dtype[Any]:
 
 def weak(value: Any) -> str | None:
     """ "int", "float", "complex" or "bool" for a Python scalar, else None."""
-    kind = type(value)
-    if kind is float:
-        return "float"
-    if kind is int:
-        return "int"
-    if kind is bool:
-        return "bool"
-    return "complex" if kind is complex else None
+    return _KINDS.get(type(value))
 
 
 def result_type(*dtypes: str) -> str:
@@ -148,6 +142,7 @@ def floating(dtype: str) -> str:
     return dtype if is_float(dtype) else result_type(dtype, "float")
 
 
+@cache
 def itemsize(dtype: str) -> int:
     """Bytes of one element."""
     return 2 if dtype == "bfloat16" else numpy_dtype(dtype).itemsize

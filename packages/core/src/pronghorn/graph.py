@@ -66,9 +66,9 @@ class Node:
         """Keyword arguments of a model node."""
         return self.attrs["kwargs"]  # type: ignore[no-any-return]
 
-    def bodies(self) -> Iterator[Graph]:
+    def bodies(self) -> list[Graph]:
         """The graphs of a control-flow node."""
-        return (value for value in self.attrs.values() if isinstance(value, Graph))
+        return [value for value in self.attrs.values() if isinstance(value, Graph)] if self.attrs else []
 
     def __repr__(self) -> str:
         outputs = ", ".join(str(t.shape) for t in self.outputs)
@@ -141,7 +141,7 @@ def constant_value(t: Tensor) -> np.ndarray[Any, Any] | None:
     """The value of a traced tensor that depends on nothing but constants, None where it depends on more."""
     values: dict[Tensor, Any] = {}
     for node in topological([t]):
-        if t.scope is MODEL or any(u.scope is not None and u not in values for u in node.inputs) or any(node.bodies()):
+        if t.scope is MODEL or any(u.scope is not None and u not in values for u in node.inputs) or node.bodies():
             return None
         result = node.op.reference(*(values[u] if u in values else u.numpy() for u in node.inputs), **node.attrs)
         values.update(zip(node.outputs, result if isinstance(result, tuple) else (result,), strict=True))

@@ -23,8 +23,10 @@ def needed(graph: Graph) -> bool:
 
 
 def _holds_strings(graph: Graph) -> bool:
-    return any(t.dtype == "string" for t in (*graph.placeholders, *graph.results)) or any(map(on_strings, graph.nodes))
+    found = {t.dtype for node in graph.nodes for t in (*node.inputs, *node.outputs)}
+    found.update([t.dtype for t in (*graph.placeholders, *graph.results)])
+    return "string" in found or any(_holds_strings(body) for node in graph.nodes for body in node.bodies())
 
 
 def on_strings(node: Node) -> bool:
-    return any(t.dtype == "string" for t in (*node.inputs, *node.outputs)) or any(map(_holds_strings, node.bodies()))
+    return "string" in [t.dtype for t in (*node.inputs, *node.outputs)] or any(map(_holds_strings, node.bodies()))

@@ -140,7 +140,10 @@ class Tracer(Interpreter):
         return symbol
 
     def apply(self, op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any]) -> tuple[Tensor, ...]:
-        inputs = [t if t.scope is self or t.scope is None else self.capture(t, op.name) for t in inputs]
+        for t in inputs:
+            if t.scope is not self and t.scope is not None:
+                inputs = [t if t.scope is self or t.scope is None else self.capture(t, op.name) for t in inputs]
+                break
         specs = op.specs(inputs, attrs)
         for s in specs:
             if None in s.shape:
@@ -150,7 +153,7 @@ class Tracer(Interpreter):
             room[1] -= len(specs)
             if room[1] < 0:
                 raise ValueError("the file describes more operations than any model has")
-        outputs = tuple(Tensor(s.shape, s.dtype, scope=self, index=i) for i, s in enumerate(specs))
+        outputs = tuple([Tensor(s.shape, s.dtype, scope=self, index=i) for i, s in enumerate(specs)])
         node = Node(op, inputs, attrs, outputs, layer=LAYER.get())
         for out in outputs:
             out.node = node
@@ -203,11 +206,10 @@ class Tracer(Interpreter):
     def assign(self, variable: Variable, value: Tensor) -> None:
         if value.scope not in (None, self):
             value = self.capture(value, variable.path)
-        from pronghorn.ops import stop_gradient
+        from pronghorn.ops.reduction import identity_without_gradient
 
         self.read(variable)
-        with using(self):  # a tensor of its own: an assignment is no path for gradients
-            version = stop_gradient(value)
+        (version,) = self.apply(identity_without_gradient, [value], {})  # past all tapes: no path for gradients
         self.versions[variable] = self.writes[variable] = version
 
     def finish(self, outputs: Sequence[Tensor]) -> Graph:
@@ -248,15 +250,15 @@ class Tape(Interpreter):
 
     def apply(self, op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any]) -> tuple[Tensor, ...]:
         outputs = self.inner.apply(op, inputs, attrs)
-        if any(t in self.watched for t in inputs):
-            self.watched.update(t for t in outputs if dtypes.is_float(t.dtype))
+        if not self.watched.isdisjoint(inputs):
+            self.watched.update([t for t in outputs if dtypes.is_float(t.dtype)])
             self.nodes.append(outputs[0].node or Node(op, inputs, attrs, outputs))
         return outputs
 
     def read(self, variable: Variable) -> Tensor:
         t = self.inner.read(variable)
         versions = self.versions.setdefault(variable, [])
-        if not any(t is v for v in versions):
+        if not [v for v in versions if v is t]:
             versions.append(t)
             if self.watch_variables and variable.trainable and dtypes.is_float(t.dtype):
                 self.watched.add(t)
@@ -270,9 +272,8 @@ _EAGER = Eager()
 _current: ContextVar[Interpreter] = ContextVar("interpreter", default=_EAGER)
 
 
-def current() -> Interpreter:
-    """The interpreter in force."""
-    return _current.get()
+current: Callable[[], Interpreter] = _current.get
+"""The interpreter in force."""
 
 
 @contextmanager

@@ -81,7 +81,7 @@ class Op(Operation):
 
     def specs(self, inputs: Sequence[Tensor], attrs: dict[str, Any]) -> tuple[Spec, ...]:
         """The outputs' specs; shape errors name the op."""
-        result = self.infer(*(Spec(t.shape, t.dtype) for t in inputs), **attrs)
+        result = self.infer(*[Spec(t.shape, t.dtype) for t in inputs], **attrs)
         return (result,) if isinstance(result, Spec) else tuple(result)
 
     def __repr__(self) -> str:
@@ -150,10 +150,15 @@ class Elementwise(Op):
         rule = None if gradient is None else functools.partial(_unbroadcast_rule, gradient)
         super().__init__(name, reference_kernel(expression, self.parameters), self._infer, rule)
 
-    def _infer(self, *specs: Spec) -> Spec:
-        shapes: Any = {s.shape for s in specs} - {()}
+    def specs(self, inputs: Sequence[Tensor], attrs: dict[str, Any]) -> tuple[Spec, ...]:
+        return (self._infer(*inputs),)
+
+    def _infer(self, *specs: Spec | Tensor) -> Spec:
+        shape = specs[0].shape
         try:
-            shape = np.broadcast_shapes(*shapes) if len(shapes) > 1 else next(iter(shapes), ())
+            for s in specs:
+                if s.shape != shape:
+                    shape = _broadcast(shape, s.shape)
         except ValueError:
             shapes = " and ".join(str(s.shape) for s in specs)
             raise ValueError(
@@ -162,7 +167,8 @@ class Elementwise(Op):
         return Spec(shape, "bool" if self.result == "bool" else specs[-1].dtype)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        return super().call(*(self.__signature__.bind(*args, **kwargs).args if kwargs else args))
+        args = self.__signature__.bind(*args, **kwargs).args if kwargs else args
+        return interpreter.current().apply(self, self.prepare(args), {})[0]
 
     def prepare(self, args: Sequence[Any]) -> list[Tensor]:
         if len(args) != len(self.parameters):
@@ -170,6 +176,7 @@ class Elementwise(Op):
         return promote(args, self.operands, self.name)
 
 
+_broadcast = functools.lru_cache(maxsize=1024)(np.broadcast_shapes)
 _PARAMETER_ORDER = ("c", "x", "y", "z", "w")
 _PUBLIC_NAMES = {
     (False, 1): ("x",),
@@ -186,28 +193,29 @@ def promote(args: Sequence[Any], operands: str = "any", name: str = "") -> list[
     """
     if operands == "condition":
         return [_as_dtype(convert_to_tensor(args[0]), "bool"), *promote(args[1:], "any", name)]
-    values = [x if dtypes.weak(x) is not None else convert_to_tensor(x) for x in args]
-    kinds = [x.dtype if isinstance(x, Tensor) else cast("str", dtypes.weak(x)) for x in values]
-    dtype = dtypes.result_type(*kinds)
+    values = [x if type(x) is Tensor or dtypes.weak(x) is not None else convert_to_tensor(x) for x in args]
+    dtype = dtypes.result_type(*[x.dtype if type(x) is Tensor else dtypes.weak(x) for x in values])  # type: ignore[arg-type]
     if operands == "float":
         dtype = dtypes.floating(dtype)
     elif operands == "number" and dtype == "bool":
         dtype = "int32"
     elif operands == "bool":
         dtype = "bool"
-    return [_as_dtype(x, dtype) if isinstance(x, Tensor) else constant(x, dtype) for x in values]
+    return [x if type(x) is Tensor and x.dtype == dtype else _as_dtype(x, dtype) for x in values]
 
 
-def _as_dtype(x: Tensor, dtype: str) -> Tensor:
+def _as_dtype(x: Any, dtype: str) -> Tensor:
+    if type(x) is not Tensor:
+        return constant(x, dtype)
     return x if x.dtype == dtype else cast("Tensor", cast_op(x, dtype=dtype))
 
 
 def unbroadcast(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Sums a gradient back to the shape of an operand that was broadcast."""
-    from pronghorn import ops
-
     if g.shape == shape:
         return g
+    from pronghorn import ops
+
     extra = len(g.shape) - len(shape)
     axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
     summed = ops.sum(g, axis=axes) if axes else g

@@ -7,6 +7,7 @@ import math
 import weakref
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -189,6 +190,14 @@ class Tensor(_Operators):
     __hash__ = object.__hash__
 
 
+@cache
+def _interpreter() -> Any:
+    from pronghorn import interpreter
+
+    return interpreter
+
+
+@cache
 def _ops() -> Any:
     from pronghorn import ops
 
@@ -338,9 +347,7 @@ class Variable(_Operators):
     @property
     def value(self) -> Tensor:
         """The present version, a Tensor that later assignments do not change."""
-        from pronghorn.interpreter import current
-
-        tensor = current().read(self)
+        tensor: Tensor = _interpreter().current().read(self)
         wanted = AUTOCAST.get()
         if wanted is None or wanted == self.dtype or not self.autocast or self.dtype not in dtypes.FLOATS:
             return tensor
@@ -393,15 +400,13 @@ class Variable(_Operators):
         Raises:
             ValueError: `value` has another shape.
         """
-        from pronghorn.interpreter import current
-
         tensor = convert_to_tensor(value, dtype=self.dtype)
         if tensor.shape != self.shape:
             raise ValueError(
                 f"Variable {self.path!r}: cannot assign a value of shape {tensor.shape} to a variable of shape "
                 f"{self.shape}; reshape the value or broadcast it with ops.broadcast_to"
             )
-        current().assign(self, tensor)
+        _interpreter().current().assign(self, tensor)
         return self
 
     def assign_add(self, value: Any) -> Variable:
@@ -456,6 +461,8 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
     """
     if sparse or ragged:
         raise NotImplementedError("convert_to_tensor: sparse and ragged tensors are not supported; use dense ones")
+    if dtype is None and type(x) is Tensor:
+        return x
     name = None if dtype is None else dtypes.standardize(dtype)
     if isinstance(x, Variable):
         x = x.value

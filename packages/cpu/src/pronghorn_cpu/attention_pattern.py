@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pronghorn.accelerator import to_numpy
 from pronghorn.graph import Graph, Node, users_of
 from pronghorn.op import Op
-from pronghorn.passes.simplify import simplify
+from pronghorn.passes.simplify import live_nodes
 from pronghorn.tensor import Tensor
 from pronghorn_cpu.attention import Axes, attention, attention_gradient
 from pronghorn_cpu.host import ITEMSIZE
@@ -25,16 +25,18 @@ def with_attention(graph: Graph) -> Graph:
     where(mask, softmax(where(mask, a @ bᵀ, low)), 0) @ c. Transpositions of the operands and results are read and
     written through.
     """
+    softmaxes = [node for node in graph.nodes if node.op.name == "softmax"]
+    if not softmaxes:
+        return graph
     finder = _Finder(graph)
-    for node in graph.nodes:
-        if node.op.name == "softmax":
-            finder.visit(node)
+    for node in softmaxes:
+        finder.visit(node)
     if not finder.placed:
         return graph
     nodes: list[Node] = []
     for node in graph.nodes:
         nodes += finder.placed.get(node, [] if node in finder.gone else [node])
-    return simplify(Graph(graph.inputs, graph.outputs, nodes, graph.reads, graph.writes))
+    return Graph(graph.inputs, graph.outputs, live_nodes(nodes, graph.results), graph.reads, graph.writes)
 
 
 class _Result(NamedTuple):

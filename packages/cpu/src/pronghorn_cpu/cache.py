@@ -75,7 +75,7 @@ def load(source: str) -> Kernel:
         TypeError: ``source`` defines no plain function ``kernel``.
         numba.core.errors.NumbaError: it does not compile.
     """
-    return load_all([source])[0]
+    return _kernels.get(source) or load_all([source])[0]
 
 
 def load_all(sources: Iterable[str]) -> list[Kernel]:

@@ -47,8 +47,7 @@ class CpuExecutable(Executable):
         cache.load_all(list(dict.fromkeys([REPLAY_SOURCE, *lowered.sources()])))
         with collections_held():
             self._write(lowered)
-            for stage in stages:
-                _let_go(stage)
+            _let_go(stages)
             self._stored = StoredGraph(stages[-1])
 
     def _write(self, lowered: LoweredGraph) -> None:
@@ -130,19 +129,18 @@ class CpuExecutable(Executable):
         return _instructions(LoweredGraph(self.graph))
 
 
-def _let_go(graph: Graph) -> None:
-    """Cuts the ways from a graph's tensors to the nodes and the trace they come from, which lead in circles.
+def _let_go(graphs: Sequence[Graph]) -> None:
+    """Cuts the ways from graphs' tensors to the nodes and the trace they come from, which lead in circles.
 
     So all that a plan does not need is gone at once, and nothing is left to the garbage collector.
     """
-    for t in graph.placeholders:
-        t.scope = _ENDED
-    for node in graph.nodes:
-        for t in (*node.inputs, *node.outputs):
-            if t.scope is not None:
-                t.scope, t.node = _ENDED, None
-        for body in node.bodies():
-            _let_go(body)
+    nodes = {node for graph in graphs for node in graph.nodes}
+    tensors = {t for graph in graphs for t in graph.placeholders}.union(*[(*n.inputs, *n.outputs) for n in nodes])
+    for t in tensors:
+        if t.scope is not None:
+            t.scope, t.node = _ENDED, None
+    if bodies := [body for node in nodes for body in node.bodies()]:
+        _let_go(bodies)
 
 
 _ENDED = True

@@ -18,7 +18,7 @@ def widen(graph: Graph) -> Graph:
     """An equivalent graph in which no op that has kernels misses one for the sake of its dtype. Bodies are, too."""
     nodes: list[Node] = []
     for node in graph.nodes:
-        if any(node.bodies()):
+        if node.bodies():
             attrs = {key: widen(value) if isinstance(value, Graph) else value for key, value in node.attrs.items()}
             node = maker(Node(node.op, node.inputs, attrs, node.outputs, layer=node.layer))  # noqa: PLW2901
         nodes += _in_float32(node) or [node]
@@ -26,8 +26,9 @@ def widen(graph: Graph) -> Graph:
 
 
 def _in_float32(node: Node) -> list[Node] | None:
-    half = any(t.dtype in HALVES for t in (*node.inputs, *node.outputs))
-    if not half or node.op.name not in LOWERINGS or lower(node) is not None:
+    if node.op.name not in LOWERINGS or not any(t.dtype in HALVES for t in (*node.inputs, *node.outputs)):
+        return None
+    if lower(node) is not None:
         return None
     before = {t: made(cast_op, [t], {"dtype": "float32"}, node.layer) for t in node.inputs if t.dtype in HALVES}
     attrs = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -50,7 +51,7 @@ class Launch(NamedTuple):
     @property
     def sources(self) -> tuple[str, ...]:
         """The sources of all kernels that must be loaded: the launch's own, then its callees'."""
-        return (self.source, *(slot.source for slot in self.slots if isinstance(slot, Callee)))
+        return (self.source, *[slot.source for slot in self.slots if type(slot) is Callee])
 
     def block(
         self, addresses: Sequence[int], scratch: int = 0, kernels: Callable[[str], int] | None = None
@@ -88,6 +89,7 @@ def float_bits(value: float) -> int:
     return int(struct.unpack("<q", struct.pack("<d", value))[0])
 
 
+@lru_cache(maxsize=1024, typed=True)
 def kernel_source(maker: Callable[..., object], *arguments: object) -> str:
     """The source of a module whose `kernel` runs the intrinsic that `maker(*arguments)` makes.
 

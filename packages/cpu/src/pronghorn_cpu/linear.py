@@ -141,6 +141,8 @@ class _Layout(NamedTuple):
 
     def at(self, index: Sequence[int]) -> _Layout:
         """What lies at `index` in the leading dimensions."""
+        if not index:
+            return self
         leading = self.strides[: len(index)]
         elements = sum(i * stride for i, stride in zip(index, leading, strict=True))
         return self.moved(elements * self.itemsize)._replace(strides=self.strides[len(index) :])

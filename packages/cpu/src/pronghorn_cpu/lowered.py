@@ -105,16 +105,21 @@ class Frame:
         self.lowered = lowered
         self.base = base
         self.inputs = dict(zip(lowered.graph.inputs, inputs, strict=True))
+        self._first = arena().address + base
+        self._homes: dict[Tensor | Variable, int] = {}
 
     def address(self, t: Tensor) -> Address:
         """The address of a tensor's first element."""
         place = self.lowered.plan.places[t]
         if place.kind == "arena":
-            return arena().address + self.base + place.offset
+            return self._first + place.offset
         if place.kind == "argument":
             return self.inputs[place.root]
-        buffer = home(place.variable) if place.variable is not None else to_numpy(place.root.buffer)
-        return int(buffer.__array_interface__["data"][0])
+        owner = place.root if place.variable is None else place.variable
+        if owner not in self._homes:
+            buffer = home(owner) if isinstance(owner, Variable) else to_numpy(owner.buffer)
+            self._homes[owner] = int(buffer.__array_interface__["data"][0])
+        return self._homes[owner]
 
     def workspace(self, node: Node) -> int:
         """Offset in the arena of a node's scratch memory."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
 
 from pronghorn import dtypes
 from pronghorn.graph import Node
+from pronghorn.op import Op
 from pronghorn.passes.access import as_matrix, elements
 from pronghorn.tensor import Tensor
 from pronghorn_cpu import winograd
@@ -35,6 +36,7 @@ from pronghorn_cpu.recurrent import forward as recurrence_forward
 from pronghorn_cpu.reduction import ReduceSpace, plan_reduce
 from pronghorn_cpu.reduction import signature as reduce_signature
 from pronghorn_cpu.rows import RowProgram, plan_rows
+from pronghorn_cpu.runner import default_pool
 from pronghorn_cpu.scatter import plan_scatter, plan_sum_rows
 from pronghorn_cpu.shape import (
     Copy,
@@ -426,5 +428,60 @@ def _plugin_lowerings() -> dict[str, Lowering]:
 
 def lower(node: Node) -> tuple[Launch, ...] | None:
     """The launches of a node, or None where it must run on the host."""
-    lowering = LOWERINGS.get(node.op.name) or _plugin_lowerings().get(node.op.name)
-    return None if lowering is None else lowering(node)
+    if node.op.name not in LOWERINGS:
+        lowering = _plugin_lowerings().get(node.op.name)
+        return None if lowering is None else lowering(node)
+    inputs, outputs = (tuple([(t.shape, t.dtype) for t in tensors]) for tensors in (node.inputs, node.outputs))
+    try:
+        attrs = _Attributes(node.attrs)
+    except TypeError:  # nothing to be looked up by
+        return LOWERINGS[node.op.name](node)
+    asked = (node.op, inputs, outputs, attrs, default_pool().threads)
+    if (code := hash(asked)) in _met:
+        return _lowered(*asked)
+    if len(_met) >= _MOST_MET:
+        _met.clear()
+    _met.add(code)
+    return LOWERINGS[node.op.name](node)
+
+
+_met: set[int] = set()
+"""Hashes of what was lowered once. Launches are kept from the second time on: those of a batch that is met once would
+only be more for garbage collections to look at.
+"""
+_MOST_MET = 8192
+
+
+class _Attributes(dict[str, Any]):
+    """A node's attributes as a key: equal are those that no lowering can tell apart, so 0.0 and -0.0 are not."""
+
+    def __init__(self, attrs: dict[str, Any]) -> None:
+        super().__init__(attrs)
+        self.key = _exact(attrs)
+        self.hash = hash(self.key)
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return self.hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Attributes) and self.key == other.key
+
+
+def _exact(value: Any) -> Any:
+    kind = type(value)
+    if kind is dict:
+        return tuple([(name, _exact(item)) for name, item in value.items()])
+    if kind is tuple:
+        return tuple([_exact(item) for item in value])
+    if kind is float:
+        return value.hex()
+    return (kind, value) if kind is bool or kind is int else value
+
+
+_Specs = tuple[tuple[Any, str], ...]
+
+
+@lru_cache(maxsize=512)
+def _lowered(op: Op, inputs: _Specs, outputs: _Specs, attrs: _Attributes, threads: int) -> tuple[Launch, ...] | None:
+    """Plans of other sizes share many nodes, an optimizer's say. Scratch memory depends on `threads`."""
+    return LOWERINGS[op.name](Node(op, [Tensor(*spec) for spec in inputs], attrs, [Tensor(*spec) for spec in outputs]))

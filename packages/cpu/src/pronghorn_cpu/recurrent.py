@@ -124,7 +124,7 @@ class _Plan:
             return ()
         cell = self.cell
         description = (self.tiles, cell.gates, cell.states, cell.saved, slots, *program)
-        source = kernel_source(maker, *first, *description)  # type: ignore[arg-type]
+        source = kernel_source(maker, *first, *description)
         by_units = self._by_units()
         parallel = by_units or self._parallel(self.steps * self.batch)
 

@@ -46,8 +46,10 @@ def keep_row_gradients(graph: Graph) -> Graph:
     """The graph with `sum_rows` instead of `scatter_rows` where all readers are maps; those say with the attribute
     "rows" which of their inputs that is, and have the places as the last.
     """
-    users = users_of(graph.nodes)
     scattered = {node.outputs[0]: node for node in graph.nodes if node.op.name == "scatter_rows"}
+    if not scattered:
+        return graph
+    users = users_of(graph.nodes)
     results = set(graph.results)
     compact = {
         dense: made(sum_rows, node.inputs, node.attrs, node.layer)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from pronghorn_cpu import host
 def by_steps(graph: Graph) -> Graph:
     """An equivalent graph; sums of rows with the same index are taken in another order."""
     makers = {t: node for node in graph.nodes for t in node.outputs}
-    uses = Counter(t for node in graph.nodes for t in node.inputs) + Counter(graph.results)
+    uses = Counter([*chain.from_iterable([node.inputs for node in graph.nodes]), *graph.results])
     nodes: list[Node] = []
     for node in graph.nodes:
         nodes += _rewritten(node, makers, uses) or [node]

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from pronghorn.body import Body
-from pronghorn.graph import Graph
+from pronghorn.graph import Graph, Node
 from pronghorn.op import Op
-from pronghorn.tensor import Variable
+from pronghorn.tensor import Tensor, Variable
 
 
 class StoredGraph:
@@ -41,15 +41,34 @@ class StoredGraph:
 
 
 class _Writer(pickle.Pickler):
+    """Asked about objects of classes alone: a graph is mostly numbers and strings."""
+
     def __init__(self, buffer: io.BytesIO, protocol: int) -> None:
         super().__init__(buffer, protocol)
         self.shared: dict[int, tuple[int, Any]] = {}
 
-    def persistent_id(self, item: Any) -> int | None:
+    def reducer_override(self, item: Any) -> Any:
+        kind = type(item)
+        if kind is Tensor:
+            return _tensor, (item.shape, item.dtype, item.buffer, item.index, item.name, item.scope)
+        if kind is Node:
+            return _node, (item.op, item.inputs, item.attrs, item.outputs, item.layer)
         if not isinstance(item, (np.ndarray, Variable, Op, Body)):
-            return None
-        item = _one(item) if type(item) is Body else item
-        return self.shared.setdefault(id(item), (len(self.shared), item))[0]
+            return NotImplemented
+        item = _one(item) if isinstance(item, Body) else item
+        return _shared, (self.shared.setdefault(id(item), (len(self.shared), item))[0],)
+
+
+def _tensor(shape: Any, dtype: str, buffer: Any, index: int, name: str | None, scope: Any) -> Tensor:
+    return Tensor(shape, dtype, buffer, index=index, name=name, scope=scope)
+
+
+def _node(op: Op, inputs: Any, attrs: dict[str, Any], outputs: Any, layer: str) -> Node:
+    return Node(op, inputs, attrs, outputs, layer=layer)
+
+
+def _shared(number: int) -> Any:
+    raise LookupError("only `StoredGraph.restored` knows what is shared")
 
 
 @lru_cache(maxsize=1024)
@@ -61,5 +80,5 @@ def _one(body: Body) -> Body:
 class _Reader(pickle.Unpickler):
     shared: tuple[Any, ...]
 
-    def persistent_load(self, number: int) -> Any:
-        return self.shared[number]
+    def find_class(self, module: str, name: str) -> Any:
+        return self.shared.__getitem__ if name == _shared.__name__ else super().find_class(module, name)

@@ -96,11 +96,11 @@ class Writer:
     def _launch(self, launch: Launch, addresses: Sequence[Address], scratch: int = 0) -> Array:
         known = [0 if isinstance(a, Argument) else a for a in addresses]
         block = np.array(launch.block(known, scratch, lambda source: cache.load(source).address), np.int64)
-        for slot, value in enumerate(launch.slots):
-            if isinstance(value, Pointer):
-                address = addresses[value.operand]
-                if isinstance(address, Argument):
-                    self.patches.append((block, slot, address.position, address.offset + value.offset))
+        arguments = {k: a for k, a in enumerate(addresses) if isinstance(a, Argument)}
+        for slot, value in enumerate(launch.slots if arguments else ()):
+            if isinstance(value, Pointer) and value.operand in arguments:
+                position, offset = arguments[value.operand]
+                self.patches.append((block, slot, position, offset + value.offset))
         self.tape.call(cache.load(launch.source), block, launch.parallel)
         return block
 

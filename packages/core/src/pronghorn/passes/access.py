@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 Bits = tuple[bool, ...]
@@ -62,7 +63,8 @@ def elements(shape: Sequence[int | None]) -> int:
     return math.prod(shape)  # type: ignore[arg-type]
 
 
-def as_matrix(shape: Sequence[int], whole: Sequence[int], columns: int) -> tuple[int, int] | None:
+@lru_cache(maxsize=1024)
+def as_matrix(shape: tuple[int, ...], whole: tuple[int, ...], columns: int) -> tuple[int, int] | None:
     """The shape of an operand that broadcasts to `whole`, where that is seen as a matrix of so many columns.
 
     It is a matrix, row, column or single element; None for an operand that is none of them.

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from pronghorn.body import Body, Step
 from pronghorn.graph import Graph, Node, users_of
 from pronghorn.op import Elementwise, Op
-from pronghorn.passes.access import as_matrix, collapse, elements
+from pronghorn.passes.access import Bits, as_matrix, collapse, elements
 from pronghorn.passes.fused import EPILOGUES, fused, fused_reduce, table
 from pronghorn.tensor import Tensor
 
@@ -34,11 +35,12 @@ DRAWS = frozenset({"random_uniform", "random_bits", "random_normal"})
 
 def fuse(graph: Graph) -> Graph:
     """The graph with fused nodes, in the order of their levels. Bodies are fused too."""
-    nodes = [_with_fused_bodies(node) for node in graph.nodes]
-    levels = _levels(nodes, graph)
+    nodes = [_with_fused_bodies(node) if node.bodies() else node for node in graph.nodes]
+    maps = {node for node in nodes if is_map(node)}
+    levels = _levels(nodes, maps)
     users = users_of(nodes)
     results = set(graph.results)
-    units = _elementwise_units(nodes, levels, users, results)
+    units = _elementwise_units(nodes, maps, levels, users, results)
     units, levels = _epilogues(units, levels, results, set(graph.writes.values()))
     units, levels = _reductions(units, levels, results)
     units = _tables(units, levels)
@@ -48,10 +50,8 @@ def fuse(graph: Graph) -> Graph:
 
 
 def _with_fused_bodies(node: Node) -> Node:
-    if any(isinstance(v, Graph) for v in node.attrs.values()):
-        attrs = {k: fuse(v) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
-        return _replace(node, node.op, node.inputs, attrs)
-    return node
+    attrs = {k: fuse(v) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
+    return _replace(node, node.op, node.inputs, attrs)
 
 
 def _replace(like: Node, op: Op, inputs: Sequence[Tensor], attrs: dict[str, Any]) -> Node:
@@ -64,32 +64,23 @@ def is_map(node: Node) -> bool:
     return isinstance(node.op, Elementwise) or node.op.name in ("cast", "broadcast_to")
 
 
-def _together(a: Node, b: Node) -> bool:
-    return is_map(a) and is_map(b) and a.outputs[0].shape == b.outputs[0].shape
-
-
-def _sinks(node: Node) -> bool:
-    if is_map(node):
-        return True
-    return node.op.name in REDUCTIONS and elements(node.inputs[0].shape) <= SUNK_REDUCTION
-
-
-def _levels(nodes: list[Node], graph: Graph) -> dict[Node, int]:
+def _levels(nodes: list[Node], maps: set[Node]) -> dict[Node, int]:
     maker = {t: node for node in nodes for t in node.outputs}
     levels: dict[Node, int] = {}
     users: dict[Node, list[Node]] = defaultdict(list)
     for node in nodes:
-        level = 0
+        level, shape = 0, node.outputs[0].shape if node in maps else None
         for t in node.inputs:
             before = maker.get(t)
             if before is not None:
                 users[before].append(node)
-                level = max(level, levels[before] + (0 if _together(before, node) else 1))
+                level = max(level, levels[before] + (t.shape != shape or before not in maps))
         levels[node] = level
     top = max(levels.values(), default=0)
     for node in reversed(nodes):
-        if _sinks(node):
-            limits = [levels[user] - (0 if _together(node, user) else 1) for user in users[node]]
+        shape = node.outputs[0].shape if node in maps else None
+        if shape is not None or (node.op.name in REDUCTIONS and elements(node.inputs[0].shape) <= SUNK_REDUCTION):
+            limits = [levels[u] - (u.outputs[0].shape != shape or u not in maps) for u in users[node]]
             levels[node] = max(levels[node], min(limits, default=top))
     return levels
 
@@ -98,7 +89,11 @@ def _levels(nodes: list[Node], graph: Graph) -> dict[Node, int]:
 
 
 def _elementwise_units(
-    nodes: list[Node], levels: dict[Node, int], users: dict[Tensor, list[Node]], results: set[Tensor]
+    nodes: list[Node],
+    maps: set[Node],
+    levels: dict[Node, int],
+    users: dict[Tensor, list[Node]],
+    results: set[Tensor],
 ) -> list[Node]:
     """The nodes with each connected group of maps replaced by one fused node, at the place of its last member."""
     leader: dict[Node, Node] = {}
@@ -111,7 +106,7 @@ def _elementwise_units(
 
     by_place: dict[Any, Node] = {}
     for node in nodes:
-        if not is_map(node):
+        if node not in maps:
             continue
         leader[node] = node
         shape = node.outputs[0].shape
@@ -120,19 +115,19 @@ def _elementwise_units(
         if not shape:
             keys.append("scalar")
         for key in keys:
-            place = (key, shape, levels[node])
-            leader[find(node)] = find(by_place.setdefault(place, node))
+            first = by_place.setdefault((key, levels[node]), node)
+            if first is not node:
+                leader[find(node)] = find(first)
     groups: dict[Node, list[Node]] = defaultdict(list)
     for node in nodes:
         if node in leader:
             groups[find(node)].append(node)
+    last = {members[-1]: members for members in groups.values()}
     units: list[Node] = []
     for node in nodes:
         if node not in leader:
             units.append(node)
-            continue
-        members = groups[find(node)]
-        if node is members[-1]:
+        elif members := last.get(node):
             for start in range(0, len(members), STEPS_PER_KERNEL):
                 unit = _fuse_maps(members[start : start + STEPS_PER_KERNEL], users, results)
                 levels[unit] = levels[node]
@@ -153,12 +148,10 @@ def _fuse_maps(members: list[Node], users: dict[Tensor, list[Node]], results: se
     ids = {t: k for k, t in enumerate(inputs)}
     steps = []
     for node in members:
-        steps.append(_step_of(node, tuple(ids[t] for t in node.inputs)))
+        steps.append(_step_of(node, tuple([ids[t] for t in node.inputs])))
         ids[node.outputs[0]] = len(inputs) + len(steps) - 1
-    outputs = [
-        t for node in members for t in node.outputs if t in results or any(user not in inside for user in users[t])
-    ]
-    body = Body(tuple(t.dtype for t in inputs), tuple(steps), tuple(ids[t] for t in outputs))
+    outputs = [t for node in members for t in node.outputs if t in results or not inside.issuperset(users[t])]
+    body = Body(tuple([t.dtype for t in inputs]), tuple(steps), tuple([ids[t] for t in outputs]))
     layer = next((node.layer for node in reversed(members) if node.layer), "")
     return Node(fused, inputs, {"body": body, "shape": members[-1].outputs[0].shape}, outputs, layer=layer)
 
@@ -217,7 +210,7 @@ def _plain(user: Node, product: Node, c: Tensor) -> bool:
     if product.op.name == "convolution":
         return all(t.shape == c.shape or elements(t.shape[:-1]) == 1 for t in user.inputs)
     (*batch, columns) = product.outputs[0].shape
-    return len(batch) == 1 and all(as_matrix(t.shape, c.shape, columns) for t in user.inputs)  # type: ignore[arg-type]
+    return len(batch) == 1 and all(as_matrix(t.shape, c.shape, columns) for t in user.inputs)
 
 
 def _epilogue(product: Node, user: Node, c: Tensor, keep: bool) -> Node:
@@ -270,16 +263,19 @@ def _reductions(units: list[Node], levels: dict[Node, int], results: set[Tensor]
 # ------------------------------------------------------------------------------------------------ tables
 
 
+@lru_cache(maxsize=1024)
+def _pattern(shape: Any, operands: Any, fixed: Any = ()) -> tuple[Bits, ...]:
+    return collapse(shape, operands, fixed).pattern.dims
+
+
 def _table_key(node: Node) -> Any:
+    attrs, shapes = node.attrs, tuple([t.shape for t in node.inputs])
     if node.op is fused:
-        space = collapse(node.attrs["shape"], [t.shape for t in node.inputs])  # type: ignore[misc]
-        return (node.op, node.attrs["body"], space.pattern)
+        return (node.op, attrs["body"], _pattern(attrs["shape"], shapes))
     if node.op is fused_reduce:
-        attrs = node.attrs
-        rank = len(attrs["shape"])
-        space = collapse(attrs["shape"], [t.shape for t in node.inputs], fixed=attrs["axis"])  # type: ignore[misc]
-        position = tuple(axis - rank for axis in attrs["axis"])
-        return (node.op, attrs["body"], attrs["kind"], position, attrs["keepdims"], space.pattern)
+        position = tuple([axis - len(attrs["shape"]) for axis in attrs["axis"]])
+        pattern = _pattern(attrs["shape"], shapes, attrs["axis"])
+        return (node.op, attrs["body"], attrs["kind"], position, attrs["keepdims"], pattern)
     if node.op.name in DRAWS:
         return (node.op, node.outputs[0].dtype)
     return None

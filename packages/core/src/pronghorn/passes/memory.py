@@ -4,6 +4,7 @@ own."""
 from __future__ import annotations
 
 import bisect
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -56,21 +57,20 @@ def aligned(n: int) -> int:
     return -(-n // ALIGNMENT) * ALIGNMENT
 
 
-def in_place_inputs(node: Node, output: Tensor) -> list[Tensor]:
-    """Inputs whose memory `output` may take over: a map, or a node with the attribute "in_place", reads each element of
-    them only to write the one at its place."""
-    inputs = node.inputs
+def in_place_inputs(node: Node) -> dict[Tensor, list[Tensor]]:
+    """Inputs whose memory each output may take over: a map, or a node with the attribute "in_place", reads each element
+    of them only to write the one at its place."""
+    arity, count = len(node.inputs), len(node.outputs)
     if node.op is table and node.attrs["op"] is fused:
         arity, count = node.attrs["arity"], len(node.outputs) // len(node.attrs["members"])
-        member = next(k for k, t in enumerate(node.outputs) if t is output) // count
-        inputs = inputs[member * arity : (member + 1) * arity]
     elif node.op is not fused and "in_place" not in node.attrs:
-        return []
-    return [
-        t
-        for t in inputs
-        if t.shape == output.shape and nbytes(t) == nbytes(output) and sum(x is t for x in node.inputs) == 1
-    ]
+        return {}
+    uses = Counter(node.inputs)
+    found = {}
+    for k, out in enumerate(node.outputs):
+        own, size = node.inputs[k // count * arity :][:arity], dtypes.itemsize(out.dtype)
+        found[out] = [t for t in own if t.shape == out.shape and uses[t] == 1 and dtypes.itemsize(t.dtype) == size]
+    return found
 
 
 class _Value(NamedTuple):
@@ -100,7 +100,8 @@ def plan(graph: Graph, workspace: Callable[[Node], int] = lambda node: 0) -> Mem
         last[home(t)] = end
     places: dict[Tensor, Place] = {t: Place("argument", t) for t in graph.inputs}
     places.update((t, Place("variable", t, variable=v)) for v, t in graph.reads.items())
-    written_at = _in_place_variables(graph, home, last, end)
+    in_place = [in_place_inputs(node) for node in graph.nodes]
+    written_at = _in_place_variables(graph, home, last, in_place)
     first: dict[Tensor, int] = {}
     shares: dict[Tensor, Tensor] = {}  # value -> value whose memory it took over
 
@@ -116,7 +117,7 @@ def plan(graph: Graph, workspace: Callable[[Node], int] = lambda node: 0) -> Mem
                 places[out] = Place("variable", out, variable=written_at[out])
                 continue
             first[out] = k
-            for t in in_place_inputs(node, out):
+            for t in in_place[k].get(out, ()):
                 source = home(t)
                 if source in first and last[source] == k and source not in taken and first[source] < k:
                     shares[out] = source
@@ -142,7 +143,7 @@ def plan(graph: Graph, workspace: Callable[[Node], int] = lambda node: 0) -> Mem
 
 
 def _in_place_variables(
-    graph: Graph, home: Callable[[Tensor], Tensor], last: dict[Tensor, int], end: int
+    graph: Graph, home: Callable[[Tensor], Tensor], last: dict[Tensor, int], in_place: list[dict[Tensor, list[Tensor]]]
 ) -> dict[Tensor, Variable]:
     """Values that can be computed straight into their variable: nobody reads the old value afterwards."""
     maker = {t: k for k, node in enumerate(graph.nodes) for t in node.outputs}
@@ -154,7 +155,7 @@ def _in_place_variables(
         old = graph.reads.get(variable)
         if old is None or last.get(old, -1) < k:
             found[t] = variable
-        elif last[old] == k and any(x is old for x in in_place_inputs(graph.nodes[k], t)):
+        elif last[old] == k and any(x is old for x in in_place[k].get(t, ())):
             found[t] = variable
     return found
 
@@ -198,18 +199,20 @@ def _pack(values: list[_Value]) -> tuple[dict[Tensor | Node, int], int]:
 
 def _pack_largest_first(values: list[_Value]) -> tuple[dict[Tensor | Node, int], int]:
     offsets: dict[Tensor | Node, int] = {}
-    placed: list[tuple[int, _Value]] = []  # by offset
+    placed: list[tuple[int, int, int, int]] = []  # offset, that of what is behind, start, end
     size = 0
     for v in sorted(values, key=lambda v: (-v.size, v.start)):
+        root, need, start, end = v
         offset = 0
-        for at, other in placed:
-            if other.start <= v.end and v.start <= other.end:
-                if at - offset >= v.size:
+        for at, behind, first, last in placed:
+            if first <= end and start <= last:
+                if at - offset >= need:
                     break
-                offset = max(offset, at + other.size)
-        offsets[v.root] = offset
-        bisect.insort(placed, (offset, v), key=lambda item: item[0])
-        size = max(size, offset + v.size)
+                if behind > offset:
+                    offset = behind
+        offsets[root] = offset
+        bisect.insort(placed, (offset, offset + need, start, end))
+        size = max(size, offset + need)
     return offsets, size
 
 

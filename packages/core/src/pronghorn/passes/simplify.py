@@ -27,8 +27,8 @@ def simplify(graph: Graph) -> Graph:
     table: dict[Any, tuple[Tensor, ...]] = {}
     nodes: list[Node] = []
     for node in live_nodes(graph.nodes, graph.results):
-        inputs = tuple(new.get(t, t) for t in node.inputs)
-        bodies = {k: simplify(v) for k, v in node.attrs.items() if isinstance(v, Graph)}
+        inputs = node.inputs if new.keys().isdisjoint(node.inputs) else tuple(map(new.get, node.inputs, node.inputs))
+        bodies = node.bodies() and {k: simplify(v) for k, v in node.attrs.items() if isinstance(v, Graph)}
         inputs, attrs = _absorb(node, inputs, {**node.attrs, **bodies} if bodies else node.attrs)
         replacement = _identity(node, inputs, attrs) or _fold(node, inputs, attrs)
         if replacement is None:
@@ -36,12 +36,11 @@ def simplify(graph: Graph) -> Graph:
             if key is not None and key in table:
                 replacement = table[key]
             else:
-                same = attrs is node.attrs and _same(inputs, node.inputs)
-                fresh = node if same else _copy(node, inputs, attrs)
-                nodes.append(fresh)
-                replacement = fresh.outputs
+                same = attrs is node.attrs and inputs is node.inputs
+                nodes.append(node if same else _instead(node, inputs, attrs))
                 if key is not None:
-                    table[key] = replacement
+                    table[key] = node.outputs
+                continue
         new.update(zip(node.outputs, replacement, strict=True))
     outputs = [new.get(t, t) for t in graph.outputs]
     writes = {v: new.get(t, t) for v, t in graph.writes.items()}
@@ -62,14 +61,10 @@ def _kept(t: Tensor, overwritten: set[Tensor], nodes: list[Node]) -> Tensor:
         root = root.node.inputs[0]
     if root not in overwritten:
         return t
-    node = _copy(Node(cast_op, (t,), {}, (t,)), (t,), {"dtype": t.dtype})
-    nodes.append(node)
-    return node.outputs[0]
-
-
-def _same(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> bool:
-    """Whether both hold the same objects (`==` on tensors is elementwise)."""
-    return len(a) == len(b) and all(map(is_, a, b))
+    copy = Tensor(t.shape, t.dtype, scope=t.scope, name=t.name)
+    copy.node = Node(cast_op, (t,), {"dtype": t.dtype}, (copy,))
+    nodes.append(copy.node)
+    return copy
 
 
 def live_nodes(nodes: list[Node], results: list[Tensor]) -> list[Node]:
@@ -77,35 +72,35 @@ def live_nodes(nodes: list[Node], results: list[Tensor]) -> list[Node]:
     used = set(results)
     live = []
     for node in reversed(nodes):
-        if any(t in used for t in node.outputs):
+        if not used.isdisjoint(node.outputs):
             used.update(node.inputs)
             live.append(node)
     return live[::-1]
 
 
-def _copy(node: Node, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Node:
-    scope = node.outputs[0].scope
-    outputs = [Tensor(t.shape, t.dtype, index=k, scope=scope, name=t.name) for k, t in enumerate(node.outputs)]
-    fresh = Node(node.op, inputs, attrs, outputs, layer=node.layer)
-    for t in outputs:
+def _instead(node: Node, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Node:
+    """A node that makes the outputs of `node`, so that what reads them stays as it is."""
+    fresh = Node(node.op, inputs, attrs, node.outputs, layer=node.layer)
+    for t in fresh.outputs:
         t.node = fresh
     return fresh
 
 
 def _key(node: Node, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
-    if node.op.name in _IMPURE or any(isinstance(v, Graph) for v in attrs.values()):
+    if node.op.name in _IMPURE or node.bodies():
         return None
-    return (node.op, tuple(map(_identify, inputs)), tuple(sorted(attrs.items())) if attrs else ())
+    identities = tuple([t if t.scope is not None else _identify(t) for t in inputs])
+    return (node.op, identities, tuple(sorted(attrs.items())) if attrs else ())
 
 
 def _identify(t: Tensor) -> Any:
-    if t.scope is None and t.size is not None and t.size <= _COMPARED_SIZE:
+    if t.size is not None and t.size <= _COMPARED_SIZE:
         return (t.dtype, t.shape, to_numpy(t.buffer).tobytes())
     return t
 
 
 def _fold(node: Node, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> tuple[Tensor, ...] | None:
-    if any(t.scope is not None for t in inputs) or not inputs:
+    if [t for t in inputs if t.scope is not None] or not inputs:
         return None
     if any(t.size is None or t.size > FOLDED_SIZE for t in node.outputs) or node.op.name in _IMPURE:
         return None
@@ -126,11 +121,8 @@ def _scalar(t: Tensor) -> float | None:
 
 def _identity(node: Node, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> tuple[Tensor, ...] | None:
     rule = _IDENTITIES.get(node.op.name)
-    if rule is not None:
-        same = rule(node, inputs, attrs)
-        if same is not None:
-            return (same,)
-    return None
+    same = rule(node, inputs, attrs) if rule is not None else None
+    return None if same is None else (same,)
 
 
 def _plus_zero(node: Node, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Tensor | None:
@@ -190,8 +182,9 @@ def _absorb(node: Node, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> tu
             }
             return (a, b), attrs
     if isinstance(node.op, Elementwise):
-        narrow = tuple(_unbroadcast(t) for t in inputs)
-        if not _same(narrow, inputs) and np.broadcast_shapes(*(t.shape for t in narrow)) == node.outputs[0].shape:  # type: ignore[arg-type]
+        narrow = tuple([_unbroadcast(t) for t in inputs])
+        changed = not all(map(is_, narrow, inputs))
+        if changed and np.broadcast_shapes(*[t.shape for t in narrow]) == node.outputs[0].shape:  # type: ignore[arg-type]
             return narrow, attrs
     return inputs, attrs
 
