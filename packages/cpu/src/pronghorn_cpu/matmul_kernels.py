@@ -353,7 +353,10 @@ class _MatmulWriter:
                 self.tiles(code, replace(self.tall, rows=1), product, 0, rows)
             with more:
                 tall = tall_rows(code, self.tall, self.short, rows)
-                self.tiles(code, self.tall, product, 0, tall)
+                whole = code.minimum(tall, rows - rows % self.tall.rows)
+                whole = code.select(product.columns == self.tall.columns, whole, 0)
+                code.call("whole_tiles", self.whole_tiles, *product._replace(rows=whole))
+                self.tiles(code, self.tall, product, whole, tall)
                 self.tiles(code, self.short, product, tall, rows)
 
     def narrow_panel(self, tile: Tile) -> Callable[..., None]:
@@ -396,12 +399,32 @@ class _MatmulWriter:
 
         with code.loop(start, stop, tile.rows) as row:
             rows = code.minimum(product.rows - row.index, tile.rows)
-            here, gathered = product.at(row.index), product.gathered != 0
-            a_row = code.select(gathered, self.itemsize, here.a_row)
-            a_depth = code.select(gathered, rows * self.itemsize, here.a_depth)
-            for block in range(_REQUESTS):
-                ahead.ask(code, self.requests(product.scratch, block))
-            code.call(f"tile_{tile}", write, *here._replace(a_row=a_row, a_depth=a_depth, rows=rows))
+            here = product.at(row.index)._replace(rows=rows)
+            self.ask(code, here)
+            code.call(f"tile_{tile}", write, *self.inside(code, here))
+
+    def whole_tiles(self, code: Code, *arguments: Word) -> None:
+        """As `tiles`, for those of which nothing is missing: with little around the sums, which may be short."""
+        product, tile = _Product(*arguments), self.tall
+        full = code.word(tile.rows)
+        with code.loop(0, product.rows, tile.rows) as row:
+            here = self.inside(code, product.at(row.index)._replace(rows=full))
+            self.ask(code, here)
+            a, b, c = (here.a, here.a_row, here.a_depth), (here.b, here.b_depth), (here.c, here.c_row)
+            microkernel.outer_product(code, tile, *a, *b, *c, here.depth, full, here.accumulate)
+
+    def inside(self, code: Code, product: _Product) -> _Product:
+        """The product of a tile, with the strides of A that it has there."""
+        gathered = product.gathered != 0
+        return product._replace(
+            a_row=code.select(gathered, self.itemsize, product.a_row),
+            a_depth=code.select(gathered, product.rows * self.itemsize, product.a_depth),
+        )
+
+    def ask(self, code: Code, product: _Product) -> None:
+        """A turn of asking for what comes next."""
+        for block in range(_REQUESTS):
+            ahead.ask(code, self.requests(product.scratch, block))
 
     def tile(self, code: Code, tile: Tile, product: _Product) -> None:
         """One tile, through spare memory if C has fewer rows or columns."""
