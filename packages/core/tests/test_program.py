@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from pronghorn import ops, random
 from pronghorn.autodiff import GradientTape
+from pronghorn.graph import collections_held
 from pronghorn.interpreter import current
 from pronghorn.program import Program, Rows, batch_rows, jit
 from pronghorn.random import SeedGenerator
@@ -183,6 +185,22 @@ def test_a_change_of_trainable_retraces() -> None:
     v.trainable = False
     program()
     assert count == [True, False]
+
+
+def test_collections_are_held_off_while_a_program_is_traced_and_let_happen_where_asked() -> None:
+    seen = []
+    jit(lambda x: seen.append(gc.isenabled()) or x)(constant(1.0, "float32"))
+    with collections_held():
+        with collections_held(), collections_held(False):
+            seen.append(gc.isenabled())
+        seen.append(gc.isenabled())
+    assert seen == [False, True, False] and gc.isenabled()
+    gc.disable()
+    try:
+        with collections_held(), collections_held(False):
+            assert not gc.isenabled()  # whoever switched them off wants that
+    finally:
+        gc.enable()
 
 
 def test_eager_is_the_default() -> None:

@@ -10,6 +10,7 @@ import gc
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -172,20 +173,29 @@ def record(operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     return node.structure
 
 
+_HELD: ContextVar[bool] = ContextVar("held", default=False)
+"""Whether `collections_held` switched collections off here."""
+
+
 @contextmanager
-def collections_held() -> Iterator[None]:
-    """Holds off garbage collections inside: a trace makes thousands of objects, nearly all of which end with it.
+def collections_held(held: bool = True) -> Iterator[None]:
+    """Holds off garbage collections inside: a trace makes thousands of objects, nearly all of which end with its plan.
 
     Collections in the middle of it find nothing, but take all there is for long-lived, which soon makes them look at
-    every object of the process: a stall of 0.1 s and more.
+    every object of the process: a stall of 0.1 s and more. With False it lets them happen again inside of a hold, for
+    what makes more garbage than that: a compilation.
     """
-    enabled = gc.isenabled()
-    gc.disable()
+    switched = gc.isenabled() if held else _HELD.get()
+    if not switched:
+        yield
+        return
+    token = _HELD.set(held)
+    (gc.disable if held else gc.enable)()
     try:
         yield
     finally:
-        if enabled:
-            gc.enable()
+        (gc.enable if held else gc.disable)()
+        _HELD.reset(token)
 
 
 def flatten_specs(specs: Any) -> list[Any]:

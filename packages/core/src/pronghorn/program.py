@@ -207,8 +207,9 @@ class Program:
             if plan is None or plan.stale():
                 with collections_held():
                     graph, structure, tracer = self.trace(args, kwargs)
-                plan = self._plans[key] = _Plan(graph, structure, tracer)
-                plan.unverified = graph if self.verify else None
+                    plan = self._plans[key] = _Plan(graph, structure, tracer)
+                    plan.unverified = graph if self.verify else None
+                    del graph, tracer  # before a collection looks at them
                 if len(self._plans) > CACHED_PLANS:
                     self._plans.popitem(last=False)
             elif plan.unverified is not None:

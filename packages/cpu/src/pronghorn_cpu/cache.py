@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
+from pronghorn.graph import collections_held
 from pronghorn_cpu import fingerprint, object_code, store
 from pronghorn_cpu.compile import compile_kernel
 from pronghorn_cpu.store import cache_directory
@@ -93,7 +94,8 @@ def load_all(sources: Iterable[str]) -> list[Kernel]:
                 if not _load_kept(key, source):
                     cold[source] = key
         if cold:
-            _compile(cold)
+            with collections_held(False):
+                _compile(cold)
         return [_kernels[source] for source in wanted]
 
 

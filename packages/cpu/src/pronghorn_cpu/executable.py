@@ -10,7 +10,7 @@ import numpy as np
 from pronghorn import dtypes
 from pronghorn.accelerator import Executable, Instruction
 from pronghorn.body import Body
-from pronghorn.graph import Graph, collections_held
+from pronghorn.graph import Graph
 from pronghorn.passes.fuse import fuse
 from pronghorn.passes.memory import nbytes
 from pronghorn.passes.simplify import simplify
@@ -37,18 +37,16 @@ class CpuExecutable(Executable):
     """A tape to replay, with what each call must put into it."""
 
     def __init__(self, graph: Graph) -> None:
-        with collections_held():
-            stages = [graph]
-            for change in _PASSES:
-                stages.append(change(stages[-1]))
-            lowered = LoweredGraph(stages[-1])
+        stages = [graph]
+        for change in _PASSES:
+            stages.append(change(stages[-1]))
+        lowered = LoweredGraph(stages[-1])
         self._size = lowered.plan.size
         arena().require(self._size)
         cache.load_all(list(dict.fromkeys([REPLAY_SOURCE, *lowered.sources()])))
-        with collections_held():
-            self._write(lowered)
-            _let_go(stages)
-            self._stored = StoredGraph(stages[-1])
+        self._write(lowered)
+        _let_go(stages)
+        self._stored = StoredGraph(stages[-1])
 
     def _write(self, lowered: LoweredGraph) -> None:
         graph = lowered.graph

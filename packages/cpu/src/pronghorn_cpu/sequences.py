@@ -31,8 +31,11 @@ def by_steps(graph: Graph) -> Graph:
     uses = Counter([*chain.from_iterable([node.inputs for node in graph.nodes]), *graph.results])
     nodes: list[Node] = []
     for node in graph.nodes:
-        nodes += _rewritten(node, makers, uses) or [node]
+        nodes += (_rewritten(node, makers, uses) if node.op.name in _REWRITTEN else None) or [node]
     return Graph(graph.inputs, graph.outputs, live_nodes(nodes, graph.results), graph.reads, graph.writes)
+
+
+_REWRITTEN = frozenset({permute.name, scatter_rows.name, "recurrence", "recurrence_gradient"})
 
 
 def _rewritten(node: Node, makers: dict[Tensor, Node], uses: Counter[Tensor]) -> list[Node] | None:
