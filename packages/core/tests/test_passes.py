@@ -11,6 +11,7 @@ from pronghorn import ops
 from pronghorn.accelerator import interpret
 from pronghorn.autodiff import GradientTape
 from pronghorn.graph import Graph
+from pronghorn.ops.shape import pad_with
 from pronghorn.passes import memory
 from pronghorn.passes.access import collapse
 from pronghorn.passes.fuse import fuse
@@ -64,6 +65,13 @@ class TestSimplify:
         graph = simplify(trace(lambda a, b: ops.matmul(ops.transpose(a), b), np.ones((3, 2)), np.ones((3, 4))))
         assert names(graph) == ["matmul"]
         assert graph.nodes[0].attrs["transpose_a"]
+
+    def test_zeros_of_both_signs_stay(self) -> None:
+        def function(x: Tensor) -> list[Tensor]:
+            return [pad_with(x, low=(1,), high=(0,), interior=(0,), value=zero) for zero in (0.0, -0.0)]
+
+        graph = simplify(trace(function, np.ones(3)))
+        assert [np.signbit(padded[0]) for padded in evaluate(graph, np.ones(3))] == [False, True]
 
     def test_values_stay(self) -> None:
         step, arrays = mlp_step()

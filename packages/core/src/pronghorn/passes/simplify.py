@@ -90,7 +90,9 @@ def _key(node: Node, inputs: tuple[Tensor, ...], attrs: dict[str, Any]) -> Any:
     if node.op.name in _IMPURE or node.bodies():
         return None
     identities = tuple([t if t.scope is not None else _identify(t) for t in inputs])
-    return (node.op, identities, tuple(sorted(attrs.items())) if attrs else ())
+    # Zeros are told apart by how they are written: 0.0 is no -0.0.
+    settings = tuple([(k, v if v else repr(v)) for k, v in sorted(attrs.items())]) if attrs else ()
+    return (node.op, identities, settings)
 
 
 def _identify(t: Tensor) -> Any:
