@@ -41,7 +41,8 @@ class _Requests(Slots):
     """Cache lines for each turn."""
 
 
-BYTES = 8 * len(_Requests)
+BYTES = LINE
+"""Of a block of requests: what follows them keeps its alignment."""
 
 
 def announce(code: Code, block: Word, matrix: Matrix, itemsize: int, turns: Word) -> None:
