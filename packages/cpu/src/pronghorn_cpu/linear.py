@@ -325,10 +325,11 @@ def _plan_products(products: _Products, threads: int) -> list[Launch]:
     ahead = 0
     if rows >= PACKED_ROWS and depth:
         ahead = part_depth if rows > ROW_BLOCK and term * part_depth <= _STRIP_BYTES else depth_block
-    block_rows = math.ceil(rows / math.ceil(rows / GATHERED_ROWS) / 12) * 12 if gathered else ROW_BLOCK
-    if ahead and not gathered:
-        block_rows = max(12, _BLOCK_BYTES // (depth_block * host.ITEMSIZE[dtype]) // 12 * 12)
-        block_rows = min(ROW_BLOCK, block_rows)
+    block_rows = ROW_BLOCK
+    if gathered:
+        block_rows = math.ceil(rows / math.ceil(rows / GATHERED_ROWS) / 12) * 12
+    elif ahead:
+        block_rows = min(ROW_BLOCK, max(12, _BLOCK_BYTES // (depth_block * host.ITEMSIZE[dtype]) // 12 * 12))
     thread_bytes = math.ceil((scratch_bytes(dtype, *_registers(dtype)) + ahead * term) / 64) * 64
     result_bytes = items * rows * columns * host.ITEMSIZE[dtype]
 

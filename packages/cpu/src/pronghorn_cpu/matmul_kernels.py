@@ -222,15 +222,17 @@ class _MatmulWriter:
             product = product.at(first, column)
             # Another strip of columns meets the same A.
             known = code.all(strip.index % pieces_across != 0, strip.index != begin // pieces_down)
-            block_rows, ahead = read(Matmul.BLOCK_ROWS), read(Matmul.AHEAD)
+            block_rows, packed = read(Matmul.BLOCK_ROWS), read(Matmul.AHEAD)
             turns = code.maximum(product.depth, 1)  # even a sum of no terms is written once
-            terms = code.select(ahead == 0, turns, ahead)
+            terms = code.select(packed == 0, turns, packed)
             with code.loop(0, turns, terms) as stage:
                 k = stage.index
                 part = product.at(depth=k)._replace(depth=code.minimum(terms, product.depth - k), accumulate=k)
-                later = product.at(depth=k + terms)._replace(depth=code.minimum(terms, product.depth - k - terms))
+                later = product.at(depth=k + terms)._replace(
+                    rows=code.minimum(block_rows, product.rows), depth=code.minimum(terms, product.depth - k - terms)
+                )
                 self.announce(code, _NEXT_B, later.matrix_b, product)
-                part = self.packed_ahead(code, part, ahead)
+                part = self.packed_ahead(code, part, packed)
                 with code.loop(0, product.rows, block_rows) as block:
                     row, after = block.index, block.index + block_rows
                     here, below = (
