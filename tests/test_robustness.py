@@ -55,7 +55,7 @@ def on_the_cpu(settings_are_put_back: None) -> None:
 def output_of(run_python: Any) -> Callable[..., str]:
     """What a script after `BEGIN` prints, which must end well and leave standard error empty."""
 
-    def run(script: str, timeout: float = 60, **environment: str | None) -> str:
+    def run(script: str, timeout: float = 300, **environment: str | None) -> str:
         result = run_python(BEGIN + script, timeout, **{"PRONGHORN_QUIET": "1", **environment})
         assert (result.returncode, result.stderr) == (0, "")
         return str(result.stdout)
@@ -274,7 +274,7 @@ print(os.waitpid(child, 0)[1])
 thread.join()
 """
     script = "import warnings\nwarnings.simplefilter('ignore', DeprecationWarning)" + script  # fork with threads
-    assert output_of(script, timeout=300).split() == ["0"]
+    assert output_of(script).split() == ["0"]
 
 
 @pytest.mark.parametrize(
@@ -308,10 +308,14 @@ def test_idle_workers_cost_nothing(output_of: Callable[..., str]) -> None:
 model = make()
 model.fit(x, y, epochs=3, verbose=0)
 time.sleep(0.05)
-before, started = time.process_time(), time.monotonic()
-time.sleep(0.6)
-print((time.process_time() - before) / (time.monotonic() - started), threading.active_count())
+shares = []
+for _ in range(10):
+    before, started = time.process_time(), time.monotonic()
+    time.sleep(0.06)
+    shares.append((time.process_time() - before) / (time.monotonic() - started))
+print(min(shares), threading.active_count())
 """
+    # The least of several: a busy machine charges idle threads now and then, a spinning worker pays every time.
     share, threads = output_of(script, PRONGHORN_NUM_THREADS="2").split()
     assert threads == "2"
     assert float(share) < 0.01

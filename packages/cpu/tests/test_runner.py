@@ -423,10 +423,14 @@ tape, arrays = recurrence(1000, 20)
 for _ in range(100):
     runner.default_pool().run(tape)
 time.sleep(0.05)
-before, started = time.process_time(), time.monotonic()
-time.sleep(0.6)
-print((time.process_time() - before) / (time.monotonic() - started), threading.active_count())
+shares = []
+for _ in range(10):
+    before, started = time.process_time(), time.monotonic()
+    time.sleep(0.06)
+    shares.append((time.process_time() - before) / (time.monotonic() - started))
+print(min(shares), threading.active_count())
 """
+    # The least of several: a busy machine charges idle threads now and then, a spinning worker pays every time.
     share, threads = in_a_process(script).split()
     print(f"idle workers took {float(share):.3%} of a core")
     assert threads == "2"
