@@ -37,8 +37,10 @@ class _Requests(Slots):
     """Runs left; 0 or less when all is asked for."""
     PLACE = auto()
     """Bytes into the run."""
-    LINES = auto()
-    """Cache lines for each turn."""
+    BYTES = auto()
+    """Of a run, for each turn: all of them if a turn asks for several runs."""
+    COUNT = auto()
+    """Runs that a turn asks for, in whole or in part."""
 
 
 BYTES = LINE
@@ -49,14 +51,20 @@ def announce(code: Code, block: Word, matrix: Matrix, itemsize: int, turns: Word
     """Has so many turns of `ask` fetch a matrix whose rows or columns are contiguous; one without elements is none."""
     flat = matrix.column == itemsize
     length = code.maximum(code.select(flat, matrix.columns, matrix.rows), 0) * itemsize
+    stride = code.select(flat, matrix.row, matrix.column)
     runs = code.select(length == 0, 0, code.maximum(code.select(flat, matrix.rows, matrix.columns), 0))
+    dense = stride == length  # all of it is one run
+    length, runs = code.select(dense, length * runs, length), code.select(dense, code.minimum(runs, 1), runs)
+    turns, some = code.maximum(turns, 1), code.maximum(runs, 1)
+    lines, shares = (length + LINE - 1) // LINE, code.maximum(turns // some, 1)
     values: dict[_Requests, Word | int] = {
         _Requests.ADDRESS: matrix.address,
         _Requests.LENGTH: length,
-        _Requests.STRIDE: code.select(flat, matrix.row, matrix.column),
+        _Requests.STRIDE: stride,
         _Requests.RUNS: runs,
         _Requests.PLACE: 0,
-        _Requests.LINES: (length + LINE - 1) // LINE * runs // code.maximum(turns, 1) + 1,
+        _Requests.BYTES: (lines + shares - 1) // shares * LINE,
+        _Requests.COUNT: (some + turns - 1) // turns,
     }
     for slot, value in values.items():
         code.set_slot(block, slot, value)
@@ -66,13 +74,15 @@ def ask(code: Code, block: Word) -> None:
     """A turn: asks for the next lines, in the second-level cache."""
 
     def write(code: Code, block: Word) -> None:
-        address, length, stride, runs, place, lines = (code.slot(block, slot) for slot in _Requests)
-        with code.loop(0, lines, carried=[address.value, runs.value, place.value]) as loop:
+        address, length, stride, runs, place, size, count = (code.slot(block, slot) for slot in _Requests)
+        with code.loop(0, code.minimum(count, runs), carried=[address.value, runs.value, place.value]) as loop:
             address, runs, place = (code.word(value) for value in loop.carried)
-            code.prefetch(address + place, write=False, level=2)
-            over = place + LINE >= length
+            end = code.minimum(place + size, length)
+            with code.loop(place, end, LINE) as line:
+                code.prefetch(address + line.index, write=False, level=2)
+            over = end == length
             address, runs = address + code.select(over, stride, 0), runs - code.select(over, 1, 0)
-            loop.carry([address.value, runs.value, code.select(over, 0, place + LINE).value])
+            loop.carry([address.value, runs.value, code.select(over, 0, end).value])
         for slot, value in zip((_Requests.ADDRESS, _Requests.RUNS, _Requests.PLACE), loop.results, strict=True):
             code.set_slot(block, slot, code.word(value))
 

@@ -39,7 +39,7 @@ _MANY_PIECES = 64
 """Pieces grow until there are no more than so many."""
 
 _PART_DEPTH = 1024
-_MOST_PARTS = 16
+_MOST_PARTS = 64
 """Long sums, if few, are cut into at most so many parts, each at least that deep (part of the bits)."""
 
 _STRIP_BYTES = 1 << 19

@@ -26,6 +26,9 @@ PACKED_ROWS = 32
 """Rows of A from which a panel of B is worth packing though tiles could read it where it lies: there its rows are far
 apart, and if by a power of two they displace one another from the cache."""
 
+_WIDE_COPY = 8
+"""Elements that are copied at a time to panels as high as tall tiles, no fewer than these have rows: a power of two."""
+
 _NEXT_A, _NEXT_B, _REQUESTS = range(3)
 """Blocks of requests, and how many there are."""
 
@@ -313,15 +316,18 @@ class _MatmulWriter:
     def gathered(self, code: Code, product: _Product) -> _Product:
         """The product with A copied to panels as high as the tiles, if it is read transposed and often."""
         target = product.scratch + panel_bytes(self.dtype, self.lanes, self.tall.vectors)
-        rows, depth = product.rows, product.depth
-        tall, size = tall_rows(code, self.tall, self.short, rows), self.itemsize
+        rows, depth, size = product.rows, product.depth, self.itemsize
+        tall = tall_rows(code, self.tall, self.short, rows)
+        row_bytes = (depth + 1) * size  # a panel is followed by room for what a wide copy has too much
 
-        def copy(tile: Tile) -> Callable[..., None]:
+        def copy(height: int, width: int) -> Callable[..., None]:
+            """Copies panels, from each row of the transposed A more than they need: the next row overwrites that."""
+
             def write(code: Code, a: Word, a_depth: Word, target: Word, depth: Word, start: Word, stop: Word) -> None:
-                kind = code.vector(self.dtype, tile.rows)
-                with code.loop(0, depth) as k, code.loop(start, stop, tile.rows) as row:
+                kind = code.vector(self.dtype, width)
+                with code.loop(0, depth) as k, code.loop(start, stop, height) as row:
                     value = code.load(a + k.index * a_depth + row.index * size, kind, size)
-                    code.store(value, target + (row.index * depth + k.index * tile.rows) * size, size)
+                    code.store(value, target + (row.index * (depth + 1) + k.index * height) * size, size)
 
             return write
 
@@ -333,16 +339,23 @@ class _MatmulWriter:
         often = code.all(product.columns >= self.tall.columns, rows >= self.rest[-1].rows)
         needed = code.all(product.a_row == size, product.a_depth != size, often)
         with code.when(needed):
-            whole = code.minimum(tall, rows - rows % self.tall.rows)
-            done = code.select(tall > whole, whole, rows - (rows - whole) % self.short.rows)
-            for tile, start, stop in (self.tall, code.word(0), whole), (self.short, whole, done):
-                code.call(f"copy_{tile.rows}", copy(tile), product.a, product.a_depth, target, depth, start, stop)
+            high, low = self.tall.rows, self.short.rows
+            whole = code.minimum(tall, rows - rows % high)
+            wide = code.minimum(whole, (rows - _WIDE_COPY + high) // high * high)
+            done = code.select(tall > whole, whole, rows - (rows - whole) % low)
+            for height, width, start, stop in (
+                (high, _WIDE_COPY, code.word(0), wide),
+                (high, high, wide, whole),
+                (low, low, whole, done),
+            ):
+                arguments = product.a, product.a_depth, target, depth, start, stop
+                code.call(f"copy_{height}_{width}", copy(height, width), *arguments)
             with code.when(done < rows):
-                here, there = product.a + done * size, target + done * depth * size
+                here, there = product.a + done * size, target + done * row_bytes
                 code.call("copy_rest", copy_rest, here, product.a_depth, there, depth, rows - done)
         return product._replace(
             a=code.select(needed, target, product.a),
-            a_row=code.select(needed, depth * size, product.a_row),
+            a_row=code.select(needed, row_bytes, product.a_row),
             gathered=code.select(needed, 1, 0),
         )
 
@@ -458,7 +471,7 @@ def panel_bytes(dtype: str, lanes: int, vectors: int) -> int:
 
 def scratch_bytes(dtype: str, lanes: int, vectors: int) -> int:
     """Scratch memory that a thread needs: a tile, a panel of B, and a block of A. A strip of B is behind it."""
-    return panel_bytes(dtype, lanes, vectors) + GATHERED_ROWS * DEPTH_BLOCK * host.ITEMSIZE[dtype]
+    return panel_bytes(dtype, lanes, vectors) + GATHERED_ROWS * (DEPTH_BLOCK + 1) * host.ITEMSIZE[dtype]
 
 
 def combine_kernel(dtype: str, lanes: int) -> Any:
