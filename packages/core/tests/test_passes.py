@@ -117,6 +117,25 @@ class TestFuse:
         arrays = [RNG.standard_normal(shape) for shape in ((6, 4), (4, 10), (3, 1, 1))]
         assert names(fuse(simplify(trace(function, *arrays)))) == ["matmul", "reshape", "fused"]
 
+    @pytest.mark.parametrize("kept", [False, True], ids=["alone", "and its operand"])
+    def test_a_slope_is_kept_in_its_operands_stead(self, kept: bool) -> None:
+        """Whatever else reads the operand late keeps it: then the slope is computed where it is used."""
+
+        def function(x: Tensor, w: Tensor) -> Tensor:
+            h = ops.matmul(x, w) + 1.0
+            slope = ops.sigmoid(h)
+            late = ops.matmul(ops.softplus(h), w) * slope
+            return late + h if kept else late
+
+        arrays = RNG.standard_normal((3, 4)), RNG.standard_normal((4, 4))
+        graph = simplify(trace(function, *arrays))
+        first, second = fuse(graph).nodes
+        steps = [[step.name for step in node.attrs["body"].steps] for node in (first, second)]
+        assert ("sigmoid" in steps[kept]) and ("sigmoid" not in steps[not kept])
+        assert len(first.outputs) == 2
+        for before, after in zip(evaluate(graph, *arrays), evaluate(fuse(graph), *arrays), strict=True):
+            np.testing.assert_array_equal(before, after)
+
     @pytest.mark.parametrize("seed", range(8))
     def test_random_graphs(self, seed: int) -> None:
         """Elementwise ops, reductions, broadcasts and matmuls in random order."""

@@ -45,6 +45,16 @@ def gelu_tanh(x: Any) -> Any:
     return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * x * (1 + 0.044715 * x * x)))
 
 
+def gelu_tanh_slope(x: Any) -> Any:
+    c = math.sqrt(2 / math.pi)
+    t = np.tanh(c * x * (1 + 0.044715 * x * x))
+    return 0.5 * (1 + t) + 0.5 * c * x * (1 + 3 * 0.044715 * x * x) * (1 - t * t)
+
+
+def gelu_erf_slope(x: Any) -> Any:
+    return 0.5 * (1 + erf(x / math.sqrt(2))) + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+
+
 def selu(x: Any) -> Any:
     return 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x))
 
@@ -79,6 +89,9 @@ UNARY: dict[str, tuple[Any, tuple[str, ...], bool]] = {
     "selu": (selu, FLOAT, True),
     "gelu_erf": (lambda x: 0.5 * x * (1 + erf(x / math.sqrt(2))), FLOAT, True),
     "gelu_tanh": (gelu_tanh, FLOAT, True),
+    "silu_slope": (lambda x: sigmoid(x) * (1 + x * (1 - sigmoid(x))), FLOAT, True),
+    "gelu_erf_slope": (gelu_erf_slope, FLOAT, True),
+    "gelu_tanh_slope": (gelu_tanh_slope, FLOAT, True),
 }
 BINARY: dict[str, tuple[Any, tuple[str, ...], bool]] = {
     "bitwise_and": (np.bitwise_and, (*INTEGER, "bool"), False),

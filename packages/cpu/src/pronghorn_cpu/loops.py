@@ -107,7 +107,7 @@ class Frame:
         return total
 
     @contextmanager
-    def loop(self, start: Any, stop: Any, step: int = 1) -> Iterator[Any]:
+    def loop(self, start: Any, stop: Any, step: Any = 1) -> Iterator[Any]:
         """`for index in range(start, stop, step)`."""
         b = self.builder
         before = b.block
@@ -119,7 +119,7 @@ class Frame:
         b.cbranch(b.icmp_signed("<", index, stop), body, end)
         b.position_at_end(body)
         yield index
-        index.add_incoming(b.add(index, integer(step)), b.block)
+        index.add_incoming(self.plus(index, step), b.block)
         b.branch(head)
         b.position_at_end(end)
 

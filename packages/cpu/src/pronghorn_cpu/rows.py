@@ -4,7 +4,7 @@ A program is assignments in the language of the elementwise table plus `max_row(
 reduce an expression over the row to a number; `column` is the index in the row. Statements run in order, in
 as few passes over the row as the numbers allow: a statement that needs a number of the current pass starts
 the next one. What a pass assigns lives in registers; a later pass reads an output back from memory and
-computes anything else anew. Rows are split over threads; within a row 16 lanes run along the columns and end
+computes anything else anew. Short rows take each pass in blocks. Rows are split over threads; within a row 16 lanes run along the columns and end
 in a fixed tree.
 """
 
@@ -15,12 +15,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from llvmlite import ir
+
 from pronghorn_cpu import elementary
 from pronghorn_cpu.accumulate import Accumulator
 from pronghorn_cpu.emit import kernel_intrinsic
 from pronghorn_cpu.launch import Launch, Pointer, Slot, float_bits, kernel_source, worth_parallel
-from pronghorn_cpu.loops import Frame, table
-from pronghorn_cpu.vectors import Builder, Typed, element
+from pronghorn_cpu.loops import Frame, integer, table
+from pronghorn_cpu.vectors import INT32, Builder, Typed, element
+
+_BLOCK_ROWS, _BLOCK_ELEMENTS = 16, 2048
+"""The most rows that take a pass one after the other before the next pass, and the most elements, which stay in the
+first-level cache: while the lanes of a row's sum are added up, the next row is under way."""
 
 _REDUCTIONS = {"max_row": "max", "sum_row": "sum"}
 
@@ -134,6 +140,7 @@ class _Rows:
         self.written_rows = program.named("row", True)
         self.addresses: dict[str, Any] = {}
         self.numbers: dict[str, Typed] = {}
+        self.kept: dict[str, tuple[Any, str]] = {}
 
     def emit(self, t: Any, threads: Any) -> None:
         frame, program = self.frame, self.program
@@ -143,16 +150,43 @@ class _Rows:
             columns = frame.slot(0, base)
             parameters = {name: self.parameter(frame.slot(1 + k, base)) for k, name in enumerate(program.parameters)}
             places = {name: frame.slots(base, first + 2 * k, 2) for k, name in enumerate(names)}
-            with frame.loop(start, stop) as row:
-                self.addresses = {
-                    name: frame.at(address, frame.builder.mul(row, stride), self.dtypes[name])
-                    for name, (address, stride) in places.items()
-                }
-                self.numbers = {**parameters, **{name: self.number(name) for name in self.read_numbers}}
+            fitting = frame.builder.udiv(integer(_BLOCK_ELEMENTS), frame.most(columns, integer(1)))
+            height = frame.most(frame.least(fitting, integer(_BLOCK_ROWS)), integer(1))
+            with frame.loop(start, stop, height) as top:
+                bottom = frame.least(frame.plus(top, height), stop)
                 for statements in _passes(program):
-                    self.sweep(statements, columns)
-                for name in program.named("number", True):
-                    self.write_number(name)
+                    with frame.loop(top, bottom) as row:
+                        place = frame.builder.sub(row, top)
+                        self.addresses = {
+                            name: frame.at(address, frame.builder.mul(row, stride), self.dtypes[name])
+                            for name, (address, stride) in places.items()
+                        }
+                        read = {name: self.number(name) for name in self.read_numbers}
+                        self.numbers = {**parameters, **read, **self.recalled(place)}
+                        known = set(self.numbers)
+                        self.sweep(statements, columns)
+                        for name in self.numbers:
+                            if name not in known:
+                                self.keep(name, place)
+
+    def keep(self, name: str, place: Any) -> None:
+        """Writes a number of the row at `place` in its block, where the passes to come find it."""
+        if name in self.program.named("number", True):
+            self.write_number(name)
+        value = self.numbers[name]
+        if name not in self.kept:
+            array = ir.ArrayType(value.value.type.element, _BLOCK_ROWS)
+            self.kept[name] = self.frame.variable(array), value.dtype
+        scalar = self.frame.builder.extract_element(value.value, ir.Constant(INT32, 0))
+        self.frame.builder.store(scalar, self.frame.builder.gep(self.kept[name][0], [integer(0), place]))
+
+    def recalled(self, place: Any) -> dict[str, Typed]:
+        """The numbers that earlier passes found for that row."""
+        builder = self.frame.builder
+        return {
+            name: Typed(self.frame.emitter.splat(builder.load(builder.gep(pointer, [integer(0), place]))), dtype)
+            for name, (pointer, dtype) in self.kept.items()
+        }
 
     def parameter(self, bits: Any) -> Typed:
         frame = self.frame

@@ -17,6 +17,7 @@ from pronghorn_cpu.emit import Emitter, kernel_intrinsic
 from pronghorn_cpu.launch import Launch, Pointer, Slot, kernel_source, worth_parallel
 from pronghorn_cpu.loops import LANES, Frame, integer, table
 from pronghorn_cpu.spaces import Space, collapse, pattern, runs_of
+from pronghorn_cpu.staging import Code
 from pronghorn_cpu.vectors import INT32, Builder, element
 
 CHUNK = 4096
@@ -349,7 +350,7 @@ def gather_kernel(form: GatherForm) -> Any:
     rank = form.rank
 
     def emit(builder: Builder, p: Any, t: Any, threads: Any) -> None:
-        frame, b = Frame(builder, p), builder
+        frame, b, code = Frame(builder, p), builder, Code(builder)
         with frame.groups(t, threads, 8 + 2 * rank) as (base, start, stop):
             chunks, count, rows = frame.slots(base, 0, 3)
             sizes = frame.slots(base, 3, rank)
@@ -359,14 +360,21 @@ def gather_kernel(form: GatherForm) -> Any:
             with frame.loop(start, stop) as item:
                 line, chunk = frame.divide(item, chunks)
                 outer, k, *inner = frame.unravel(line, [integer(0), count, *sizes[:-1]])
-                row = _row_index(frame, form.index, frame.at(indices, k, form.index), rows)
-                address = frame.plus(
-                    source, frame.offset([outer, row, *inner], [outer_stride, row_stride, *steps[:-1]])
-                )
+
+                def row_at(k: Any, outer: Any = outer, inner: Any = inner) -> Any:
+                    row = _row_index(frame, form.index, frame.at(indices, k, form.index), rows)
+                    offset = frame.offset([outer, row, *inner], [outer_stride, row_stride, *steps[:-1]])
+                    return frame.plus(source, offset)
+
+                address = row_at(k)
+                side_by_side = form.pattern == "contiguous"
+                after = code.word(row_at(frame.least(frame.plus(k, 1), frame.plus(count, -1))) if side_by_side else 0)
                 first = frame.times(chunk, CHUNK)
                 before = b.mul(line, sizes[-1])
 
                 def vector(index: Any, mask: Any) -> None:
+                    if side_by_side:  # the next row may be anywhere, so that nothing else asks for it early
+                        code.prefetch(after + code.word(frame.at(integer(0), index, form.source)), write=False)
                     value = _read(frame, form, address, steps[-1], index, mask)
                     value = frame.emitter.cast(value, form.source, form.target)
                     place = frame.at(target, frame.plus(before, index), form.target)

@@ -57,30 +57,50 @@ elu_alpha = real("elu", "x if x > 0 else y * expm1(x)", _elu_gradient)
 leaky_relu_slope = real("leaky_relu", "y * x if x < 0 else x", _leaky_gradient)
 
 
-def _silu_gradient(g: Any, out: Any, x: Any) -> Any:
+# Slopes that take exponentials are rows of their own: a kernel that has x computes them beside the activation, which
+# shares most of it, and they are kept instead of x.
+
+
+def _silu_curvature(g: Any, out: Any, x: Any) -> Any:
     gate = ops.sigmoid(x)
-    return g * (gate + out * (1 - gate))
+    return g * gate * (1 - gate) * (2 + x * (1 - 2 * gate))
 
 
-silu = swish = real("silu", "x / (1 + exp(-x))", _silu_gradient)
+silu_slope = real("silu_slope", "(1 + x * (1 - 1 / (1 + exp(-x)))) / (1 + exp(-x))", _silu_curvature)
+silu = swish = real("silu", "x / (1 + exp(-x))", lambda g, out, x: g * silu_slope(x))
 
 
-def _gelu_erf_gradient(g: Any, out: Any, x: Any) -> Any:
-    share = 0.5 * (1 + ops.erf(x * 0.7071067811865476))
-    return g * (share + 0.3989422804014327 * x * ops.exp(-0.5 * ops.square(x)))
+def _gelu_erf_curvature(g: Any, out: Any, x: Any) -> Any:
+    square = ops.square(x)
+    return g * 0.3989422804014327 * ops.exp(-0.5 * square) * (2 - square)
 
 
-def _gelu_tanh_gradient(g: Any, out: Any, x: Any) -> Any:
+gelu_erf_slope = real(
+    "gelu_erf_slope",
+    "0.5 * (1 + erf(x * 0.7071067811865476)) + 0.3989422804014327 * x * exp(-0.5 * x * x)",
+    _gelu_erf_curvature,
+)
+gelu_erf = real("gelu_erf", "0.5 * x * (1 + erf(x * 0.7071067811865476))", lambda g, out, x: g * gelu_erf_slope(x))
+
+
+def _gelu_tanh_curvature(g: Any, out: Any, x: Any) -> Any:
     gate = ops.tanh(0.7978845608028654 * x * (1 + 0.044715 * ops.square(x)))
     slope = 0.7978845608028654 * (1 + 0.134145 * ops.square(x))
-    return g * (0.5 * (1 + gate) + 0.5 * x * (1 - ops.square(gate)) * slope)
+    bend = 0.5 * x * (0.21406444881780073 * x - 2 * gate * ops.square(slope))
+    return g * (1 - ops.square(gate)) * (slope + bend)
 
 
-gelu_erf = real("gelu_erf", "0.5 * x * (1 + erf(x * 0.7071067811865476))", _gelu_erf_gradient)
+gelu_tanh_slope = real(
+    "gelu_tanh_slope",
+    "0.5 * (1 + tanh(0.7978845608028654 * x * (1 + 0.044715 * x * x))) + 0.3989422804014327 * x"
+    " * (1 + 0.134145 * x * x) * (1 - tanh(0.7978845608028654 * x * (1 + 0.044715 * x * x))"
+    " * tanh(0.7978845608028654 * x * (1 + 0.044715 * x * x)))",
+    _gelu_tanh_curvature,
+)
 gelu_tanh = real(
     "gelu_tanh",
     "0.5 * x * (1 + tanh(0.7978845608028654 * x * (1 + 0.044715 * x * x)))",
-    _gelu_tanh_gradient,
+    lambda g, out, x: g * gelu_tanh_slope(x),
 )
 
 # ------------------------------------------------------------------------------ with arguments

@@ -4,7 +4,8 @@ starts them, and equal kernels on different tensors become one launch.
 Every node has a level. Along an edge between two elementwise nodes of one shape the level may stay; along any other
 edge it rises. So nodes of one shape and level can share a kernel without a cycle, whatever lies between them.
 Elementwise nodes take the highest level their users allow, which brings them next to their users and all optimizer
-updates together.
+updates together; but what is computed from a single operand that nobody else would keep, such as the slope of an
+activation, is computed beside the others that read it, and kept in its stead.
 """
 
 from __future__ import annotations
@@ -76,12 +77,18 @@ def _levels(nodes: list[Node], maps: set[Node]) -> dict[Node, int]:
                 users[before].append(node)
                 level = max(level, levels[before] + (t.shape != shape or before not in maps))
         levels[node] = level
-    top = max(levels.values(), default=0)
+    top, early = max(levels.values(), default=0), levels.copy()
     for node in reversed(nodes):
         shape = node.outputs[0].shape if node in maps else None
         if shape is not None or (node.op.name in REDUCTIONS and elements(node.inputs[0].shape) <= SUNK_REDUCTION):
             limits = [levels[u] - (u.outputs[0].shape != shape or u not in maps) for u in users[node]]
             levels[node] = max(levels[node], min(limits, default=top))
+    for node in nodes:
+        if node in maps and levels[node] > early[node]:  # is it what alone keeps its operand? Then it may replace that
+            kept = [maker[t] for t in node.inputs if t in maker and t.shape == node.outputs[0].shape]
+            others = [u for before in kept[:1] for u in users[before] if u is not node]
+            if len(kept) == 1 and others and max(levels[u] for u in others) <= early[node]:
+                levels[node] = early[node]
     return levels
 
 
