@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,6 +33,9 @@ Axes = tuple[int, ...]
 
 _BLOCK_SCORES, _LEAST_ROWS = 1 << 15, 32
 """Scores of a block, and the fewest of its rows (or columns): from these on a product is worth its preparation."""
+
+_FETCHED_BYTES = 32 << 10
+"""A matrix of a head that is no larger is fetched while the product before computes."""
 
 EXPONENTIALS = RowProgram(
     """
@@ -195,10 +198,25 @@ class _Operand:
         """The transposed matrix."""
         return View((self.sizes[3], rows), (self.strides[3], self.strides[2]))
 
+    def after(self) -> Place:
+        """Where the next item begins; behind the last inner one that is a guess, as good for a request."""
+        outer, inner, row = self.at().strides
+        return Place(Pointer(self.operand, inner if self.sizes[1] > 1 else outer), (outer, inner, row))
+
     def at(self, start: int = 0, step: int = 0) -> Place:
         """From row `start` on, `step` rows further for every block."""
         outer, inner, row = (stride * self.size for stride in self.strides[:3])
         return Place(Pointer(self.operand, start * row), (outer, inner, step * row))
+
+
+class _Fetched(NamedTuple):
+    """Matrices that a product has fetched into the cache while it computes, at most two, and where they are."""
+
+    views: Sequence[View]
+    places: Sequence[Place]
+
+
+_NOTHING = _Fetched((), ())
 
 
 class _Head:
@@ -232,8 +250,15 @@ class _Head:
         row = self.queries * self.size
         return Place(slot._replace(offset=slot.offset + start * self.size), (self.inner * row, row, step * self.size))
 
-    def product(self, a: View, b: View, c: View | None = None, epilogue: Epilogue | None = None) -> tuple[Launch, ...]:
-        return plan_matmul(self.dtype, a, b, epilogue, threads=1, out=c)
+    def product(
+        self, a: View, b: View, c: View | None = None, epilogue: Epilogue | None = None, fetched: _Fetched = _NOTHING
+    ) -> tuple[Launch, ...]:
+        return plan_matmul(self.dtype, a, b, epilogue, threads=1, out=c, fetched=fetched.views)
+
+    def fetched(self, *wanted: tuple[View, Place]) -> _Fetched:
+        """Of matrices that will soon be read those that are small, and contiguous along their rows."""
+        fits = [(v, p) for v, p in wanted if v.strides[1] == 1 and math.prod(v.shape) * self.size <= _FETCHED_BYTES]
+        return _Fetched([view for view, _ in fits], [place for _, place in fits])
 
     def scored(
         self,
@@ -242,20 +267,21 @@ class _Head:
         places: tuple[Place, Place, Place],
         rows: tuple[int, int] = (0, 0),
         columns: tuple[int, int] = (0, 0),
+        fetched: _Fetched = _NOTHING,
     ) -> tuple[tuple[Launch, ...], tuple[Place, ...]]:
         """The step that makes scores, `places` being those of q, kᵀ and the scores: low where the mask forbids.
 
         Of the mask it reads rows and columns from a first one on, so many further for every block.
         """
         if not self.mask:
-            return self.product(q, k), places
+            return self.product(q, k, fetched=fetched), (*places, *fetched.places)
         *items, down, across = self.mask_strides
         (row, row_step), (column, column_step) = rows, columns
         strides = (*items, row_step * down + column_step * across)
         place = Place(Pointer(self.mask, row * down + column * across), strides)  # type: ignore[arg-type]
         view = View((q.shape[0], k.shape[1]), (down, across))
         epilogue = Epilogue(_forbidden(self.dtype, self.low), (view,))
-        return self.product(q, k, epilogue=epilogue), (*places[:2], place, places[2])
+        return self.product(q, k, epilogue=epilogue, fetched=fetched), (*places[:2], place, places[2], *fetched.places)
 
     def rows(self, program: RowProgram, rows: int, columns: int) -> tuple[Launch]:
         if self.mask:
@@ -293,12 +319,15 @@ def lower_attention(node: Node) -> tuple[Launch, ...] | None:
         scores, dense = head.scores(0, rows * head.keys), View.dense((rows, head.keys))
         m, s = (head.number(Pointer(out.operand + k), start, rows) for k in (1, 2))
         divide = Epilogue(_divided(head.dtype), (View((rows, 1), (1, 0)),))
+        places = q.at(start, rows), k.at(), scores
+        now = head.fetched((v.view(head.keys), v.at()))
+        later = head.fetched((q.view(rows), q.after()), (k.view(head.keys), k.after())) if blocks == 1 else _NOTHING
         steps = [
-            head.scored(q.view(rows), k.turned(head.keys), (q.at(start, rows), k.at(), scores), (start, rows)),
+            head.scored(q.view(rows), k.turned(head.keys), places, (start, rows), fetched=now),
             (head.rows(EXPONENTIALS, rows, head.keys), (scores, scores, m, s)),
             (
-                head.product(dense, v.view(head.keys), out.view(rows), divide),
-                (scores, v.at(), s, out.at(start, rows)),
+                head.product(dense, v.view(head.keys), out.view(rows), divide, later),
+                (scores, v.at(), s, out.at(start, rows), *later.places),
             ),
         ]
         own = rows * head.keys * head.size
@@ -320,12 +349,18 @@ def lower_attention_gradient(node: Node) -> tuple[Launch, ...] | None:
         scores, slopes = (head.scores(number, rows * keys) for number in range(2))
         dense = View.dense((rows, keys))
         numbers = [head.number(slot, start, rows) for slot in (m, s, t)]
+        places = q.at(start, rows), k.at(), scores
+        now = head.fetched((g.view(rows), g.at(start, rows)), (v.view(keys), v.at()))
+        later = head.fetched((q.view(rows), q.after()), (k.view(keys), k.after())) if whole else _NOTHING
         steps = [
-            head.scored(q.view(rows), k.turned(keys), (q.at(start, rows), k.at(), scores), (start, rows)),
+            head.scored(q.view(rows), k.turned(keys), places, (start, rows), fetched=now),
             (head.product(g.view(rows), v.turned(keys)), (g.at(start, rows), v.at(), slopes)),
             (head.rows(WEIGHTS, rows, keys), (scores, slopes, *numbers[:2], scores, numbers[2])),
             (head.rows(SCORES_GRADIENT, rows, keys), (scores, slopes, numbers[2], slopes)),
-            (head.product(dense, k.view(keys), dq.view(rows)), (slopes, k.at(), dq.at(start, rows))),
+            (
+                head.product(dense, k.view(keys), dq.view(rows), fetched=later),
+                (slopes, k.at(), dq.at(start, rows), *later.places),
+            ),
         ]
         if whole:
             turned = View((keys, rows), (1, keys))

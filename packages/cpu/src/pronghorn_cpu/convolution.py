@@ -16,10 +16,11 @@ from dataclasses import dataclass
 
 from pronghorn.ops.attributes import Windows
 from pronghorn_cpu import host
+from pronghorn_cpu.combine_kernels import Combine
 from pronghorn_cpu.convolution_kernels import Gathered, Pack, gathered_kernel, pack_kernel, tiles
 from pronghorn_cpu.launch import Callee, Launch, Pointer, Scratch, Slot, kernel_source
 from pronghorn_cpu.linear import Epilogue, combine_source, epilogue_source
-from pronghorn_cpu.matmul_kernels import Combine, spare_bytes
+from pronghorn_cpu.matmul_kernels import spare_bytes
 from pronghorn_cpu.runner import default_pool
 from pronghorn_cpu.shape import Fill, plan_fill
 from pronghorn_cpu.vectors import element

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from pronghorn.body import Body
 from pronghorn_cpu import host
+from pronghorn_cpu.combine_kernels import Combine, combine_kernel
 from pronghorn_cpu.epilogue_kernels import epilogue_kernel
 from pronghorn_cpu.launch import Callee, Launch, Pointer, Scratch, Slot, kernel_source
 from pronghorn_cpu.matmul_kernels import (
@@ -22,9 +23,7 @@ from pronghorn_cpu.matmul_kernels import (
     GATHERED_ROWS,
     PACKED_ROWS,
     ROW_BLOCK,
-    Combine,
     Matmul,
-    combine_kernel,
     matmul_kernel,
     scratch_bytes,
 )
@@ -175,7 +174,13 @@ class _Products(NamedTuple):
 
 
 def plan_matmul(
-    dtype: str, a: View, b: View, epilogue: Epilogue | None = None, threads: int | None = None, out: View | None = None
+    dtype: str,
+    a: View,
+    b: View,
+    epilogue: Epilogue | None = None,
+    threads: int | None = None,
+    out: View | None = None,
+    fetched: Sequence[View] = (),
 ) -> tuple[Launch, ...]:
     """The launches that compute ``A @ B`` for A of (..., M, K) and B of (..., K, N), of any strides.
 
@@ -188,6 +193,7 @@ def plan_matmul(
         epilogue: applied to each piece of the product while it is in cache. Its inputs must be `fusable`.
         threads: for how many threads to provide scratch memory, by default those of the pool; more would idle.
         out: where the outputs' elements lie, if they are not dense; with stride 1 along the columns.
+        fetched: at most two matrices with contiguous rows, the last operands: what comes next will read them.
 
     Raises:
         ValueError: the shapes do not multiply or broadcast, or an epilogue's input is not fusable.
@@ -201,7 +207,7 @@ def plan_matmul(
     threads = threads or default_pool().threads
     launches: list[Launch] = []
     for products in _batches(dtype, a, b, out or View.dense(shape), epilogue):
-        launches += _plan_products(_as_row(products), threads)
+        launches += _plan_products(_as_row(products), threads, fetched)
     return tuple(launches)
 
 
@@ -307,7 +313,7 @@ def _as_row(products: _Products) -> _Products:
     )
 
 
-def _plan_products(products: _Products, threads: int) -> list[Launch]:
+def _plan_products(products: _Products, threads: int, fetched: Sequence[View]) -> list[Launch]:
     dtype, rows, columns, depth = products.dtype, products.rows, products.columns, products.depth
     items = products.outer * products.inner
     dense = products.c.strides[_ROW] == columns or rows == 1
@@ -380,7 +386,14 @@ def _plan_products(products: _Products, threads: int) -> list[Launch]:
         Matmul.SCRATCH_STRIDE: thread_bytes,
         Matmul.THREADS: threads,
     }
-    block = [slots[name] for name in Matmul if name is not Matmul.OPERANDS]
+    for first, (k, view) in zip((Matmul.FETCH_A, Matmul.FETCH_B), enumerate(fetched), strict=False):
+        values: tuple[Slot, ...] = (
+            Pointer(_operand_count(products) + k),
+            view.strides[0] * host.ITEMSIZE[dtype],
+            *view.shape,
+        )
+        slots |= zip(list(Matmul)[first : first + 4], values, strict=True)
+    block = [slots.get(name, 0) for name in Matmul if name is not Matmul.OPERANDS]
     parallel = items * rows * columns * depth >= _PARALLEL_PRODUCTS
     launches = [Launch(matmul_source(dtype), (*block, *table), memory, parallel)]
     if parts > 1:
@@ -401,6 +414,12 @@ def _plan_products(products: _Products, threads: int) -> list[Launch]:
         parallel = parts * rows * columns >= _PARALLEL_PRODUCTS
         launches.append(Launch(combine_source(dtype), (*block, *table), memory, parallel))
     return launches
+
+
+def _operand_count(products: _Products) -> int:
+    """How many arrays a product reads and writes."""
+    body = products.body
+    return 2 + (len(body.inputs) - 1 + len(body.outputs) if body else 1)
 
 
 def _split(products: _Products, part_depth: int, memory: Scratch) -> _Products:

@@ -1,7 +1,4 @@
-"""The kernels of the matmul family, as Numba intrinsics: product, and sum of its parts.
-
-One kernel per dtype multiplies matrices of every size and stride.
-"""
+"""The kernel of matrix products, as a Numba intrinsic: one per dtype, for matrices of every size and stride."""
 
 from __future__ import annotations
 
@@ -74,6 +71,17 @@ class Matmul(Slots):
     AHEAD = auto()
     """So many terms of a strip of B, whole blocks of the depth or all of it, are packed at a time, once for all rows:
     there is scratch memory for them behind the rest. 0: every panel is packed where it is used, if at all."""
+    FETCH_A = auto()
+    """The address of a matrix with contiguous rows that is fetched meanwhile, into the second-level cache."""
+    FETCH_A_ROW = auto()
+    FETCH_A_ROWS = auto()
+    """0: there is none."""
+    FETCH_A_COLUMNS = auto()
+    FETCH_B = auto()
+    """A second one."""
+    FETCH_B_ROW = auto()
+    FETCH_B_ROWS = auto()
+    FETCH_B_COLUMNS = auto()
     SCRATCH = auto()
     SCRATCH_STRIDE = auto()
     """Bytes of scratch memory for one thread."""
@@ -81,25 +89,6 @@ class Matmul(Slots):
     """For how many threads there is scratch memory; further ones stand by."""
     OPERANDS = auto()
     """The first slot of the epilogue's operand table."""
-
-
-class Combine(Slots):
-    """Slots of the sum of a matmul's parts; the epilogue's operand table follows."""
-
-    PARTS = auto()
-    """The address of the first part; each is a dense matrix like C."""
-    C = auto()
-    COUNT = auto()
-    """How many parts there are."""
-    PART_STRIDE = auto()
-    ROWS = auto()
-    COLUMNS = auto()
-    WORK_ROWS = auto()
-    EPILOGUE = auto()
-    SCRATCH = auto()
-    SCRATCH_STRIDE = auto()
-    THREADS = auto()
-    OPERANDS = auto()
 
 
 def tall_rows(code: Code, tall: Tile, short: Tile, rows: Word) -> Word:
@@ -247,6 +236,8 @@ class _MatmulWriter:
                         for x, y in zip(below.matrix_a, later.matrix_a, strict=True)
                     ]
                     self.announce(code, _NEXT_A, Matrix(*following), here)
+                    with code.when(code.all(strip.index == begin // pieces_down, k == 0, row == 0)):
+                        self.fetch(code, p, here)
                     self.block(code, here, depth_block)
                     region = [p + 8 * Matmul.OPERANDS, outer, inner, first + row, first + row + here.rows]
                     with code.when(k + terms >= turns):
@@ -276,10 +267,17 @@ class _MatmulWriter:
                 done = end
 
     def announce(self, code: Code, block: int, matrix: Matrix, product: _Product) -> None:
-        """Has the tiles of a product ask for what comes next."""
-        down, across = self.tall.rows, self.tall.columns
+        """Has the tiles of a product, few as they may be, ask for what comes next."""
+        down, across = self.rest[-1].rows, self.tall.columns
         tiles = (product.rows + down - 1) // down * ((product.columns + across - 1) // across)
         ahead.announce(code, self.requests(product.scratch, block), matrix, self.itemsize, tiles)
+
+    def fetch(self, code: Code, p: Word, product: _Product) -> None:
+        """Has the tiles of a product ask for what others will read, in place of its own next blocks."""
+        for block, first in (_NEXT_A, Matmul.FETCH_A), (_NEXT_B, Matmul.FETCH_B):
+            address, row, rows, columns = (code.slot(p, first + k) for k in range(4))
+            with code.when(rows > 0):
+                self.announce(code, block, Matrix(address, row, code.word(self.itemsize), rows, columns), product)
 
     def requests(self, scratch: Word, block: int) -> Word:
         """Where blocks of requests lie; the last one is followed by the panel."""
@@ -472,29 +470,3 @@ def panel_bytes(dtype: str, lanes: int, vectors: int) -> int:
 def scratch_bytes(dtype: str, lanes: int, vectors: int) -> int:
     """Scratch memory that a thread needs: a tile, a panel of B, and a block of A. A strip of B is behind it."""
     return panel_bytes(dtype, lanes, vectors) + GATHERED_ROWS * (DEPTH_BLOCK + 1) * host.ITEMSIZE[dtype]
-
-
-def combine_kernel(dtype: str, lanes: int) -> Any:
-    """The sum of a matmul's parts, first to last: see `Combine`."""
-    size = host.ITEMSIZE[dtype]
-
-    def write(code: Code, p: Word, t: Word, threads: Word) -> None:
-        def read(slot: Combine) -> Word:
-            return code.slot(p, slot)
-
-        rows, columns, work_rows = read(Combine.ROWS), read(Combine.COLUMNS), read(Combine.WORK_ROWS)
-        scratch = read(Combine.SCRATCH) + t * read(Combine.SCRATCH_STRIDE)
-        pieces = (rows + work_rows - 1) // work_rows
-        begin, end = share(code, pieces, t, code.minimum(threads, read(Combine.THREADS)))
-        with code.loop(begin, end) as piece:
-            row = piece.index * work_rows
-            row_end = code.minimum(row + work_rows, rows)
-            offset, count = row * columns * size, (row_end - row) * columns
-            with code.loop(0, read(Combine.COUNT)) as part:
-                source = read(Combine.PARTS) + part.index * read(Combine.PART_STRIDE) + offset
-                microkernel.move(code, dtype, lanes, source, read(Combine.C) + offset, count, part.index)
-            nil = code.word(0)
-            region = [p + 8 * Combine.OPERANDS, nil, nil, row, row_end, nil, columns]
-            call_epilogue(code, read(Combine.EPILOGUE), scratch, region)
-
-    return intrinsic(write)

@@ -4,8 +4,8 @@ A program is assignments in the language of the elementwise table plus `max_row(
 reduce an expression over the row to a number; `column` is the index in the row. Statements run in order, in
 as few passes over the row as the numbers allow: a statement that needs a number of the current pass starts
 the next one. What a pass assigns lives in registers; a later pass reads an output back from memory and
-computes anything else anew. Short rows take each pass in blocks. Rows are split over threads; within a row 16 lanes run along the columns and end
-in a fixed tree.
+computes anything else anew. Short rows take each pass in blocks. Rows are split over threads; within a row
+16 lanes run along the columns and end in a fixed tree.
 """
 
 from __future__ import annotations
