@@ -26,12 +26,14 @@ SIZES = [(1, 1, 1, 1, 1, 1), (2, 3, 5, 7, 4, 6), (1, 2, 70, 65, 17, 33), (3, 1, 
 """Batch, heads, queries, keys, size, size of values."""
 
 
-@pytest.fixture(params=["whole", "blocks"], autouse=True)
+@pytest.fixture(params=["whole", "blocks of many heads", "blocks of few heads"], autouse=True)
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Heads in one piece, and cut into blocks of which the last is smaller."""
-    if request.param == "blocks":
+    """Heads in one piece, and cut into blocks of which the last is smaller: in turn, and for all threads."""
+    if request.param != "whole":
         monkeypatch.setattr(module, "_BLOCK_SCORES", 1)
-        monkeypatch.setattr(module, "_LEAST_ROWS", 3)
+        monkeypatch.setattr(module, "_ENOUGH_ROWS", 3)
+        monkeypatch.setattr(module, "_ROW_STEP", 3)
+        monkeypatch.setattr(module, "_MANY_HEADS", 1 if "many" in request.param else 100)
 
 
 class TestAttention(KernelContract):

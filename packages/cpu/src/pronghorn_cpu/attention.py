@@ -31,8 +31,19 @@ from pronghorn_cpu.spaces import broadcast_strides
 Array = np.ndarray[Any, Any]
 Axes = tuple[int, ...]
 
-_BLOCK_SCORES, _LEAST_ROWS = 1 << 15, 32
-"""Scores of a block, and the fewest of its rows (or columns): from these on a product is worth its preparation."""
+_BLOCK_SCORES = 1 << 15
+"""So many scores of a block, if it has rows (or columns) enough for a product to be worth its preparation: they stay in
+the second-level cache."""
+
+_ENOUGH_ROWS, _MOST_SCORES = 96, 1 << 19
+"""Rows that are enough, and scores up to which a block grows to have them: a few in the third-level cache cost less
+than keys prepared again and again."""
+
+_ROW_STEP = 24
+"""Rows of a block come in such steps, which tiles of six and of eight rows divide; at least one."""
+
+_MANY_HEADS = 4
+"""From so many heads on threads share heads rather than blocks of them."""
 
 _FETCHED_BYTES = 32 << 10
 """A matrix of a head that is no larger is fetched while the product before computes."""
@@ -251,9 +262,15 @@ class _Head:
         return Place(slot._replace(offset=slot.offset + start * self.size), (self.inner * row, row, step * self.size))
 
     def product(
-        self, a: View, b: View, c: View | None = None, epilogue: Epilogue | None = None, fetched: _Fetched = _NOTHING
+        self,
+        a: View,
+        b: View,
+        c: View | None = None,
+        epilogue: Epilogue | None = None,
+        fetched: _Fetched = _NOTHING,
+        added: bool = False,
     ) -> tuple[Launch, ...]:
-        return plan_matmul(self.dtype, a, b, epilogue, threads=1, out=c, fetched=fetched.views)
+        return plan_matmul(self.dtype, a, b, epilogue, threads=1, out=c, fetched=fetched.views, added=added)
 
     def fetched(self, *wanted: tuple[View, Place]) -> _Fetched:
         """Of matrices that will soon be read those that are small, and contiguous along their rows."""
@@ -292,7 +309,8 @@ class _Head:
 
 def _blocks(rows: int, other: int) -> Iterator[tuple[int, int, int]]:
     """First row, rows and number of the blocks that a head is cut into; the last one may be of another size."""
-    size = min(rows, max(_LEAST_ROWS, _BLOCK_SCORES // max(other, 1) // 8 * 8))
+    fitting, most = _BLOCK_SCORES // max(other, 1), _MOST_SCORES // max(other, 1)
+    size = min(rows, max(fitting, min(_ENOUGH_ROWS, most), _ROW_STEP) // _ROW_STEP * _ROW_STEP)
     yield 0, size, rows // size
     if rows % size:
         yield rows - rows % size, rows % size, 1
@@ -336,7 +354,9 @@ def lower_attention(node: Node) -> tuple[Launch, ...] | None:
 
 
 def lower_attention_gradient(node: Node) -> tuple[Launch, ...] | None:
-    """All gradients head by head; for large heads first those of blocks of queries, then of blocks of keys."""
+    """All gradients head by head, those of keys and values summed over the blocks of a large head. Of few large heads,
+    first the gradients of blocks of queries, then of blocks of keys: that is more arithmetic, for more threads.
+    """
     head = _Head(node)
     q, k, v, g, dq, dk, dv = head.operands
     queries, keys, size = head.queries, head.keys, head.size
@@ -344,6 +364,7 @@ def lower_attention_gradient(node: Node) -> tuple[Launch, ...] | None:
     total = math.ceil(head.outer * head.inner * queries * size / 64) * 64
     t = Scratch()  # the sums of the rows
     whole = len(list(_blocks(queries, keys))) == 1 == next(_blocks(queries, keys))[2]
+    at_once = whole or head.outer * head.inner >= _MANY_HEADS
     launches = []
     for start, rows, blocks in _blocks(queries, keys):
         scores, slopes = (head.scores(number, rows * keys) for number in range(2))
@@ -362,16 +383,22 @@ def lower_attention_gradient(node: Node) -> tuple[Launch, ...] | None:
                 (slopes, k.at(), dq.at(start, rows), *later.places),
             ),
         ]
-        if whole:
-            turned = View((keys, rows), (1, keys))
+        if at_once:
+            turned, added = View((keys, rows), (1, keys)), not whole
+            behind = (Place(int(start > 0), (0, 0, 1)),) * added
             steps += [
-                (head.product(turned, g.view(rows), dv.view(keys)), (scores, g.at(), dv.at())),
-                (head.product(turned, q.view(rows), dk.view(keys)), (slopes, q.at(), dk.at())),
+                (
+                    head.product(turned, g.view(rows), dv.view(keys), added=added),
+                    (scores, g.at(start, rows), dv.at(), *behind),
+                ),
+                (
+                    head.product(turned, q.view(rows), dk.view(keys), added=added),
+                    (slopes, q.at(start, rows), dk.at(), *behind),
+                ),
             ]
-        launches.append(
-            plan_sequence((head.outer, head.inner, blocks), steps, 2 * rows * keys * size + 64, head.threads, total)
-        )
-    if whole:
+        items, own = (head.outer, head.inner, blocks), 2 * rows * keys * size + 64
+        launches.append(plan_sequence(items, steps, own, head.threads, total, in_turn=at_once))
+    if at_once:
         return tuple(launches)
     for start, columns, blocks in _blocks(keys, queries):
         scores, slopes, partial = (head.scores(number, queries * columns) for number in range(3))

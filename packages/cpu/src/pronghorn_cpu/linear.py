@@ -181,6 +181,7 @@ def plan_matmul(
     threads: int | None = None,
     out: View | None = None,
     fetched: Sequence[View] = (),
+    added: bool = False,
 ) -> tuple[Launch, ...]:
     """The launches that compute ``A @ B`` for A of (..., M, K) and B of (..., K, N), of any strides.
 
@@ -193,7 +194,8 @@ def plan_matmul(
         epilogue: applied to each piece of the product while it is in cache. Its inputs must be `fusable`.
         threads: for how many threads to provide scratch memory, by default those of the pool; more would idle.
         out: where the outputs' elements lie, if they are not dense; with stride 1 along the columns.
-        fetched: at most two matrices with contiguous rows, the last operands: what comes next will read them.
+        fetched: at most two matrices with contiguous rows, the next operands: what comes next will read them.
+        added: whether there is a last operand, whose address is no address: is the product to be added to C?
 
     Raises:
         ValueError: the shapes do not multiply or broadcast, or an epilogue's input is not fusable.
@@ -207,7 +209,7 @@ def plan_matmul(
     threads = threads or default_pool().threads
     launches: list[Launch] = []
     for products in _batches(dtype, a, b, out or View.dense(shape), epilogue):
-        launches += _plan_products(_as_row(products), threads, fetched)
+        launches += _plan_products(_as_row(products), threads, fetched, added)
     return tuple(launches)
 
 
@@ -313,12 +315,12 @@ def _as_row(products: _Products) -> _Products:
     )
 
 
-def _plan_products(products: _Products, threads: int, fetched: Sequence[View]) -> list[Launch]:
+def _plan_products(products: _Products, threads: int, fetched: Sequence[View], added: bool) -> list[Launch]:
     dtype, rows, columns, depth = products.dtype, products.rows, products.columns, products.depth
     items = products.outer * products.inner
     dense = products.c.strides[_ROW] == columns or rows == 1
     parts, part_depth = (
-        _parts(items, rows, columns, depth) if dense else (1, depth)
+        _parts(items, rows, columns, depth) if dense and not added else (1, depth)
     )  # parts are added in dense matrices
     gathered = products.a.strides[_ROW] == 1 != products.a.strides[_COLUMN]
     work_rows, work_columns = _pieces(items * parts, rows, columns, gathered)
@@ -393,6 +395,8 @@ def _plan_products(products: _Products, threads: int, fetched: Sequence[View]) -
             *view.shape,
         )
         slots |= zip(list(Matmul)[first : first + 4], values, strict=True)
+    if added:
+        slots[Matmul.ACCUMULATE] = Pointer(_operand_count(products) + len(fetched))
     block = [slots.get(name, 0) for name in Matmul if name is not Matmul.OPERANDS]
     parallel = items * rows * columns * depth >= _PARALLEL_PRODUCTS
     launches = [Launch(matmul_source(dtype), (*block, *table), memory, parallel)]

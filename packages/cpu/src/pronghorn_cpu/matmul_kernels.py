@@ -61,6 +61,8 @@ class Matmul(Slots):
     B_DEPTH = auto()
     B_COLUMN = auto()
     C_ROW = auto()
+    ACCUMULATE = auto()
+    """Whether the product is added to C."""
     WORK_ROWS = auto()
     """Threads share the result in pieces of WORK_ROWS x WORK_COLUMNS."""
     WORK_COLUMNS = auto()
@@ -204,7 +206,7 @@ class _MatmulWriter:
                 rows=row_end - first,
                 columns=column_end - column,
                 depth=code.minimum(depth - inner * read(Matmul.DEPTH_INNER), read(Matmul.DEPTH_PART)),
-                accumulate=code.word(0),
+                accumulate=read(Matmul.ACCUMULATE),
                 scratch=scratch,
                 panels=code.word(0),
                 panels_column=code.word(0),
@@ -219,7 +221,8 @@ class _MatmulWriter:
             terms = code.select(packed == 0, turns, packed)
             with code.loop(0, turns, terms) as stage:
                 k = stage.index
-                part = product.at(depth=k)._replace(depth=code.minimum(terms, product.depth - k), accumulate=k)
+                part = product.at(depth=k)._replace(depth=code.minimum(terms, product.depth - k))
+                part = part._replace(accumulate=product.accumulate + k)
                 later = product.at(depth=k + terms)._replace(
                     rows=code.minimum(block_rows, product.rows), depth=code.minimum(terms, product.depth - k - terms)
                 )

@@ -23,6 +23,8 @@ class Items(Slots):
     """The items are OUTER x INNER x BLOCKS."""
     INNER = auto()
     BLOCKS = auto()
+    TOGETHER = auto()
+    """So many neighbouring items are one thread's, in their order."""
     STEPS = auto()
     PATCHES = auto()
     WORDS = auto()
@@ -56,10 +58,10 @@ class Patch(Slots):
 class Place(NamedTuple):
     """Where an operand of a step begins for an item: an address for the first, and bytes per outer, inner and block.
 
-    A `Scratch` slot that is a thread's `own` counts from the start of that thread's memory.
+    A `Scratch` slot that is a thread's `own` counts from the start of that thread's memory. A number is as it is.
     """
 
-    slot: Pointer | Scratch
+    slot: Pointer | Scratch | int
     strides: tuple[int, int, int] = (0, 0, 0)
     own: bool = False
 
@@ -75,7 +77,9 @@ def sequence_kernel() -> Any:
         blocks = read[Items.MEMORY] + t * read[Items.MEMORY_STRIDE]
         inner_items = read[Items.INNER] * read[Items.BLOCKS]
         items = read[Items.OUTER] * inner_items
-        begin, end = share(code, items, t, code.minimum(threads, read[Items.THREADS]))
+        together = read[Items.TOGETHER]
+        begin, end = share(code, items // together, t, code.minimum(threads, read[Items.THREADS]))
+        begin, end = begin * together, end * together
         with code.when(begin < end), code.loop(0, read[Items.WORDS]) as word:
             code.set_slot(blocks + word.index * 8, 0, code.slot(template, word.index))
         with code.loop(begin, end) as item:
@@ -99,6 +103,7 @@ def plan_sequence(
     own_bytes: int,
     threads: int,
     shared_bytes: int = 0,
+    in_turn: bool = False,
 ) -> Launch:
     """One launch that runs `steps` for each of outer x inner x blocks items.
 
@@ -108,6 +113,7 @@ def plan_sequence(
         own_bytes: memory that the steps share within a thread, for places that are its `own`.
         threads: for how many there is to be memory.
         shared_bytes: scratch memory in front of the threads', which other launches planned together use, too.
+        in_turn: whether the blocks of an item are worked on one after the other, by one thread.
     """
     launches = [(launch, places) for planned, places in steps for launch in planned]
     words = sum(len(launch.slots) for launch, _ in launches)
@@ -127,7 +133,8 @@ def plan_sequence(
             elif isinstance(slot, Pointer):
                 place = places[slot.operand]
                 offset = slot.offset + (memory + own if place.own else 0)
-                place = place._replace(slot=place.slot._replace(offset=place.slot.offset + offset))
+                if not isinstance(place.slot, int):
+                    place = place._replace(slot=place.slot._replace(offset=place.slot.offset + offset))
             if place is not None:
                 patches += [len(template), place.slot, *place.strides, stride if place.own else 0]
             template.append(0 if place is not None else slot)
@@ -135,6 +142,7 @@ def plan_sequence(
         Items.OUTER: items[0],
         Items.INNER: items[1],
         Items.BLOCKS: items[2],
+        Items.TOGETHER: items[2] if in_turn else 1,
         Items.STEPS: len(launches),
         Items.PATCHES: len(patches) // len(Patch),
         Items.WORDS: words,
