@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pronghorn.body import Body
-from pronghorn_cpu.reduction import ReduceSpace, plan_reduce
+from pronghorn_cpu.reduction import ReduceSpace, plan_reduce, turned
 from pronghorn_cpu.spaces import Space, broadcast_strides, dense_strides
 
 Array = np.ndarray[Any, Any]
@@ -30,6 +30,8 @@ SHAPES: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
     ((3, 5, 7), (0, 1, 2)),
     ((3, 5), ()),
     ((), ()),
+    ((40, 10), (1,)),
+    ((5, 9, 3, 4), (1, 3)),
     ((20, 5000), (1,)),
     ((5000, 20), (0,)),
     ((70000,), (0,)),
@@ -52,7 +54,8 @@ def reduce(execute: Execute) -> Callable[..., Array]:
 
     def run(x: Array, axes: tuple[int, ...], kind: str, dtype: str, threads: int = 2) -> Array:
         out = np.full([n for k, n in enumerate(x.shape) if k not in axes], 7).astype(dtype)
-        launches = plan_reduce(identity(str(x.dtype)), kind, dtype, [target(x.shape, axes)])
+        body = identity(str(x.dtype))
+        launches = plan_reduce(body, kind, dtype, [turned(target(x.shape, axes), kind, body)])
         execute(launches, [x, out], threads)
         return out
 

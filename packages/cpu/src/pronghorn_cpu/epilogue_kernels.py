@@ -60,15 +60,18 @@ def epilogue_kernel(body: Body, contiguous: tuple[bool, ...]) -> Any:
     def write(code: Code, p: Word, t: Word, threads: Word) -> None:
         table, outer, inner, row, row_end, column, column_end = (code.slot(p, slot) for slot in Region)
 
-        def address(operand: int, row: Word) -> Word:
-            entry = table + operand * len(Operand) * 8
-            start = code.slot(entry, Operand.ADDRESS) + outer * code.slot(entry, Operand.OUTER)
-            return start + inner * code.slot(entry, Operand.INNER) + row * code.slot(entry, Operand.ROW)
+        def place(operand: int) -> tuple[Word, Word]:
+            start, by_outer, by_inner, by_row = (
+                code.slot(table + operand * len(Operand) * 8, slot) for slot in Operand
+            )
+            return start + outer * by_outer + inner * by_inner, by_row
 
+        # Read once: LLVM cannot know that what is written below is not the table.
+        places = [place(k) for k in range(len(body.inputs) + len(outputs))]
         emitter = Emitter(code.builder, LANES)
         whole = column_end - (column_end - column) % LANES
         with code.loop(row, row_end) as line:
-            operands = [address(k, line.index) for k in range(len(body.inputs) + len(outputs))]
+            operands = [start + line.index * by_row for start, by_row in places]
             splats = [
                 None if side_by_side else emitter.load_scalar(dtype, operand.value)
                 for dtype, side_by_side, operand in zip(body.inputs, contiguous, operands, strict=False)

@@ -33,6 +33,9 @@ from pronghorn_cpu.vectors import element
 _WORK_ROWS, _WORK_COLUMNS = 16, 64
 """The smallest piece of a result that is a thread's: a small layer still has pieces for many threads."""
 
+_LONE_COLUMNS = 128
+"""Columns of a piece that is a single row: a long run of B is worth more to it than neighbours."""
+
 _WIDEST_WORK = 256
 _MANY_PIECES = 64
 """Pieces grow until there are no more than so many."""
@@ -323,7 +326,8 @@ def _plan_products(products: _Products, threads: int, fetched: Sequence[View], a
         _parts(items, rows, columns, depth) if dense and not added else (1, depth)
     )  # parts are added in dense matrices
     gathered = products.a.strides[_ROW] == 1 != products.a.strides[_COLUMN]
-    work_rows, work_columns = _pieces(items * parts, rows, columns, gathered)
+    lone = rows == 1 and products.b.strides[_COLUMN] == 1
+    work_rows, work_columns = _pieces(items * parts, rows, columns, gathered, lone)
     depth_block = _round_up(part_depth / math.ceil(part_depth / DEPTH_BLOCK)) if depth else 1
     term = work_columns * host.ITEMSIZE[dtype]
     whole = term * part_depth * math.ceil(columns / work_columns)
@@ -461,13 +465,13 @@ def _parts(items: int, rows: int, columns: int, depth: int) -> tuple[int, int]:
     return math.ceil(depth / part_depth), part_depth
 
 
-def _pieces(items: int, rows: int, columns: int, gathered: bool) -> tuple[int, int]:
+def _pieces(items: int, rows: int, columns: int, gathered: bool, lone: bool) -> tuple[int, int]:
     """Rows and columns of the pieces that threads share."""
 
     def count(work_rows: int, work_columns: int) -> int:
         return items * math.ceil(rows / work_rows) * math.ceil(columns / work_columns)
 
-    work_rows, work_columns = _WORK_ROWS, _WORK_COLUMNS
+    work_rows, work_columns = _WORK_ROWS, _LONE_COLUMNS if lone else _WORK_COLUMNS
     while gathered and work_columns < _WIDEST_WORK and count(work_rows, 2 * work_columns) >= _GATHERED_PIECES:
         work_columns *= 2
     while work_rows < ROW_BLOCK and count(work_rows, work_columns) > _MANY_PIECES:

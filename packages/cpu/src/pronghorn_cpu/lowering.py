@@ -33,7 +33,7 @@ from pronghorn_cpu.nn import PROGRAMS
 from pronghorn_cpu.random import DISTRIBUTIONS, Draw, plan_random
 from pronghorn_cpu.recurrent import backward as recurrence_backward
 from pronghorn_cpu.recurrent import forward as recurrence_forward
-from pronghorn_cpu.reduction import ReduceSpace, plan_reduce
+from pronghorn_cpu.reduction import ReduceSpace, plan_reduce, turned
 from pronghorn_cpu.reduction import signature as reduce_signature
 from pronghorn_cpu.rows import RowProgram, plan_rows
 from pronghorn_cpu.runner import default_pool
@@ -199,7 +199,8 @@ _KINDS = {
 
 def _target(attrs: dict[str, Any], inputs: Sequence[Tensor]) -> ReduceSpace:
     shape = attrs["shape"]
-    return ReduceSpace(_space(shape, inputs), tuple(axis in attrs["axis"] for axis in range(len(shape))))
+    target = ReduceSpace(_space(shape, inputs), tuple(axis in attrs["axis"] for axis in range(len(shape))))
+    return turned(target, _KINDS[attrs["kind"].name], attrs["body"])
 
 
 def _fused_reduce(node: Node) -> tuple[Launch, ...] | None:

@@ -164,6 +164,8 @@ class _MatmulWriter:
         # Wide tiles of six rows run at the peak and load A least often, and four rows finish what six do
         # not divide. In columns that are left over, eight rows keep enough sums in flight.
         self.tall, self.short = Tile(dtype, lanes, 6, vectors), Tile(dtype, lanes, 4, vectors)
+        # Of a single row, eight registers across keep enough sums in flight, and B comes in long runs.
+        self.lone = Tile(dtype, lanes, 1, 8)
         self.rest = [Tile(dtype, lanes, 8, across) for across in range(vectors // 2, 0, -1)]
 
     def write(self, code: Code, p: Word, t: Word, threads: Word) -> None:
@@ -261,7 +263,10 @@ class _MatmulWriter:
                     code.call(f"panel_{tile}", write, *part.at(0, j)._replace(columns=panel_columns))
 
             done = self.filled(code, self.tall, columns)
-            panels(self.wide_panel, self.tall, self.gathered(code, part), 0, done)
+            alone = code.all(part.rows == 1, part.b_column == self.itemsize)
+            lone = code.select(alone, columns - columns % self.lone.columns, 0)
+            panels(self.lone_panel, self.lone, part, 0, lone)
+            panels(self.wide_panel, self.tall, self.gathered(code, part), lone, done)
             zero = code.word(0)
             part = part._replace(panels=zero, panels_column=zero, panels_depth=zero)
             for tile in self.rest:
@@ -359,6 +364,11 @@ class _MatmulWriter:
             a_row=code.select(needed, row_bytes, product.a_row),
             gathered=code.select(needed, 1, 0),
         )
+
+    def lone_panel(self, code: Code, *arguments: Word) -> None:
+        """The single row of a wider panel, which is read where it lies."""
+        product = _Product(*arguments)
+        self.tiles(code, self.lone, product, 0, product.rows)
 
     def wide_panel(self, code: Code, *arguments: Word) -> None:
         """All rows of a panel as wide as the wide tiles."""

@@ -22,7 +22,7 @@ from pronghorn_cpu.accumulate import ARGUMENTS, Accumulator, accumulator_dtype
 from pronghorn_cpu.elementwise import Reader, cost
 from pronghorn_cpu.emit import Emitter, kernel_intrinsic
 from pronghorn_cpu.launch import Launch, Pointer, Scratch, Slot, kernel_source, worth_parallel
-from pronghorn_cpu.loops import Frame, integer, table
+from pronghorn_cpu.loops import LANES, Frame, integer, table
 from pronghorn_cpu.spaces import Space, collapse, dense_strides, pattern, runs_of
 from pronghorn_cpu.vectors import Builder, element
 
@@ -223,6 +223,17 @@ class ReduceSpace:
 
     space: Space
     reduced: tuple[bool, ...]
+
+
+def turned(target: ReduceSpace, kind: str, body: Body) -> ReduceSpace:
+    """The target with its short rows as columns, where no order of reduction shows: lanes are rows then."""
+    shape, reduced = target.space.shape, target.reduced
+    length = math.prod(shape[k] for k in range(len(shape)) if reduced[k])
+    if kind in ("sum", "prod") or len(body.outputs) > 1 or length > LANES or not (reduced and reduced[-1]):
+        return target
+    order = sorted(range(len(shape)), key=lambda k: not reduced[k])
+    strides = tuple(tuple(s[k] for k in order) for s in target.space.strides)
+    return ReduceSpace(Space(tuple(shape[k] for k in order), strides), tuple(reduced[k] for k in order))
 
 
 @dataclass(frozen=True)
