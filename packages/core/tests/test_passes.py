@@ -136,6 +136,19 @@ class TestFuse:
         for before, after in zip(evaluate(graph, *arrays), evaluate(fuse(graph), *arrays), strict=True):
             np.testing.assert_array_equal(before, after)
 
+    def test_what_has_another_operand_waits_for_it(self) -> None:
+        """That one is computed late, too, though it could be had early."""
+
+        def function(x: Tensor, w: Tensor) -> Tensor:
+            h = ops.matmul(x, w) + 1.0
+            late = ops.matmul(ops.matmul(ops.softplus(h), w), w)
+            return late * ops.maximum(h, ops.exp(ops.square(ops.mean(w))))
+
+        arrays = RNG.standard_normal((3, 4)), RNG.standard_normal((4, 4))
+        graph = simplify(trace(function, *arrays))
+        for before, after in zip(evaluate(graph, *arrays), evaluate(fuse(graph), *arrays), strict=True):
+            np.testing.assert_array_equal(before, after)
+
     @pytest.mark.parametrize("seed", range(8))
     def test_random_graphs(self, seed: int) -> None:
         """Elementwise ops, reductions, broadcasts and matmuls in random order."""

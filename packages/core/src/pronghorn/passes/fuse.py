@@ -84,10 +84,11 @@ def _levels(nodes: list[Node], maps: set[Node]) -> dict[Node, int]:
             limits = [levels[u] - (u.outputs[0].shape != shape or u not in maps) for u in users[node]]
             levels[node] = max(levels[node], min(limits, default=top))
     for node in nodes:
-        if node in maps and levels[node] > early[node]:  # is it what alone keeps its operand? Then it may replace that
-            kept = [maker[t] for t in node.inputs if t in maker and t.shape == node.outputs[0].shape]
-            others = [u for before in kept[:1] for u in users[before] if u is not node]
-            if len(kept) == 1 and others and max(levels[u] for u in others) <= early[node]:
+        if node in maps and levels[node] > early[node]:  # if it alone keeps an operand that long, it takes its place
+            out, made = node.outputs[0], [t for t in node.inputs if t in maker]
+            others = [levels[u] for t in made for u in users[maker[t]] if u is not node]
+            alike = [(t.shape, out.dtype in (t.dtype, "bool")) for t in made] == [(out.shape, True)]
+            if alike and others and max(others) <= early[node]:
                 levels[node] = early[node]
     return levels
 
