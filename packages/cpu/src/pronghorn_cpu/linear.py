@@ -36,8 +36,11 @@ _WORK_ROWS, _WORK_COLUMNS = 16, 64
 _LONE_COLUMNS = 128
 """Columns of a piece that is a single row: a long run of B is worth more to it than neighbours."""
 
+_TALL_ROWS, _FEW_ROWS = 12, 512
+"""Rows of a piece of more than a few where A is copied to panels: whole ones, so that threads have equally many."""
+
 _WIDEST_WORK = 256
-_MANY_PIECES = 64
+_MANY_PIECES = 80
 """Pieces grow until there are no more than so many."""
 
 _PART_DEPTH = 1024
@@ -471,7 +474,8 @@ def _pieces(items: int, rows: int, columns: int, gathered: bool, lone: bool) -> 
     def count(work_rows: int, work_columns: int) -> int:
         return items * math.ceil(rows / work_rows) * math.ceil(columns / work_columns)
 
-    work_rows, work_columns = _WORK_ROWS, _LONE_COLUMNS if lone else _WORK_COLUMNS
+    work_columns = _LONE_COLUMNS if lone else _WORK_COLUMNS
+    work_rows = _TALL_ROWS if gathered and rows > _FEW_ROWS else _WORK_ROWS
     while gathered and work_columns < _WIDEST_WORK and count(work_rows, 2 * work_columns) >= _GATHERED_PIECES:
         work_columns *= 2
     while work_rows < ROW_BLOCK and count(work_rows, work_columns) > _MANY_PIECES:
