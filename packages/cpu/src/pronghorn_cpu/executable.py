@@ -50,17 +50,14 @@ class CpuExecutable(Executable):
 
     def _write(self, lowered: LoweredGraph) -> None:
         graph = lowered.graph
-        self._starts: list[int] = []
+        starts: list[int] = []
         self._writer = Writer()
         frame = Frame(lowered, 0, [Argument(k, 0) for k in range(len(graph.inputs))])
-        self._writer.graph(frame, self._starts)
+        self._writer.graph(frame, starts)
+        self._starts = tuple(starts)  # as a list it would be looked at by every garbage collection
         for t, variable in lowered.plan.copies:
             self._writer.copy(t.dtype, nbytes(t), frame.address(t), int(home(variable).__array_interface__["data"][0]))
         self.tape = self._writer.tape.finish()
-        last = len(graph.inputs) - 1
-        self._last_patches = [
-            (block, slot, offset) for block, slot, index, offset in self._writer.patches if index == last
-        ]
         self._variables = list(graph.writes)
         self._specs = [(t.shape, dtypes.numpy_dtype(t.dtype)) for t in graph.inputs]
         self._results = [self._writer.viewer(frame, t) for t in graph.outputs]
@@ -91,8 +88,9 @@ class CpuExecutable(Executable):
         last = len(self._specs) - 1
         self._writer.arguments[last] = value = _usable(value, self._specs[last][1])
         address = _address(value)
-        for block, slot, offset in self._last_patches:
-            block[slot] = address + offset
+        for block, slot, index, offset in self._writer.patches:
+            if index == last:
+                block[slot] = address + offset
 
     def _bind(self, arguments: Sequence[Array]) -> None:
         """Puts the arguments' addresses into the blocks, and gives Tensors that show a variable's old value a copy."""
