@@ -37,8 +37,8 @@ class _Requests(Slots):
     """Runs left; 0 or less when all is asked for."""
     PLACE = auto()
     """Bytes into the run."""
-    BYTES = auto()
-    """Of a run, for each turn: all of them if a turn asks for several runs."""
+    SHARE = auto()
+    """Bytes of a run for each turn: all of them if a turn asks for several runs."""
     COUNT = auto()
     """Runs that a turn asks for, in whole or in part."""
 
@@ -63,7 +63,7 @@ def announce(code: Code, block: Word, matrix: Matrix, itemsize: int, turns: Word
         _Requests.STRIDE: stride,
         _Requests.RUNS: runs,
         _Requests.PLACE: 0,
-        _Requests.BYTES: (lines + shares - 1) // shares * LINE,
+        _Requests.SHARE: (lines + shares - 1) // shares * LINE,
         _Requests.COUNT: (some + turns - 1) // turns,
     }
     for slot, value in values.items():
@@ -74,10 +74,10 @@ def ask(code: Code, block: Word) -> None:
     """A turn: asks for the next lines, in the second-level cache."""
 
     def write(code: Code, block: Word) -> None:
-        address, length, stride, runs, place, size, count = (code.slot(block, slot) for slot in _Requests)
+        address, length, stride, runs, place, share, count = (code.slot(block, slot) for slot in _Requests)
         with code.loop(0, code.minimum(count, runs), carried=[address.value, runs.value, place.value]) as loop:
             address, runs, place = (code.word(value) for value in loop.carried)
-            end = code.minimum(place + size, length)
+            end = code.minimum(place + share, length)
             with code.loop(place, end, LINE) as line:
                 code.prefetch(address + line.index, write=False, level=2)
             over = end == length

@@ -211,8 +211,8 @@ class _Operand:
 
     def after(self) -> Place:
         """Where the next item begins; behind the last inner one that is a guess, as good for a request."""
-        outer, inner, row = self.at().strides
-        return Place(Pointer(self.operand, inner if self.sizes[1] > 1 else outer), (outer, inner, row))
+        outer, inner, _ = strides = self.at().strides
+        return Place(Pointer(self.operand, inner if self.sizes[1] > 1 else outer), strides)
 
     def at(self, start: int = 0, step: int = 0) -> Place:
         """From row `start` on, `step` rows further for every block."""

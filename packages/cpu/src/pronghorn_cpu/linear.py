@@ -395,15 +395,12 @@ def _plan_products(products: _Products, threads: int, fetched: Sequence[View], a
         Matmul.SCRATCH_STRIDE: thread_bytes,
         Matmul.THREADS: threads,
     }
+    further = 2 + max(1, len(products.operands) - 1)  # A and B; what the epilogue has but for the product, or C
     for first, (k, view) in zip((Matmul.FETCH_A, Matmul.FETCH_B), enumerate(fetched), strict=False):
-        values: tuple[Slot, ...] = (
-            Pointer(_operand_count(products) + k),
-            view.strides[0] * host.ITEMSIZE[dtype],
-            *view.shape,
-        )
+        values: tuple[Slot, ...] = (Pointer(further + k), view.strides[0] * host.ITEMSIZE[dtype], *view.shape)
         slots |= zip(list(Matmul)[first : first + 4], values, strict=True)
     if added:
-        slots[Matmul.ACCUMULATE] = Pointer(_operand_count(products) + len(fetched))
+        slots[Matmul.ACCUMULATE] = Pointer(further + len(fetched))
     block = [slots.get(name, 0) for name in Matmul if name is not Matmul.OPERANDS]
     parallel = items * rows * columns * depth >= _PARALLEL_PRODUCTS
     launches = [Launch(matmul_source(dtype), (*block, *table), memory, parallel)]
@@ -425,12 +422,6 @@ def _plan_products(products: _Products, threads: int, fetched: Sequence[View], a
         parallel = parts * rows * columns >= _PARALLEL_PRODUCTS
         launches.append(Launch(combine_source(dtype), (*block, *table), memory, parallel))
     return launches
-
-
-def _operand_count(products: _Products) -> int:
-    """How many arrays a product reads and writes."""
-    body = products.body
-    return 2 + (len(body.inputs) - 1 + len(body.outputs) if body else 1)
 
 
 def _split(products: _Products, part_depth: int, memory: Scratch) -> _Products:

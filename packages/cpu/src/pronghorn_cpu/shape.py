@@ -367,14 +367,13 @@ def gather_kernel(form: GatherForm) -> Any:
                     return frame.plus(source, offset)
 
                 address = row_at(k)
-                side_by_side = form.pattern == "contiguous"
-                after = code.word(row_at(frame.least(frame.plus(k, 1), frame.plus(count, -1))) if side_by_side else 0)
+                after = row_at(frame.least(frame.plus(k, 1), frame.plus(count, -1)))
                 first = frame.times(chunk, CHUNK)
                 before = b.mul(line, sizes[-1])
 
                 def vector(index: Any, mask: Any) -> None:
-                    if side_by_side:  # the next row may be anywhere, so that nothing else asks for it early
-                        code.prefetch(after + code.word(frame.at(integer(0), index, form.source)), write=False)
+                    if form.pattern == "contiguous":  # the next row may be anywhere: nothing else asks for it early
+                        code.prefetch(code.word(frame.at(after, index, form.source)), write=False)
                     value = _read(frame, form, address, steps[-1], index, mask)
                     value = frame.emitter.cast(value, form.source, form.target)
                     place = frame.at(target, frame.plus(before, index), form.target)
