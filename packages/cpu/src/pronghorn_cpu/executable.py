@@ -76,21 +76,23 @@ class CpuExecutable(Executable):
             self._bind(arguments)
             try:
                 pool.run(self.tape)
-                for value in more:
-                    self._bind_last(value)
-                    pool.run(self.tape)
+                if following := list(more):
+                    self._run_on(np.array(following, self._specs[-1][1]))
                 return [view().copy() for view in self._results]
             finally:
                 self._writer.arguments = []  # a data set must not live on for having been trained on
 
-    def _bind_last(self, value: Array) -> None:
-        """Puts another last argument's address into the blocks."""
-        last = len(self._specs) - 1
-        self._writer.arguments[last] = value = _usable(value, self._specs[last][1])
-        address = _address(value)
-        for block, slot, index, offset in self._writer.patches:
-            if index == last:
+    def _run_on(self, values: Array) -> None:
+        """Replays once for each of the values, which stand together, as the last argument."""
+        pool, last = default_pool(), len(self._specs) - 1
+        places = [(block, slot, offset) for block, slot, index, offset in self._writer.patches if index == last]
+        address, stride = _address(values), values.strides[0]
+        for value in values:
+            self._writer.arguments[last] = value
+            for block, slot, offset in places:
                 block[slot] = address + offset
+            pool.run(self.tape)
+            address += stride
 
     def _bind(self, arguments: Sequence[Array]) -> None:
         """Puts the arguments' addresses into the blocks, and gives Tensors that show a variable's old value a copy."""

@@ -24,7 +24,7 @@ REPLAY_SOURCE = "from pronghorn_cpu.replay import kernel\n"
 _ALL = 2**62
 _EXIT_PATIENCE = 5.0  # seconds
 # Spinning is cheap while every thread has a core; where they outnumber the cores it keeps others from work.
-_SPINS = 2000  # some 40 µs, about what it costs to sleep and be woken
+_SPINS = 20000  # some 400 µs: threads rarely end further apart, and to sleep and be woken costs 40
 _PATIENCE = 2_000_000  # ns
 _SPINS_CROWDED = 50
 _PATIENCE_CROWDED = 0

@@ -332,16 +332,18 @@ def gather_source(form: GatherForm) -> str:
 
     target[o, k, …] = source[o, indices[k], …]. The block is a `loops.table` of one group, whose record has:
     chunks per innermost row, indices, source rows, the row's `rank` sizes, address of the indices, of the
-    source, the source's *byte* strides (o, row, then the row's dimensions), address of the target. A negative
-    index counts from the end; what is still out of range is moved to the nearest row, so that no foreign
-    memory is read.
+    source, the source's *byte* strides (o, row, then the row's dimensions), address of the target, how many
+    rows ahead one is asked for. A negative index counts from the end; what is still out of range is moved to
+    the nearest row, so that no foreign memory is read.
     """
     return kernel_source(gather_kernel, form)
 
 
 SOURCE_ROWS, SOURCE_ADDRESS, SOURCE_STRIDES = 4 + 2, 4 + 4, 4 + 5
 """Slots of a gather's block that change with the array it reads; add the form's `rank` to the last two."""
-GATHER_SLOTS = 4 + 8
+_BYTES_AHEAD, _ROWS_AHEAD = 4096, 8
+"""How far ahead rows are asked for, in bytes and in rows: the first ones come late, so it must not be too far."""
+GATHER_SLOTS = 4 + 9
 """Slots of a gather's block, less two for every dimension of the form's `rank`."""
 
 
@@ -351,12 +353,12 @@ def gather_kernel(form: GatherForm) -> Any:
 
     def emit(builder: Builder, p: Any, t: Any, threads: Any) -> None:
         frame, b, code = Frame(builder, p), builder, Code(builder)
-        with frame.groups(t, threads, 8 + 2 * rank) as (base, start, stop):
+        with frame.groups(t, threads, 9 + 2 * rank) as (base, start, stop):
             chunks, count, rows = frame.slots(base, 0, 3)
             sizes = frame.slots(base, 3, rank)
             indices, source, outer_stride, row_stride = frame.slots(base, 3 + rank, 4)
             steps = frame.slots(base, 7 + rank, rank)
-            target = frame.slot(7 + 2 * rank, base)
+            target, distance = frame.slots(base, 7 + 2 * rank, 2)
             with frame.loop(start, stop) as item:
                 line, chunk = frame.divide(item, chunks)
                 outer, k, *inner = frame.unravel(line, [integer(0), count, *sizes[:-1]])
@@ -367,12 +369,12 @@ def gather_kernel(form: GatherForm) -> Any:
                     return frame.plus(source, offset)
 
                 address = row_at(k)
-                after = row_at(frame.least(frame.plus(k, 1), frame.plus(count, -1)))
+                after = row_at(frame.least(frame.plus(k, distance), frame.plus(count, -1)))
                 first = frame.times(chunk, CHUNK)
                 before = b.mul(line, sizes[-1])
 
                 def vector(index: Any, mask: Any) -> None:
-                    if form.pattern == "contiguous":  # the next row may be anywhere: nothing else asks for it early
+                    if form.pattern == "contiguous":  # rows may be anywhere: nothing else asks for them early
                         code.prefetch(code.word(frame.at(after, index, form.source)), write=False)
                     value = _read(frame, form, address, steps[-1], index, mask)
                     value = frame.emitter.cast(value, form.source, form.target)
@@ -439,6 +441,7 @@ def plan_gather(gather: Gather, source: str, target: str, index: str = "int64") 
         *gather.byte_strides[:2],
         *steps,
         Pointer(2),
+        max(1, min(_ROWS_AHEAD, _BYTES_AHEAD // (space.size * size + 64))),
     ]
     items = outer * gather.count * math.prod(space.shape[:-1]) * chunks
     work = outer * gather.count * space.size * (size + element(target).size)

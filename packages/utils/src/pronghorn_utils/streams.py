@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from pronghorn.arguments import as_integer
-from pronghorn.training.arrays import Triple, as_arrays, weighted
+from pronghorn.training.arrays import Triple, as_arrays, refuse_nan_labels, weighted
 from pronghorn.training.data import Batches, Shuffle, Source, symbols, unpack_x_y_sample_weight
 from pronghorn_utils.workers import ahead, read
 
@@ -29,7 +29,7 @@ class BatchSource(Source):
         self.batches = _length(stream)
         self._waiting: list[Any] = []
         self._taken = 0
-        self._check: Callable[[Any], None] | None = None
+        self._labels_checked = False
 
     def batches_from(self, first: int) -> Batches:
         while first and self._waiting:
@@ -65,8 +65,8 @@ class BatchSource(Source):
 
     def _batch(self, item: Any) -> Triple:
         batch = weighted(as_arrays(*unpack_x_y_sample_weight(item)), self.class_weight)
-        if self._check is not None:
-            self._check(batch[1])
+        if self._labels_checked:
+            refuse_nan_labels(batch[1])
         return batch
 
     def _first(self) -> Any:
@@ -85,10 +85,10 @@ class BatchSource(Source):
     def forget_example(self) -> None:
         self._waiting.clear()
 
-    def check_labels(self, check: Callable[[Any], None]) -> None:
-        self._check = check
+    def check_labels(self) -> None:
+        self._labels_checked = True
         for batch in self._waiting:
-            check(batch[1])
+            refuse_nan_labels(batch[1])
 
 
 def _length(stream: Any) -> int | None:

@@ -20,14 +20,7 @@ from pronghorn.arguments import as_integer
 from pronghorn.program import Program, Rows, batch_rows
 from pronghorn.random import global_state, set_global_state
 from pronghorn.tensor import MODEL, Tensor, convert_to_tensor
-from pronghorn.training.arrays import (
-    Array,
-    Triple,
-    as_arrays,
-    count_rows,
-    is_arrays,
-    weighted,
-)
+from pronghorn.training.arrays import Array, Triple, as_arrays, count_rows, is_arrays, refuse_nan_labels, weighted
 
 Shuffle = bool | Literal["batch"]
 Batches = Generator[tuple[Any, Any], None, None]
@@ -128,8 +121,8 @@ class Source:
     def forget_example(self) -> None:
         """Leaves out of the pass what was read for the example."""
 
-    def check_labels(self, check: Callable[[Any], None]) -> None:
-        """Calls `check` on the targets, now or as they come."""
+    def check_labels(self) -> None:
+        """Refuses targets that hold NaN, now or as they come."""
 
     def on_epoch_begin(self) -> None:
         """Called before each epoch."""
@@ -190,8 +183,8 @@ class ArraySource(Source):
     def example(self) -> Triple:
         return symbols(self.data, min(self.batch_size, len(self.range)))
 
-    def check_labels(self, check: Callable[[Any], None]) -> None:
-        check(self.data[1])
+    def check_labels(self) -> None:
+        refuse_nan_labels(self.data[1])
 
 
 def read_rows(source: Any, indices: Array) -> Array:

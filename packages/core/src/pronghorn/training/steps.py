@@ -18,7 +18,6 @@ from pronghorn.op import infer_by_tracing
 from pronghorn.program import Program
 from pronghorn.random import SeedGenerator
 from pronghorn.tensor import MODEL, Tensor, convert_to_tensor
-from pronghorn.training.arrays import refuse_nan_labels
 from pronghorn.training.compiled import LOSSES, METRICS, compiled
 from pronghorn.training.data import Source, gather, pack_x_y_sample_weight, unpack_x_y_sample_weight
 
@@ -399,7 +398,7 @@ class Steps(Layer):
             x, y, _ = source.example()
             self._build_state(x, y)
         if self._has_own_loss():
-            source.check_labels(refuse_nan_labels)
+            source.check_labels()
 
     def _has_own_loss(self) -> bool:
         """Whether the loss is one of ours, made of y as it was given."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,8 +34,9 @@ from pronghorn.training.steps import Step, Steps
 
 Report = Callable[[Any], Any]
 
-UNWATCHED_STEPS = 8
-"""Steps on arrays in memory that are handed to the accelerator at once, if no callback looks at single batches."""
+UNWATCHED_STEPS, UNWATCHED_SECONDS = 8, 0.1
+"""Steps on arrays in memory that are handed to the accelerator at once if no callback looks at single batches: first so
+many, then twice as many as before until they take so long."""
 
 _STOP = {"train": "stop_training", "test": "stop_evaluating", "predict": "stop_predicting"}
 
@@ -199,14 +201,15 @@ class Trainer(Steps):
         self, step: Step, epochs: Epochs, callbacks: CallbackList, mode: str, number: int = 0, report: Report = Logs
     ) -> Any:
         """Runs the steps of one epoch and returns what the last one returned; None where there was none."""
-        result, together, flag = None, self.steps_per_execution, _STOP[mode]
-        if (whole := epochs.source.in_memory) and not callbacks.watch_batches(mode):
+        result, together, flag, whole = None, self.steps_per_execution, _STOP[mode], epochs.source.in_memory
+        if unwatched := whole and not callbacks.watch_batches(mode):
             together = max(together, UNWATCHED_STEPS)
         begin, end = getattr(callbacks, f"on_{mode}_batch_begin"), getattr(callbacks, f"on_{mode}_batch_end")
         source = iter(epochs)
         batches = prepared(step, source)
         for batch in batches:
             begin(number)
+            started = time.perf_counter()
             several = [batch, *islice(batches, together - 1)]
             if whole and isinstance(step, Program):
                 for _, alike in groupby(several, lambda batch: len(batch[1])):
@@ -218,6 +221,8 @@ class Trainer(Steps):
             end(number - 1, report(result))
             if getattr(self, flag):
                 break
+            if unwatched and time.perf_counter() - started < UNWATCHED_SECONDS:
+                together *= 2
         batches.close()
         source.close()
         epochs.end_epoch()
