@@ -76,7 +76,8 @@ def operands(program: RowProgram, shape: tuple[int, int], dtype: str) -> list[Ar
 def launch(name: str, arrays: list[Array], out: Array, shape: tuple[int, int]) -> Any:
     program = PROGRAMS[name]
     parameters = (LOW, HIGH) if program.parameters else ()
-    return plan_rows(program, [str(a.dtype) for a in [*arrays, out]], *shape, parameters=parameters)
+    (only,) = plan_rows(program, [str(a.dtype) for a in [*arrays, out]], *shape, parameters=parameters)
+    return only
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

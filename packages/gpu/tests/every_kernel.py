@@ -15,7 +15,7 @@ from pronghorn_gpu.convolution_ways import columns_kernel
 from pronghorn_gpu.elementwise import map_kernel
 from pronghorn_gpu.launch import DTYPES, Kernel
 from pronghorn_gpu.linear import matmul_kernel
-from pronghorn_gpu.nn import PROGRAMS, rows_kernel
+from pronghorn_gpu.nn import NORMALIZATION, PROGRAMS, rows_kernel
 from pronghorn_gpu.random import DRAWS, random_kernel
 from pronghorn_gpu.reduction import reduce_kernel
 from pronghorn_gpu.shape import block_kernel, fill_kernel, gather_kernel, keys_kernel, segments_kernel
@@ -103,9 +103,9 @@ def kernels() -> Iterator[tuple[str, Kernel]]:
             for tile in tiles(dtype):
                 yield f"convolution {kind} {dtype} {tile.side}", convolution_kernel(kind, dtype, tile, False)
             yield f"convolution {kind} {dtype} parts", convolution_kernel(kind, dtype, tiles(dtype)[-1], True)
-        for name, program in PROGRAMS.items():
+        for name, program in (PROGRAMS | NORMALIZATION).items():
             operands = ["int32" if o.endswith("label") else dtype for o in program.operands]
-            yield f"{name} {dtype}", rows_kernel(name, (*operands, dtype))
+            yield f"{name} {dtype}", rows_kernel(program, (*operands, dtype))
     for name, drawn in DRAWS.items():
         for dtype in drawn:
             yield f"{name} {dtype}", random_kernel(name, dtype)

@@ -121,6 +121,15 @@ def test_moments(axes: tuple[int, ...]) -> None:
         check(primitives()["moments"], (values((4, 40, 3), dtype),), axes=axes)
 
 
+def test_layer_normalization() -> None:
+    for shape in ((3, 5), (2, 70, 3), (40, 33)):
+        for dtype in ("float32", "float64"):
+            x, g = values(shape, dtype), values(shape, dtype)[::-1].copy()
+            gamma, beta = values(shape[-1:], dtype), values(shape[-1:], dtype)
+            check(primitives()["normalized_rows"], (x, gamma, beta), epsilon=1e-3)
+            check(primitives()["normalized_rows_gradient"], (g, x, gamma), epsilon=1e-3)
+
+
 def test_products_of_deep_matrices_are_cut_into_parts() -> None:
     check(product, (values((3, 90)), values((90, 5))), transpose_a=False, transpose_b=False)
     check(product, (values((2, 90, 3)), values((5, 90))), transpose_a=True, transpose_b=True)

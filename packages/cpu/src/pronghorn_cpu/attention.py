@@ -300,11 +300,11 @@ class _Head:
         epilogue = Epilogue(_forbidden(self.dtype, self.low), (view,))
         return self.product(q, k, epilogue=epilogue, fetched=fetched), (*places[:2], place, places[2], *fetched.places)
 
-    def rows(self, program: RowProgram, rows: int, columns: int) -> tuple[Launch]:
+    def rows(self, program: RowProgram, rows: int, columns: int) -> tuple[Launch, ...]:
         if self.mask:
             program = _ALLOWED.get(program, program)
         parameters = (self.low,) if program.parameters else ()
-        return (plan_rows(program, [self.dtype] * len(program.operands), rows, columns, parameters),)
+        return plan_rows(program, [self.dtype] * len(program.operands), rows, columns, parameters)
 
 
 def _blocks(rows: int, other: int) -> Iterator[tuple[int, int, int]]:

@@ -164,7 +164,7 @@ def lower_moments(node: Node) -> tuple[Launch, ...]:
     sizes: tuple[int, ...] = x.shape  # type: ignore[assignment]
     if axes[-1] == len(sizes) - 1:
         rows, count = elements(sizes[: axes[0]]), elements(sizes[axes[0] :])
-        return (plan_rows(ROW_MOMENTS, [dtype] * 3, rows, count, (float(count),)),)
+        return plan_rows(ROW_MOMENTS, [dtype] * 3, rows, count, (float(count),))
     rows, columns = elements(sizes[: len(axes)]), elements(sizes[len(axes) :])
     block = max(8, _BLOCK_ELEMENTS // columns)
     parts = max(1, min(_PARTS, rows // (2 * block)))

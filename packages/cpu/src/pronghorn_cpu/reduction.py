@@ -15,7 +15,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pronghorn.body import Body
 from pronghorn_cpu.accumulate import ARGUMENTS, Accumulator, accumulator_dtype
@@ -305,14 +305,32 @@ def plan_reduce(
     firsts, seconds = [], []
     for c, n, o, start in zip(collapsed, parts, operands, starts[:-1], strict=True):
         firsts.append(_record(c, n, o[:-1], Scratch(start)))
-        halves = _Collapsed((c.outputs,), (n,), (((1,), (c.outputs,)),), True, ("contiguous",))
-        seconds.append(_record(halves, 1, [Scratch(start)], o[-1]))
+        seconds.append(Parts(c.outputs, n, Scratch(start), o[-1]))
     first = reduce_source(body, dataclasses.replace(form, dtype=partial))
-    second = reduce_source(Body((partial,), (), (0,)), ReduceForm(kind, dtype, 1, 1, True, ("contiguous",)))
     return (
         Launch(first, table(firsts), starts[-1], worth_parallel(work)),
-        Launch(second, table(seconds), starts[-1], worth_parallel(sum(sizes))),
+        plan_parts(kind, partial, dtype, seconds, starts[-1]),
     )
+
+
+class Parts(NamedTuple):
+    """Results of parts of a reduction, `outputs` of each, one part behind the other at `source`."""
+
+    outputs: int
+    parts: int
+    source: Scratch
+    target: Slot
+
+
+def plan_parts(kind: str, partial: str, dtype: str, groups: Sequence[Parts], scratch_bytes: int) -> Launch:
+    """One launch that reduces results of parts, of dtype `partial`, to results of `dtype`."""
+    records = []
+    for outputs, parts, source, target in groups:
+        rows = _Collapsed((outputs,), (parts,), (((1,), (outputs,)),), True, ("contiguous",))
+        records.append(_record(rows, 1, [source], target))
+    kernel = reduce_source(Body((partial,), (), (0,)), ReduceForm(kind, dtype, 1, 1, True, ("contiguous",)))
+    work = sum(group.outputs * group.parts for group in groups) * element(partial).size
+    return Launch(kernel, table(records), scratch_bytes, worth_parallel(work))
 
 
 def _collapse(body: Body, target: ReduceSpace, runs: Sequence[int]) -> _Collapsed:

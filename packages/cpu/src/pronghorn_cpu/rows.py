@@ -1,11 +1,12 @@
 """Row programs: formulas over the rows of a matrix, run as one instruction.
 
 A program is assignments in the language of the elementwise table plus `max_row(e)` and `sum_row(e)`, which
-reduce an expression over the row to a number; `column` is the index in the row. Statements run in order, in
-as few passes over the row as the numbers allow: a statement that needs a number of the current pass starts
-the next one. What a pass assigns lives in registers; a later pass reads an output back from memory and
-computes anything else anew. Short rows take each pass in blocks. Rows are split over threads; within a row
-16 lanes run along the columns and end in a fixed tree.
+reduce an expression over the row to a number, and `sum_column(e)`, which adds it up over all rows; `column` is
+the index in the row. Statements run in order, in as few passes over the row as the numbers allow: a statement
+that needs a number of the current pass starts the next one. What a pass assigns lives in registers; a later
+pass reads an output back from memory and computes anything else anew. Short rows take each pass in blocks.
+Rows are split over threads; within a row 16 lanes run along the columns and end in a fixed tree. Columns are
+summed over parts of the rows, whose number depends on the shape alone, and these by a second launch.
 """
 
 from __future__ import annotations
@@ -20,15 +21,20 @@ from llvmlite import ir
 from pronghorn_cpu import elementary
 from pronghorn_cpu.accumulate import Accumulator
 from pronghorn_cpu.emit import kernel_intrinsic
-from pronghorn_cpu.launch import Launch, Pointer, Slot, float_bits, kernel_source, worth_parallel
+from pronghorn_cpu.launch import Launch, Pointer, Scratch, Slot, float_bits, kernel_source, worth_parallel
 from pronghorn_cpu.loops import Frame, integer, table
+from pronghorn_cpu.reduction import Parts, plan_parts
 from pronghorn_cpu.vectors import INT32, Builder, Typed, element
 
 _BLOCK_ROWS, _BLOCK_ELEMENTS = 16, 2048
 """The most rows that take a pass one after the other before the next pass, and the most elements, which stay in the
 first-level cache: while the lanes of a row's sum are added up, the next row is under way."""
 
-_REDUCTIONS = {"max_row": "max", "sum_row": "sum"}
+_PART_ROWS = 128
+"""Rows that a column adds up in one go (part of the bits)."""
+
+_COLUMN = "column"
+_REDUCTIONS = {"max_row": "max", "sum_row": "sum", "sum_column": _COLUMN}
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,8 @@ class RowProgram:
     """`source` over named operands, each "name: role", in the order of the op's.
 
     A "row" has a value in every column, a "number" one per row, a "label" one integer per row (of any dtype,
-    read as int64). `parameters` are constants of a launch, `outputs` the assigned names that are written.
+    read as int64); a "column" is an output with a sum for each column. `parameters` are constants of a launch,
+    `outputs` the assigned names that are written.
     """
 
     source: str
@@ -98,6 +105,8 @@ def _passes(program: RowProgram) -> list[list[_Statement]]:
             fresh, known = set(), set()
         recall(statement.names)
         passes[-1].append(statement)
+        if statement.reduction == _COLUMN:
+            continue
         if statement.reduction:
             fresh.add(statement.target)
             numbers.add(statement.target)
@@ -112,8 +121,9 @@ def _passes(program: RowProgram) -> list[list[_Statement]]:
 def row_source(program: RowProgram, dtypes: tuple[str, ...]) -> str:
     """Source of the kernel of `program` for operands (inputs, then outputs) of `dtypes`.
 
-    The block is a `loops.table` of one group, an item a row; the record has: columns, the parameters as
-    float64 bits, per operand its address and the stride in elements from row to row.
+    The block is a `loops.table` of one group, an item a row, or a part of the rows where columns are summed;
+    the record has: columns, rows, the parameters as float64 bits, per operand its address and the stride in
+    elements from row to row, from part to part for sums of columns.
     """
     return kernel_source(row_kernel, program, dtypes)
 
@@ -138,36 +148,64 @@ class _Rows:
         self.labels = program.named("label", False)
         self.read_numbers = (*program.named("number", False), *self.labels)
         self.written_rows = program.named("row", True)
+        self.summed = program.named(_COLUMN, True)
         self.addresses: dict[str, Any] = {}
         self.numbers: dict[str, Typed] = {}
         self.kept: dict[str, tuple[Any, str]] = {}
 
     def emit(self, t: Any, threads: Any) -> None:
         frame, program = self.frame, self.program
-        first = 1 + len(program.parameters)
+        first = 2 + len(program.parameters)
         names = program.operands
         with frame.groups(t, threads, first + 2 * len(names)) as (base, start, stop):
-            columns = frame.slot(0, base)
-            parameters = {name: self.parameter(frame.slot(1 + k, base)) for k, name in enumerate(program.parameters)}
+            columns, rows = frame.slots(base, 0, 2)
+            parameters = {name: self.parameter(frame.slot(2 + k, base)) for k, name in enumerate(program.parameters)}
             places = {name: frame.slots(base, first + 2 * k, 2) for k, name in enumerate(names)}
-            fitting = frame.builder.udiv(integer(_BLOCK_ELEMENTS), frame.most(columns, integer(1)))
-            height = frame.most(frame.least(fitting, integer(_BLOCK_ROWS)), integer(1))
-            with frame.loop(start, stop, height) as top:
-                bottom = frame.least(frame.plus(top, height), stop)
-                for statements in _passes(program):
-                    with frame.loop(top, bottom) as row:
-                        place = frame.builder.sub(row, top)
-                        self.addresses = {
-                            name: frame.at(address, frame.builder.mul(row, stride), self.dtypes[name])
-                            for name, (address, stride) in places.items()
-                        }
-                        read = {name: self.number(name) for name in self.read_numbers}
-                        self.numbers = {**parameters, **read, **self.recalled(place)}
-                        known = set(self.numbers)
-                        self.sweep(statements, columns)
-                        for name in self.numbers:
-                            if name not in known:
-                                self.keep(name, place)
+            if not self.summed:
+                self.rows(start, stop, columns, parameters, places)
+                return
+            with frame.loop(start, stop) as part:
+                sums = {name: self.place(name, part, *places.pop(name)) for name in self.summed}
+                for name, address in sums.items():
+                    self.clear(name, address, columns)
+                self.addresses = sums
+                self.rows(*frame.share(rows, part, frame.slot(1)), columns, parameters, places)
+
+    def rows(
+        self, start: Any, stop: Any, columns: Any, parameters: dict[str, Typed], places: dict[str, list[Any]]
+    ) -> None:
+        """All passes over rows, a block of them at a time."""
+        frame = self.frame
+        fitting = frame.builder.udiv(integer(_BLOCK_ELEMENTS), frame.most(columns, integer(1)))
+        height = frame.most(frame.least(fitting, integer(_BLOCK_ROWS)), integer(1))
+        with frame.loop(start, stop, height) as top:
+            bottom = frame.least(frame.plus(top, height), stop)
+            for statements in _passes(self.program):
+                with frame.loop(top, bottom) as row:
+                    place = frame.builder.sub(row, top)
+                    for name, (address, stride) in places.items():
+                        self.addresses[name] = self.place(name, row, address, stride)
+                    read = {name: self.number(name) for name in self.read_numbers}
+                    self.numbers = {**parameters, **read, **self.recalled(place)}
+                    known = set(self.numbers)
+                    self.sweep(statements, columns)
+                    for name in self.numbers:
+                        if name not in known:
+                            self.keep(name, place)
+
+    def place(self, name: str, index: Any, address: Any, stride: Any) -> Any:
+        """The address of an operand's row, or part, `index`."""
+        return self.frame.at(address, self.frame.builder.mul(index, stride), self.dtypes[name])
+
+    def clear(self, name: str, address: Any, columns: Any) -> None:
+        """Sets sums of columns to 0."""
+        frame, dtype = self.frame, self.dtypes[name]
+        zero = frame.emitter.splat(ir.Constant(element(dtype).register, 0))
+
+        def vector(index: Any, mask: Any) -> None:
+            frame.emitter.store(dtype, zero, frame.at(address, index, dtype), mask)
+
+        frame.vectors(frame.plus(0), columns, vector)
 
     def keep(self, name: str, place: Any) -> None:
         """Writes a number of the row at `place` in its block, where the passes to come find it."""
@@ -215,7 +253,9 @@ class _Rows:
                 vectors.append(statement)
         if not vectors:
             return
-        sums = {s.target: Accumulator(frame, s.reduction, self.work) for s in vectors if s.reduction is not None}
+        sums = {
+            s.target: Accumulator(frame, s.reduction, self.work) for s in vectors if s.reduction not in (None, _COLUMN)
+        }
         for accumulator in sums.values():
             accumulator.reset()
 
@@ -227,6 +267,10 @@ class _Rows:
                     if name in self.dtypes:
                         environment[name] = self.read(name, index, mask)
                 value = e.expression(statement.expression, environment, self.work)
+                if statement.reduction == _COLUMN:
+                    total = frame.builder.fadd(self.read(statement.target, index, mask).value, value.value)
+                    self.write(statement.target, Typed(total, self.work), index, mask)
+                    continue
                 if statement.reduction is not None:
                     sums[statement.target].add(value.value, self.work, mask=mask)
                     continue
@@ -252,8 +296,10 @@ class _Rows:
 def plan_rows(
     program: RowProgram, dtypes: Sequence[str], rows: int, columns: int, parameters: Sequence[float] = (),
     row_strides: Sequence[int] | None = None,
-) -> Launch:  # fmt: skip
-    """One launch of `program` on matrices of `rows` x `columns`; operands are its inputs, then its outputs.
+) -> tuple[Launch, ...]:  # fmt: skip
+    """`program` on matrices of `rows` x `columns`, one launch, or two where columns are summed over many rows.
+
+    Operands are the program's inputs, then its outputs.
 
     `dtypes` has one entry per operand. Matrices are dense (a number operand has one element per row) unless
     `row_strides` gives every operand's stride in elements from row to row; 0 repeats one row or number.
@@ -261,10 +307,21 @@ def plan_rows(
     matrices = {*program.named("row", False), *program.named("row", True)}
     names = program.operands
     strides = [columns if name in matrices else 1 for name in names] if row_strides is None else row_strides
-    slots: list[Slot] = [columns, *(float_bits(x) for x in parameters)]
-    for k, stride in enumerate(strides):
-        slots += [Pointer(k), stride]
+    summed = program.named(_COLUMN, True)
+    items = max(1, -(-rows // _PART_ROWS)) if summed else rows
+    part_bytes = -(-items * columns * element(dtypes[-1]).size // 64) * 64  # sums of columns have one dtype
+    slots: list[Slot] = [columns, rows, *(float_bits(x) for x in parameters)]
+    parts: list[Parts] = []
+    for k, (name, stride) in enumerate(zip(names, strides, strict=True)):
+        if name in summed and items > 1:
+            memory = Scratch(len(parts) * part_bytes)
+            parts.append(Parts(columns, items, memory, Pointer(k)))
+            slots += [memory, columns]
+        else:
+            slots += [Pointer(k), stride]
     moved = sum(element(d).size for d, name in zip(dtypes, names, strict=True) if name in matrices)
     functions = sum(program.source.count(name + "(") for name in elementary.PROGRAMS)
     work = rows * (columns + 16) * (moved + 32 * functions)
-    return Launch(row_source(program, tuple(dtypes)), table([(rows, slots)]), parallel=worth_parallel(work))
+    scratch = len(parts) * part_bytes
+    first = Launch(row_source(program, tuple(dtypes)), table([(items, slots)]), scratch, worth_parallel(work))
+    return (first, plan_parts("sum", dtypes[-1], dtypes[-1], parts, scratch)) if parts else (first,)

@@ -18,7 +18,7 @@ from pronghorn_gpu.elementwise import plan_map
 from pronghorn_gpu.emit import supports
 from pronghorn_gpu.launch import DTYPES, Work, renumber
 from pronghorn_gpu.linear import Operand, plan_epilogue, plan_matmul
-from pronghorn_gpu.nn import PROGRAMS, plan_rows
+from pronghorn_gpu.nn import NORMALIZATION, PROGRAMS, plan_normalized_gradient, plan_rows
 from pronghorn_gpu.random import DRAWS, plan_random
 from pronghorn_gpu.recurrent import plan_recurrence, plan_recurrence_gradient
 from pronghorn_gpu.reduction import KINDS, plan_moments, plan_reduce
@@ -153,7 +153,13 @@ def _rows(node: Node) -> tuple[Work, ...] | None:
         return None
     if any(t.dtype not in DTYPES for t in operands):
         return None
-    return plan_rows(node.op.name, [(t.dtype, _sizes(t)) for t in operands], node.attrs.get("epsilon"))
+    program = PROGRAMS.get(node.op.name) or NORMALIZATION[node.op.name]
+    return plan_rows(program, [(t.dtype, _sizes(t)) for t in operands], node.attrs.get("epsilon"))
+
+
+def _normalized_gradient(node: Node) -> tuple[Work, ...] | None:
+    x = node.inputs[1]
+    return plan_normalized_gradient(x.dtype, _sizes(x), **node.attrs) if x.dtype in ("float32", "float64") else None
 
 
 def _moved(plan: Callable[..., tuple[Work, ...] | None]) -> Lowering:
@@ -201,7 +207,8 @@ LOWERINGS: dict[str, Lowering] = {
     "convolution_input_gradient": _convolution_input_gradient,
     "convolution_kernel_gradient": _convolution_kernel_gradient,
     **dict.fromkeys(("max_pool", "max_pool_gradient", "max_pool_pick", "sum_pool", "sum_pool_gradient"), _pool),
-    **dict.fromkeys(PROGRAMS, _rows),
+    **dict.fromkeys((*PROGRAMS, "normalized_rows"), _rows),
+    "normalized_rows_gradient": _normalized_gradient,
     **dict.fromkeys(DRAWS, _random),
     "transpose": _moved(plan_transpose),
     "slice": _moved(plan_slice),

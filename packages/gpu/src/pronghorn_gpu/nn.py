@@ -1,4 +1,4 @@
-"""Softmax and the cross-entropies, forward and backward: one launch each, on the rows of a matrix.
+"""Softmax, the cross-entropies and layer normalization, forward and backward, on the rows of a matrix.
 
 A program is sums and maxima over a row and then one expression for each element or for the row. Lanes share a row as in
 a reduction. A label that is no class gives loss and gradient 0.
@@ -8,20 +8,34 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
+import numpy as np
+
+from pronghorn.body import Body, Step
 from pronghorn.passes.access import elements
 from pronghorn_gpu.emit import HELPERS, Expression, load, register, store
-from pronghorn_gpu.launch import Kernel, Launch, Pointer, Real, Slot, blocks_for, kernel
-from pronghorn_gpu.reduction import LANES, TREE, combined, initial, split
+from pronghorn_gpu.launch import (
+    Kernel,
+    Launch,
+    Pointer,
+    Real,
+    Scratch,
+    Slot,
+    blocks_for,
+    kernel,
+    renumber,
+    workspace_of,
+)
+from pronghorn_gpu.reduction import LANES, TREE, combined, initial, plan_reduce, split
 
 
 @dataclass(frozen=True)
 class RowProgram:
-    """`operands` are names with their kinds: "row" (an element for each column), "number" (one for each row) or
-    "label" (an integer for each row). `column` and `columns` may be named, and `low` and `high`, which are epsilon and
-    1 - epsilon."""
+    """`operands` are names with their kinds: "row" (an element for each column), "column" (the same elements for all
+    rows), "number" (one for each row) or "label" (an integer for each row). `column` and `columns` may be named, and
+    `low` and `high`, which are epsilon and 1 - epsilon."""
 
     operands: tuple[str, ...]
     folds: tuple[tuple[str, str, str], ...]
@@ -77,14 +91,27 @@ PROGRAMS = {
     ),
 }
 
+_NORMAL = "((x - s / columns) / sqrt(q / columns + low))"
+_OF_ROW = (("s", "sum", "x"), ("q", "sum", "(x - s / columns) * (x - s / columns)"))
+
+NORMALIZATION = {
+    "normal": RowProgram(("x: row",), _OF_ROW, _NORMAL),
+    "normalized_rows": RowProgram(("x: row", "gamma: column", "beta: column"), _OF_ROW, f"{_NORMAL} * gamma + beta"),
+    "gradient": RowProgram(
+        ("g: row", "x: row", "gamma: column"),
+        (*_OF_ROW, ("t", "sum", "g * gamma"), ("a", "sum", f"g * gamma * {_NORMAL}")),
+        f"(g * gamma - t / columns - {_NORMAL} * (a / columns)) / sqrt(q / columns + low)",
+    ),
+}
+"""What layer normalization is made of; the gradient is that of x."""
+
 HEADER = 8
 
 
 @cache
-def rows_kernel(name: str, dtypes: tuple[str, ...]) -> Kernel:
+def rows_kernel(program: RowProgram, dtypes: tuple[str, ...]) -> Kernel:
     """The block: rows, columns, lanes, threads between lanes, rows of a block, threads between them, epsilon,
     1 - epsilon; the operands' bases."""
-    program = PROGRAMS[name]
     kind = register(dtypes[-1])
     names = [operand.split(": ") for operand in program.operands]
     values = {"column": "column", "columns": "columns", "low": "low", "high": "high"}
@@ -95,9 +122,11 @@ def rows_kernel(name: str, dtypes: tuple[str, ...]) -> Kernel:
     once: list[str] = []
     each: list[str] = []
     for j, (operand, sort) in enumerate(names):
-        index = f"b{j} + row * columns + column" if sort == "row" else f"b{j} + row"
+        index = f"b{j} + " + {"row": "row * columns + column", "column": "column"}.get(sort, "row")
         text = load(dtypes[j], index)
-        (each if sort == "row" else once).append(f"{operand} = {'int64' if sort == 'label' else kind}({text})")
+        (each if sort in ("row", "column") else once).append(
+            f"{operand} = {'int64' if sort == 'label' else kind}({text})"
+        )
 
     def written(text: str) -> str:
         return expression.text(ast.parse(text, mode="eval").body)
@@ -156,13 +185,12 @@ while tile < tiles:
 
 
 def plan_rows(
-    name: str, operands: Sequence[tuple[str, tuple[int, ...]]], epsilon: float | None
+    program: RowProgram, operands: Sequence[tuple[str, tuple[int, ...]]], epsilon: float | None
 ) -> tuple[Launch, ...] | None:
-    """The program of an op on its operands (dtype and shape of the inputs, then of the result); rows are last axes."""
-    program = PROGRAMS[name]
+    """The program on its operands (dtype and shape of the inputs, then of the result); rows are last axes."""
     shape = next(s for (_, s), kind in zip(operands, program.operands, strict=False) if kind.endswith(": row"))
     for (_, own), operand in zip(operands, program.operands, strict=False):
-        if own != (shape if operand.endswith(": row") else shape[:-1]):
+        if own != {"row": shape, "column": shape[-1:]}.get(operand.split(": ")[1], shape[:-1]):
             return None
     rows, columns = elements(shape[:-1]), shape[-1]
     if not rows or (program.kind == "row" and not columns):
@@ -171,5 +199,26 @@ def plan_rows(
     low = epsilon or 0.0
     slots: list[Slot] = [rows, columns, lanes, lane_step, group, group_step, Real(low), Real(1 - low)]
     slots += [Pointer(j, dtype) for j, (dtype, _) in enumerate(operands)]
-    source = rows_kernel(name, tuple(dtype for dtype, _ in operands))
+    source = rows_kernel(program, tuple(dtype for dtype, _ in operands))
     return (Launch(source, tuple(slots), blocks_for(-(-rows // group), 1), LANES),)
+
+
+def plan_normalized_gradient(dtype: str, shape: tuple[int, ...], epsilon: float) -> tuple[Launch, ...] | None:
+    """Gradients of layer normalization; operands: g, x (both of `shape`), gamma, and those of x, gamma and beta."""
+    like, vector, leading = (dtype, shape), (dtype, shape[-1:]), range(len(shape) - 1)
+    product = Body((dtype, dtype), (Step("multiply", "x * y", ("x", "y"), (0, 1), dtype),), (2,))
+    of_gamma = plan_reduce(product, "sum", dtype, shape, [shape] * 2, leading)
+    of_beta = plan_reduce(Body((dtype,), (), (0,)), "sum", dtype, shape, [shape], leading)
+    of_x = plan_rows(NORMALIZATION["gradient"], [like, like, vector, like], epsilon)
+    normal = plan_rows(NORMALIZATION["normal"], [like, like], epsilon)
+    if of_x is None or normal is None:
+        return None
+    start = -(-workspace_of((*of_gamma, *of_beta)) // 64) * 64
+    size = start + elements(shape) * np.dtype(dtype).itemsize
+    place = Scratch(dtype, start)
+    return (
+        *renumber(of_x, (0, 1, 2, 3)),
+        *(replace(launch, workspace=size) for launch in renumber(normal, (1, place))),
+        *renumber(of_gamma, (0, place, 4)),
+        *renumber(of_beta, (0, 5)),
+    )

@@ -1,13 +1,23 @@
 """Normalization by moments: of batches, of layers, and by the root mean square."""
 
+# mypy: disable-error-code="no-any-return"
+# (what a primitive returns is only known at run time)
+
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
+
 from pronghorn import config, dtypes, ops
-from pronghorn.op import composed
+from pronghorn.op import composed, primitive
 from pronghorn.ops.axes import canonical_axes
 from pronghorn.tensor import Tensor, convert_to_tensor
+from pronghorn_ops.primitives.softmax import first, row_sum, through
+from pronghorn_ops.statistics import LONGEST_ROW
+
+Array = np.ndarray[Any, Any]
 
 
 @composed
@@ -41,6 +51,11 @@ def layer_normalization(
     x = convert_to_tensor(x)
     wide = _wide(x)
     axes = canonical_axes(axis, len(x.shape), "layer_normalization")
+    if gamma is not None and beta is not None and not rms_scaling and wide.size and _in_rows(wide, axes):
+        vectors = (ops.reshape(ops.cast(convert_to_tensor(t), wide.dtype), (-1,)) for t in (gamma, beta))
+        rows = ops.reshape(wide, (*wide.shape[: axes[0]], -1))
+        normal = ops.reshape(normalized_rows(rows, *vectors, epsilon=_least(epsilon)), x.shape)
+        return ops.cast(normal, x.dtype)
     mean, variance = ops.moments(wide, axes, keepdims=True)
     factor: Any = ops.rsqrt(variance + _least(epsilon))
     shift = ops.negative(mean) * factor
@@ -48,6 +63,48 @@ def layer_normalization(
     if gamma is not None:
         normal = normal * _along(gamma, wide, axes)
     return _finished(normal, None if rms_scaling else beta, x, axes)
+
+
+def _in_rows(x: Tensor, axes: tuple[int, ...]) -> bool:
+    """Whether these are the last axes, of rows that are not long."""
+    rank, count = len(x.shape), len(axes)
+    sizes: Any = x.shape[rank - count :]
+    return 0 < count < rank and axes == tuple(range(rank - count, rank)) and math.prod(sizes) <= LONGEST_ROW
+
+
+def _row_gradients(g: Any, x: Any, gamma: Any, epsilon: float) -> tuple[Any, Any, Any]:
+    """What `normalized_rows_gradient` computes, written in ops."""
+    count, leading = x.shape[-1], tuple(range(len(x.shape) - 1))
+    distance = x - row_sum(x) / count
+    factor = ops.rsqrt(row_sum(ops.square(distance)) / count + epsilon)
+    normal, slope = distance * factor, g * gamma
+    dx = factor * (slope - row_sum(slope) / count - normal * (row_sum(slope * normal) / count))
+    return dx, ops.sum(g * normal, leading), ops.sum(g, leading)
+
+
+@primitive(lambda g, x, gamma, epsilon: (x, gamma, gamma), through(_row_gradients))
+def normalized_rows_gradient(g: Array, x: Array, gamma: Array, epsilon: float) -> tuple[Array, Array, Array]:
+    """The gradients of `normalized_rows` with respect to x, gamma and beta."""
+    count, leading = x.shape[-1], tuple(range(x.ndim - 1))
+    distance = x - x.mean(-1, keepdims=True)
+    factor = 1 / np.sqrt(np.square(distance).mean(-1, keepdims=True) + epsilon)
+    normal, slope = distance * factor, g * gamma
+    along = (slope * normal).sum(-1, keepdims=True) / count
+    dx = factor * (slope - slope.mean(-1, keepdims=True) - normal * along)
+    results = dx, (g * normal).sum(leading), g.sum(leading)
+    return tuple(np.asarray(value, x.dtype) for value in results)  # type: ignore[return-value]
+
+
+def _gradient(g: Any, out: Any, x: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
+    return normalized_rows_gradient(g, x, gamma, epsilon=epsilon)
+
+
+@primitive(first, _gradient)
+def normalized_rows(x: Array, gamma: Array, beta: Array, epsilon: float) -> Array:
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta, with the moments over the last axis; of one float dtype."""
+    distance = x - x.mean(-1, keepdims=True)
+    normal = distance / np.sqrt(np.square(distance).mean(-1, keepdims=True) + epsilon)
+    return np.asarray(normal * gamma + beta, x.dtype)
 
 
 @composed

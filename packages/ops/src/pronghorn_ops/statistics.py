@@ -43,7 +43,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return total if keepdims else ops.reshape(total, reduced_shape(x.shape, axes, False))
 
 
-_LONGEST_ROW = 4096
+LONGEST_ROW = 4096
 """Elements of a row that is summed in one go."""
 
 
@@ -52,7 +52,7 @@ def _together(x: Tensor, axes: tuple[int, ...]) -> bool:
     count, rank = len(axes), len(x.shape)
     if not 0 < count < rank:
         return False
-    short = math.prod(x.shape[-count:]) <= _LONGEST_ROW  # type: ignore[arg-type]
+    short = math.prod(x.shape[-count:]) <= LONGEST_ROW  # type: ignore[arg-type]
     return axes == tuple(range(count)) or (axes == tuple(range(rank - count, rank)) and short)
 
 

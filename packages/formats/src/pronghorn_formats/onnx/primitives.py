@@ -164,6 +164,11 @@ def moments(b: Builder, inputs: Sequence[str], shapes: Sequence[Shape], axes: An
     return mean, _reduction("ReduceMean")(b, [b.add("Mul", deviation, deviation)], shapes, axes, True)
 
 
+@primitive("normalized_rows")
+def normalized_rows(b: Builder, inputs: Sequence[str], shapes: Sequence[Shape], epsilon: float) -> str:
+    return b.add("LayerNormalization", *inputs, axis=-1, epsilon=epsilon)  # type: ignore[no-any-return]
+
+
 @primitive("matmul")
 def matmul(b: Builder, inputs: Sequence[str], shapes: Sequence[Shape], transpose_a: bool, transpose_b: bool) -> str:
     operands = []

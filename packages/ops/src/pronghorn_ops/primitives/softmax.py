@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pronghorn import dtypes
+from pronghorn import dtypes, tree
 from pronghorn.graph import Spec
 from pronghorn.op import composed, primitive
 from pronghorn.ops import elementwise as e
@@ -34,15 +34,17 @@ def row_sum(x: Any) -> Any:
 
 
 def through(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The gradient rule of an op that computes what `function`, written in ops, computes."""
+    """The gradient rule of an op that computes what `function`, written in ops, computes: a result or several."""
 
     def rule(g: Any, out: Any, *inputs: Tensor, **attrs: Any) -> Any:
         from pronghorn.autodiff import GradientTape
 
         with GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([t for t in inputs if dtypes.is_float(t.dtype)])
-            result = function(*inputs, **attrs)
-        return tape.gradient(result, list(inputs), output_gradients=g)
+            results = tree.flatten(function(*inputs, **attrs))
+        arrived = [pair for pair in zip(results, tree.flatten(g), strict=True) if pair[1] is not None]
+        results, seeds = map(list, zip(*arrived, strict=True))
+        return tape.gradient(results, list(inputs), output_gradients=seeds)
 
     return rule
 
