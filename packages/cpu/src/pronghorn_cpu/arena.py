@@ -1,12 +1,14 @@
 """The arena: one range of memory that all plans of the process share, because replays take turns.
 
-Address space is reserved once and costs nothing; the system gives pages to the part that plans touch.
+Address space is reserved once and costs nothing; the system gives pages to the part that plans touch, large ones where
+it has them.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -31,6 +33,9 @@ class Arena:
                 size >>= 1
                 if size < _LEAST:
                     raise MemoryError(f"no {_LEAST >> 20} MiB of address space for activations") from None
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            with suppress(OSError):  # of a kernel without them
+                self._map.madvise(mmap.MADV_HUGEPAGE)
         self.bytes: np.ndarray[Any, np.dtype[np.uint8]] = np.frombuffer(self._map, np.uint8)
         self.address = int(self.bytes.__array_interface__["data"][0])
 
