@@ -18,7 +18,7 @@ from pronghorn.ops.attributes import Windows
 from pronghorn_cpu import host
 from pronghorn_cpu.combine_kernels import Combine
 from pronghorn_cpu.convolution_kernels import Gathered, Pack, gathered_kernel, pack_kernel, tiles
-from pronghorn_cpu.launch import Callee, Launch, Pointer, Scratch, Slot, kernel_source
+from pronghorn_cpu.launch import Callee, Claims, Launch, Pointer, Scratch, Slot, kernel_source
 from pronghorn_cpu.linear import Epilogue, combine_source, epilogue_source
 from pronghorn_cpu.matmul_kernels import spare_bytes
 from pronghorn_cpu.runner import default_pool
@@ -226,6 +226,7 @@ class _Memory:
             Gathered.SCRATCH: Scratch(),
             Gathered.SCRATCH_STRIDE: self.thread_bytes,
             Gathered.THREADS: self.threads,
+            Gathered.CLAIMS: Claims(),
             Gathered.PANEL: self.panel,
             Gathered.IMAGE: self.image,
         }

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from pronghorn_cpu import host, microkernel
+from pronghorn_cpu.claims import claimed
 from pronghorn_cpu.epilogue_kernels import call_epilogue
 from pronghorn_cpu.microkernel import Tile
 from pronghorn_cpu.staging import Code, Slots, Word, intrinsic, share
@@ -98,6 +99,7 @@ class Gathered(Slots):
     SCRATCH = auto()
     SCRATCH_STRIDE = auto()
     THREADS = auto()
+    CLAIMS = auto()
     PANEL = auto()
     """Where in a thread's scratch memory B is packed, and the image padded."""
     IMAGE = auto()
@@ -184,8 +186,9 @@ class _GatheredWriter:
             return code.slot(p, slot)
 
         scratch = read(Gathered.SCRATCH) + t * read(Gathered.SCRATCH_STRIDE)
-        begin, end = share(code, read(Gathered.UNITS), t, code.minimum(threads, read(Gathered.THREADS)))
-        with code.loop(begin, end) as unit:
+        threads = code.minimum(threads, read(Gathered.THREADS))
+        ranges = claimed(code, read(Gathered.CLAIMS), read(Gathered.UNITS), t, threads)
+        with ranges as (begin, end, _), code.loop(begin, end) as unit:
             chunks = read(Gathered.CHUNKS)
             part, chunk = unit.index // chunks, unit.index % chunks
             first = part * read(Gathered.UNIT_ITEMS)

@@ -123,7 +123,7 @@ def plan_map(
     rank, patterns = kinds.pop()
     records = [_record(body, space, k * (len(body.inputs) + len(body.outputs))) for k, space in enumerate(collapsed)]
     work = sum(space.size for space in collapsed) * cost(body)
-    return Launch(map_source(body, rank, patterns, width), table(records), parallel=worth_parallel(work))
+    return Launch(map_source(body, rank, patterns, width), table(records, work), parallel=worth_parallel(work))
 
 
 def plan_map_of_rows(body: Body, space: Space, position: int) -> Launch:
@@ -137,8 +137,8 @@ def plan_map_of_rows(body: Body, space: Space, position: int) -> Launch:
     first = 1 + len(space.shape) + position * (1 + len(space.shape))  # slot of the input's address
     slots[first + 1] = Pointer(count)
     slots[-len(body.outputs) :] = [Pointer(count + 1 + k) for k in range(len(body.outputs))]
-    source = map_source(body, len(space.shape), patterns)
-    return Launch(source, table([(items, slots)]), parallel=worth_parallel(space.size * cost(body)))
+    source, work = map_source(body, len(space.shape), patterns), space.size * cost(body)
+    return Launch(source, table([(items, slots)], work), parallel=worth_parallel(work))
 
 
 def signature(space: Space, runs: Sequence[int] | None = None) -> tuple[int, tuple[str, ...]]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from pronghorn_cpu import claims
+
 
 class Pointer(NamedTuple):
     """A slot that takes the address of operand `operand` (inputs first, then outputs, as `plan_*` was given
@@ -26,13 +28,17 @@ class Scratch(NamedTuple):
     offset: int = 0
 
 
+class Claims(NamedTuple):
+    """A slot that takes the address of the line in which threads claim pieces of the work, see `claims.claimed`."""
+
+
 class Callee(NamedTuple):
     """A slot that takes the address of another kernel, that of `source`, which the launch's kernel calls."""
 
     source: str
 
 
-Slot = int | Pointer | Scratch | Callee
+Slot = int | Pointer | Scratch | Claims | Callee
 
 
 class Launch(NamedTuple):
@@ -60,9 +66,11 @@ class Launch(NamedTuple):
         `kernels(source)`.
         """
 
-        def resolve(slot: Pointer | Scratch | Callee) -> int:
+        def resolve(slot: Pointer | Scratch | Claims | Callee) -> int:
             if isinstance(slot, Pointer):
                 return addresses[slot.operand] + slot.offset
+            if isinstance(slot, Claims):
+                return claims.ADDRESS
             if isinstance(slot, Callee):
                 assert kernels is not None, "a launch with callees needs their addresses"
                 return kernels(slot.source)
@@ -76,12 +84,20 @@ PARALLEL_BYTES = 32768
 core gives.
 """
 
+_CLAIMED = 32
+"""Times as much, some 20 µs: from there on threads claim the last pieces, which takes a fraction of one."""
+
 
 def worth_parallel(work: int) -> bool:
     """Whether `work`, in bytes of memory traffic or four times the elementary operations, is worth all
     threads.
     """
     return work >= PARALLEL_BYTES
+
+
+def claims_for(work: int) -> Claims | int:
+    """The slot that says how so much work, in the unit of `worth_parallel`, is shared out."""
+    return Claims() if work >= _CLAIMED * PARALLEL_BYTES else 0
 
 
 def float_bits(value: float) -> int:

@@ -17,7 +17,7 @@ from pronghorn.body import Body
 from pronghorn_cpu import host
 from pronghorn_cpu.combine_kernels import Combine, combine_kernel
 from pronghorn_cpu.epilogue_kernels import epilogue_kernel
-from pronghorn_cpu.launch import Callee, Launch, Pointer, Scratch, Slot, kernel_source
+from pronghorn_cpu.launch import Callee, Claims, Launch, Pointer, Scratch, Slot, kernel_source
 from pronghorn_cpu.matmul_kernels import (
     DEPTH_BLOCK,
     GATHERED_ROWS,
@@ -53,6 +53,9 @@ _STRIP_BYTES = 1 << 19
 _BLOCK_BYTES = 16 << 10
 """Then so many rows are worked on at a time that a block of A stays in the first-level cache, past which the panels of
 B stream: they are dense, A's rows are not."""
+
+_CLAIMED_ROWS = 1024
+"""Rows from which threads claim the last pieces: before, packing B anew for them costs more than waiting."""
 
 _GATHERED_PIECES = 8
 """Strips of columns grow wider, as far as so many pieces remain, where each of them has A copied anew."""
@@ -394,6 +397,7 @@ def _plan_products(products: _Products, threads: int, fetched: Sequence[View], a
         Matmul.SCRATCH: Scratch(),
         Matmul.SCRATCH_STRIDE: thread_bytes,
         Matmul.THREADS: threads,
+        Matmul.CLAIMS: Claims() if ahead == part_depth and rows >= _CLAIMED_ROWS else 0,
     }
     further = 2 + max(1, len(products.operands) - 1)  # A and B; what the epilogue has but for the product, or C
     for first, (k, view) in zip((Matmul.FETCH_A, Matmul.FETCH_B), enumerate(fetched), strict=False):

@@ -10,8 +10,10 @@ from typing import Any
 
 from llvmlite import ir
 
+from pronghorn_cpu.claims import claimed
 from pronghorn_cpu.emit import Emitter
-from pronghorn_cpu.launch import Slot
+from pronghorn_cpu.launch import Slot, claims_for
+from pronghorn_cpu.staging import Code
 from pronghorn_cpu.vectors import INT64, Builder, element
 
 LANES = 16
@@ -19,12 +21,17 @@ LANES = 16
 """
 
 
-def table(records: Sequence[tuple[int, Sequence[Slot]]]) -> tuple[Slot, ...]:
+HEADER = 3
+"""Slots of a table before its groups."""
+
+
+def table(records: Sequence[tuple[int, Sequence[Slot]]], work: int = 0) -> tuple[Slot, ...]:
     """The block of a kernel that runs over a table of groups: each a number of items and a record.
 
-    Slots: the number of groups, that of all items; then per group the items before it, its items, its record.
+    Slots: the number of groups, that of all items, where they are claimed (if the `work`, as for `worth_parallel`, is
+    much); then per group the items before it, its items, its record.
     """
-    slots: list[Slot] = [len(records), sum(items for items, _ in records)]
+    slots: list[Slot] = [len(records), sum(items for items, _ in records), claims_for(work)]
     before = 0
     for items, record in records:
         slots += [before, items, *record]
@@ -129,12 +136,13 @@ class Frame:
         of items.
         """
         b = self.builder
-        low, high = self.share(self.slot(1), t, threads)
-        with self.loop(0, self.slot(0)) as group:
-            base = self.plus(self.block, 16, self.times(group, 8 * (record + 2)))
+        code = Code(b)
+        groups, items, line = self.slots(self.block, 0, HEADER)
+        with claimed(code, *map(code.word, (line, items, t, threads))) as (low, high, _), self.loop(0, groups) as group:
+            base = self.plus(self.block, 8 * HEADER, self.times(group, 8 * (record + 2)))
             first = self.slot(0, base)
-            start = self.most(b.sub(low, first), integer(0))
-            stop = self.least(b.sub(high, first), self.slot(1, base))
+            start = self.most(b.sub(low.value, first), integer(0))
+            stop = self.least(b.sub(high.value, first), self.slot(1, base))
             with self.when(b.icmp_signed("<", start, stop)):
                 yield self.plus(base, 16), start, stop
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from enum import auto
 from typing import Any, NamedTuple
 
 from pronghorn_cpu import ahead, host, microkernel
 from pronghorn_cpu.ahead import Matrix
+from pronghorn_cpu.claims import claimed
 from pronghorn_cpu.epilogue_kernels import call_epilogue
 from pronghorn_cpu.microkernel import Tile
-from pronghorn_cpu.staging import Code, Slots, Word, intrinsic, share
+from pronghorn_cpu.staging import Code, Condition, Loop, Slots, Word, intrinsic
 
 ROW_BLOCK = 192
 """Rows of A that are worked on together: with a block of the depth they stay in the second-level cache."""
@@ -89,6 +91,8 @@ class Matmul(Slots):
     """Bytes of scratch memory for one thread."""
     THREADS = auto()
     """For how many threads there is scratch memory; further ones stand by."""
+    CLAIMS = auto()
+    """Where pieces are claimed, or 0."""
     OPERANDS = auto()
     """The first slot of the epilogue's operand table."""
 
@@ -169,10 +173,9 @@ class _MatmulWriter:
         self.rest = [Tile(dtype, lanes, 8, across) for across in range(vectors // 2, 0, -1)]
 
     def write(self, code: Code, p: Word, t: Word, threads: Word) -> None:
-        """The thread's share of the pieces.
+        """The thread's pieces.
 
-        Pieces are counted down the rows first, and a thread's pieces in one strip of columns are worked on
-        as one.
+        Pieces are counted down the rows first, and neighbouring pieces in one strip of columns are worked on as one.
         """
 
         def read(slot: Matmul) -> Word:
@@ -185,9 +188,10 @@ class _MatmulWriter:
         pieces_down = (rows + work_rows - 1) // work_rows
         pieces_across = (columns + work_columns - 1) // work_columns
         pieces = read(Matmul.OUTER) * inner_items * pieces_across * pieces_down
-        begin, end = share(code, pieces, t, code.minimum(threads, read(Matmul.THREADS)))
-        stop = code.select(begin < end, (end + pieces_down - 1) // pieces_down, 0)
-        with code.loop(begin // pieces_down, stop) as strip:
+        threads = code.minimum(threads, read(Matmul.THREADS))
+        ranges = claimed(code, read(Matmul.CLAIMS), pieces, t, threads)
+        there = code.variable(-1)  # the strip of B that is packed
+        with ranges as (begin, end, early), _strips(code, begin, end, pieces_down) as strip:
             item = strip.index // pieces_across
             outer, inner = item // inner_items, item % inner_items
             column = strip.index % pieces_across * work_columns
@@ -229,7 +233,8 @@ class _MatmulWriter:
                     rows=code.minimum(block_rows, product.rows), depth=code.minimum(terms, product.depth - k - terms)
                 )
                 self.announce(code, _NEXT_B, later.matrix_b, product)
-                part = self.packed_ahead(code, part, packed)
+                part = self.packed_ahead(code, part, packed, strip.index != there.get())
+                there.set(code.select(terms >= turns, strip.index, -1))
                 with code.loop(0, product.rows, block_rows) as block:
                     row, after = block.index, block.index + block_rows
                     here, below = (
@@ -241,7 +246,7 @@ class _MatmulWriter:
                         for x, y in zip(below.matrix_a, later.matrix_a, strict=True)
                     ]
                     self.announce(code, _NEXT_A, Matrix(*following), here)
-                    with code.when(code.all(strip.index == begin // pieces_down, k == 0, row == 0)):
+                    with code.when(code.all(early, strip.index == begin // pieces_down, k == 0, row == 0)):
                         self.fetch(code, p, here)
                     self.block(code, here, depth_block)
                     region = [p + 8 * Matmul.OPERANDS, outer, inner, first + row, first + row + here.rows]
@@ -296,12 +301,13 @@ class _MatmulWriter:
         rest = columns % tile.columns
         return columns - code.select(rest > tile.columns - self.lanes, 0, rest)
 
-    def packed_ahead(self, code: Code, product: _Product, needed: Word) -> _Product:
-        """The product with all wide panels of B packed, if `needed` is not 0."""
+    def packed_ahead(self, code: Code, product: _Product, needed: Word, new: Condition) -> _Product:
+        """The product with all wide panels of B packed, if `needed` is not 0: now if they are `new`, else before."""
         width, depth = self.tall.columns, product.depth
         row, column = code.word(width * self.itemsize), depth * self.itemsize
         panels = product.scratch + scratch_bytes(self.dtype, self.lanes, self.tall.vectors)
-        with code.when(needed != 0), code.loop(0, self.filled(code, self.tall, product.columns), width) as panel:
+        wanted = code.all(needed != 0, new)
+        with code.when(wanted), code.loop(0, self.filled(code, self.tall, product.columns), width) as panel:
             j = panel.index
             part = product.at(0, j)
             self.pack(
@@ -468,6 +474,12 @@ class _MatmulWriter:
         with code.when(code.builder.not_(whole)), code.loop(0, rows) as row:
             target = product.c + row.index * product.c_row
             code.call("move", move, spare + row.index * spare_row, target, columns, product.accumulate)
+
+
+def _strips(code: Code, begin: Word, end: Word, pieces_down: Word) -> AbstractContextManager[Loop]:
+    """A loop over the strips that a range of pieces is of."""
+    stop = code.select(begin < end, (end + pieces_down - 1) // pieces_down, 0)
+    return code.loop(begin // pieces_down, stop)
 
 
 def spare_bytes(dtype: str, lanes: int, vectors: int) -> int:

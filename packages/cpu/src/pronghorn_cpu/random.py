@@ -181,4 +181,4 @@ def plan_random(distribution: str, dtype: str, draws: Sequence[Draw]) -> Launch:
         for k, d in enumerate(draws)
     ]
     work = sum(d.count for d in draws) * (COST + element(dtype).size)
-    return Launch(random_source(distribution, dtype), table(records), parallel=worth_parallel(work))
+    return Launch(random_source(distribution, dtype), table(records, work), parallel=worth_parallel(work))

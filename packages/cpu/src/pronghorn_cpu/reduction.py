@@ -298,7 +298,7 @@ def plan_reduce(
     operands = [[Pointer(k * count + i) for i in range(count)] for k in range(len(targets))]
     if max(parts) == 1:
         records = [_record(c, 1, o[:-1], o[-1]) for c, o in zip(collapsed, operands, strict=True)]
-        return (Launch(reduce_source(body, form), table(records), parallel=worth_parallel(work)),)
+        return (Launch(reduce_source(body, form), table(records, work), parallel=worth_parallel(work)),)
     partial = accumulator_dtype(kind, body.dtype(body.outputs[0]))
     sizes = [n * c.outputs * element(partial).size for c, n in zip(collapsed, parts, strict=True)]
     starts = [sum(-(-size // 64) * 64 for size in sizes[:k]) for k in range(len(sizes) + 1)]
@@ -308,7 +308,7 @@ def plan_reduce(
         seconds.append(Parts(c.outputs, n, Scratch(start), o[-1]))
     first = reduce_source(body, dataclasses.replace(form, dtype=partial))
     return (
-        Launch(first, table(firsts), starts[-1], worth_parallel(work)),
+        Launch(first, table(firsts, work), starts[-1], worth_parallel(work)),
         plan_parts(kind, partial, dtype, seconds, starts[-1]),
     )
 
@@ -330,7 +330,7 @@ def plan_parts(kind: str, partial: str, dtype: str, groups: Sequence[Parts], scr
         records.append(_record(rows, 1, [source], target))
     kernel = reduce_source(Body((partial,), (), (0,)), ReduceForm(kind, dtype, 1, 1, True, ("contiguous",)))
     work = sum(group.outputs * group.parts for group in groups) * element(partial).size
-    return Launch(kernel, table(records), scratch_bytes, worth_parallel(work))
+    return Launch(kernel, table(records, work), scratch_bytes, worth_parallel(work))
 
 
 def _collapse(body: Body, target: ReduceSpace, runs: Sequence[int]) -> _Collapsed:

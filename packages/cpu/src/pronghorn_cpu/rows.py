@@ -323,5 +323,5 @@ def plan_rows(
     functions = sum(program.source.count(name + "(") for name in elementary.PROGRAMS)
     work = rows * (columns + 16) * (moved + 32 * functions)
     scratch = len(parts) * part_bytes
-    first = Launch(row_source(program, tuple(dtypes)), table([(items, slots)]), scratch, worth_parallel(work))
+    first = Launch(row_source(program, tuple(dtypes)), table([(items, slots)], work), scratch, worth_parallel(work))
     return (first, plan_parts("sum", dtypes[-1], dtypes[-1], parts, scratch)) if parts else (first,)

@@ -13,7 +13,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from pronghorn_cpu import cache, layout
+from pronghorn_cpu import cache, claims, layout
 from pronghorn_cpu.layout import DISMISS, HOST, JUMP
 from pronghorn_cpu.tape import Tape
 from pronghorn_cpu.threads import checked_thread_count, core_count, thread_count
@@ -200,6 +200,7 @@ def set_threads(threads: int) -> None:
 def _renew_after_fork() -> None:
     global _default_lock
     _default_lock = threading.Lock()
+    claims.renew_after_fork()
     for pool in _pools:
         pool._after_fork()
 

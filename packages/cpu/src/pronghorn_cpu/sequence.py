@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from enum import auto
 from typing import Any, NamedTuple
 
-from pronghorn_cpu.launch import Callee, Launch, Pointer, Scratch, Slot, kernel_source
-from pronghorn_cpu.staging import Code, Slots, Word, intrinsic, share
+from pronghorn_cpu.claims import claimed
+from pronghorn_cpu.launch import Callee, Claims, Launch, Pointer, Scratch, Slot, kernel_source
+from pronghorn_cpu.staging import Code, Slots, Word, intrinsic
 
 
 class Items(Slots):
@@ -33,6 +34,7 @@ class Items(Slots):
     """The first thread's memory, which begins with its blocks."""
     MEMORY_STRIDE = auto()
     THREADS = auto()
+    CLAIMS = auto()
     TABLES = auto()
 
 
@@ -78,11 +80,11 @@ def sequence_kernel() -> Any:
         inner_items = read[Items.INNER] * read[Items.BLOCKS]
         items = read[Items.OUTER] * inner_items
         together = read[Items.TOGETHER]
-        begin, end = share(code, items // together, t, code.minimum(threads, read[Items.THREADS]))
-        begin, end = begin * together, end * together
-        with code.when(begin < end), code.loop(0, read[Items.WORDS]) as word:
+        threads = code.minimum(threads, read[Items.THREADS])
+        with code.when(t < threads), code.loop(0, read[Items.WORDS]) as word:
             code.set_slot(blocks + word.index * 8, 0, code.slot(template, word.index))
-        with code.loop(begin, end) as item:
+        ranges = claimed(code, read[Items.CLAIMS], items // together, t, threads)
+        with ranges as (begin, end, _), code.loop(begin * together, end * together) as item:
             outer, rest = item.index // inner_items, item.index % inner_items
             inner, block = rest // read[Items.BLOCKS], rest % read[Items.BLOCKS]
             with code.loop(0, read[Items.PATCHES]) as patch:
@@ -149,6 +151,7 @@ def plan_sequence(
         Items.MEMORY: Scratch(memory),
         Items.MEMORY_STRIDE: stride,
         Items.THREADS: threads,
+        Items.CLAIMS: Claims(),
     }
     slots = [head[name] for name in Items if name is not Items.TABLES]
     return Launch(

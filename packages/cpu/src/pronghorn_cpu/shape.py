@@ -15,7 +15,7 @@ from llvmlite import ir
 
 from pronghorn_cpu.emit import Emitter, kernel_intrinsic
 from pronghorn_cpu.launch import Launch, Pointer, Slot, kernel_source, worth_parallel
-from pronghorn_cpu.loops import LANES, Frame, integer, table
+from pronghorn_cpu.loops import HEADER, LANES, Frame, integer, table
 from pronghorn_cpu.spaces import Space, collapse, pattern, runs_of
 from pronghorn_cpu.staging import Code
 from pronghorn_cpu.vectors import INT32, Builder, element
@@ -177,7 +177,8 @@ def plan_copy(dtype: str, copies: Sequence[Copy]) -> tuple[Launch, ...]:
         groups.setdefault(form, []).append(record)
         work += math.prod(copy.shape) * 2 * element(form.dtype).size
     return tuple(
-        Launch(copy_source(form), table(records), parallel=worth_parallel(work)) for form, records in groups.items()
+        Launch(copy_source(form), table(records, work), parallel=worth_parallel(work))
+        for form, records in groups.items()
     )
 
 
@@ -306,7 +307,7 @@ def plan_fill(dtype: str, fills: Sequence[Fill]) -> Launch:
         for k, f in enumerate(fills)
     ]
     work = sum(f.count for f in fills) * element(name).size
-    return Launch(fill_source(name), table(records), parallel=worth_parallel(work))
+    return Launch(fill_source(name), table(records, work), parallel=worth_parallel(work))
 
 
 # -------------------------------------------------------------------------------- gathering rows
@@ -339,11 +340,12 @@ def gather_source(form: GatherForm) -> str:
     return kernel_source(gather_kernel, form)
 
 
-SOURCE_ROWS, SOURCE_ADDRESS, SOURCE_STRIDES = 4 + 2, 4 + 4, 4 + 5
+_FIRST = HEADER + 2
+SOURCE_ROWS, SOURCE_ADDRESS, SOURCE_STRIDES = _FIRST + 2, _FIRST + 4, _FIRST + 5
 """Slots of a gather's block that change with the array it reads; add the form's `rank` to the last two."""
 _BYTES_AHEAD, _ROWS_AHEAD = 4096, 8
 """How far ahead rows are asked for, in bytes and in rows: the first ones come late, so it must not be too far."""
-GATHER_SLOTS = 4 + 9
+GATHER_SLOTS = _FIRST + 9
 """Slots of a gather's block, less two for every dimension of the form's `rank`."""
 
 
@@ -445,4 +447,4 @@ def plan_gather(gather: Gather, source: str, target: str, index: str = "int64") 
     ]
     items = outer * gather.count * math.prod(space.shape[:-1]) * chunks
     work = outer * gather.count * space.size * (size + element(target).size)
-    return Launch(gather_source(form), table([(items, slots)]), parallel=worth_parallel(work))
+    return Launch(gather_source(form), table([(items, slots)], work), parallel=worth_parallel(work))

@@ -99,6 +99,20 @@ class Word:
         return self._compare("!=", other)
 
 
+class Variable:
+    """An int64 that changes; see `Code.variable`."""
+
+    def __init__(self, code: Code, pointer: ir.Value) -> None:
+        self.code = code
+        self.pointer = pointer
+
+    def get(self) -> Word:
+        return Word(self.code, self.code.builder.load(self.pointer))
+
+    def set(self, value: Word | int) -> None:
+        self.code.builder.store(self.code.value(value), self.pointer)
+
+
 class Slots(IntEnum):
     """Names for the slots of an argument block, counted from 0."""
 
@@ -135,6 +149,13 @@ class Code:
         return Word(self, self.value(value) if isinstance(value, int) else value)
 
     # Integers
+
+    def variable(self, value: int) -> Variable:
+        """An int64 that keeps what it is set to from one turn of a loop to the next."""
+        with self.builder.goto_entry_block():
+            pointer = self.builder.alloca(INT64)
+        self.builder.store(self.value(value), pointer)
+        return Variable(self, pointer)
 
     def select(self, condition: Condition, yes: Word | int, no: Word | int) -> Word:
         return Word(self, self.builder.select(condition, self.value(yes), self.value(no)))
@@ -209,6 +230,11 @@ class Code:
 
     def store(self, value: ir.Value, address: Word, align: int = 1) -> None:
         self.builder.store(value, self.builder.inttoptr(address.value, value.type.as_pointer()), align=align)
+
+    def add_atomically(self, address: Word, value: int) -> Word:
+        """Adds to the int64 at `address`; what was there before."""
+        pointer = self.builder.inttoptr(address.value, INT64.as_pointer())
+        return Word(self, self.builder.atomic_rmw("add", pointer, self.value(value), "seq_cst"))
 
     def prefetch(self, address: Word, *, write: bool = True, level: int = 1) -> None:
         """Asks for the cache line at `address`, which will be written or read, in the first- or second-level cache."""

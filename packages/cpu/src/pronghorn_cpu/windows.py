@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pronghorn.ops.attributes import Windows
 from pronghorn_cpu.convolution import plan_sum, three
-from pronghorn_cpu.launch import Launch, Pointer, Scratch, Slot, kernel_source
+from pronghorn_cpu.launch import Claims, Launch, Pointer, Scratch, Slot, kernel_source
 from pronghorn_cpu.vectors import element
 from pronghorn_cpu.windows_kernels import CHANNEL_BLOCK, WALKS, Walk, windows_kernel
 
@@ -44,7 +44,7 @@ def plan_windows(
     scratch = parts * taps * channels * element(dtype).size if summed and parts > 1 else 0
     addresses: list[Slot] = [Pointer(k) for k in range(len(walk.operands))]
     addresses.append(Scratch() if scratch else Pointer(len(walk.operands)))
-    slots = (units, images, batch, blocks, channels, *(v for axis in axes for v in axis), *addresses)
+    slots = (units, images, batch, blocks, channels, Claims(), *(v for axis in axes for v in axis), *addresses)
     work = batch * math.prod(windows.count(tuple(sizes))) * taps * channels
     source = kernel_source(windows_kernel, name, dtype, *_unrolled(walk, axes))
     launch = Launch(source, slots, scratch, work >= _PARALLEL_CELLS)

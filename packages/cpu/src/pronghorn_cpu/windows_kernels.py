@@ -22,9 +22,10 @@ from llvmlite import ir
 
 from pronghorn import dtypes
 from pronghorn.body import Body, Step
+from pronghorn_cpu.claims import claimed
 from pronghorn_cpu.emit import Emitter
 from pronghorn_cpu.loops import LANES
-from pronghorn_cpu.staging import Code, Condition, Word, intrinsic, share
+from pronghorn_cpu.staging import Code, Condition, Word, intrinsic
 from pronghorn_cpu.vectors import element
 
 CHANNEL_BLOCK = 4 * LANES
@@ -83,8 +84,9 @@ WALKS = {
 }
 """By primitive, operands in its order; the convolutions with one channel and one filter in each group."""
 
-FIXED = 5
-"""Slots of the block: units, images of a unit and of all, blocks of channels, channels; the axes'; the addresses."""
+FIXED = 6
+"""Slots of the block: units, images of a unit and of all, blocks of channels, channels, where units are claimed; the
+axes'; the addresses."""
 
 AXIS = 6
 """Slots of an axis: cells, windows, taps, stride, padding before, dilation."""
@@ -125,7 +127,7 @@ class _WindowsWriter:
         self.body, self.itemsize = walk.body(dtype), element(dtype).size
 
     def write(self, code: Code, p: Word, t: Word, threads: Word) -> None:
-        units, images, batch, blocks, channels = (code.slot(p, k) for k in range(FIXED))
+        units, images, batch, blocks, channels, line = (code.slot(p, k) for k in range(FIXED))
         axes = [_Axis(*(code.slot(p, FIXED + AXIS * k + v) for v in range(AXIS))) for k in range(3)]
         start = FIXED + 3 * AXIS
         addresses = [code.slot(p, start + k) for k in range(len(self.walk.operands) + 1)]
@@ -136,8 +138,7 @@ class _WindowsWriter:
             "tap": code.word(0),
         }
         places = (*self.walk.operands, self.walk.result)
-        begin, end = share(code, units, t, threads)
-        with code.loop(begin, end) as unit:
+        with claimed(code, line, units, t, threads) as (begin, end, _), code.loop(begin, end) as unit:
             first = unit.index % blocks * CHANNEL_BLOCK
             last = code.minimum(first + CHANNEL_BLOCK, channels)
             part = unit.index // blocks

@@ -12,7 +12,7 @@ from pronghorn.ops.attributes import Windows
 from pronghorn_cpu import host
 from pronghorn_cpu.convolution import epilogue_table
 from pronghorn_cpu.convolution_kernels import tiles
-from pronghorn_cpu.launch import Launch, Pointer, Scratch, Slot, kernel_source
+from pronghorn_cpu.launch import Claims, Launch, Pointer, Scratch, Slot, kernel_source
 from pronghorn_cpu.linear import Epilogue
 from pronghorn_cpu.loops import LANES
 from pronghorn_cpu.runner import default_pool
@@ -117,6 +117,7 @@ class _Tiles:
             Tiling.SCRATCH: Scratch(),
             Tiling.SCRATCH_STRIDE: self.thread_bytes,
             Tiling.THREADS: threads,
+            Tiling.CLAIMS: Claims(),
         }
         return [slots[name] for name in Tiling if name is not Tiling.OWN]
 

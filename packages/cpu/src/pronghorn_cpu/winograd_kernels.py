@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from llvmlite import ir
 
 from pronghorn_cpu import microkernel
+from pronghorn_cpu.claims import claimed
 from pronghorn_cpu.emit import Emitter
 from pronghorn_cpu.epilogue_kernels import call_epilogue
 from pronghorn_cpu.host import ITEMSIZE
@@ -68,6 +69,7 @@ class Tiling(Slots):
     SCRATCH = auto()
     SCRATCH_STRIDE = auto()
     THREADS = auto()
+    CLAIMS = auto()
     OWN = auto()
     """The first slot of a kernel's own."""
 
@@ -182,6 +184,17 @@ class _Writer:
         """The thread's scratch memory."""
         return code.slot(p, Tiling.SCRATCH) + t * code.slot(p, Tiling.SCRATCH_STRIDE)
 
+    @contextmanager
+    def ranges(
+        self, code: Code, p: Word, scratch: Word, total: Word, t: Word, threads: Word
+    ) -> Iterator[tuple[Word, Word]]:
+        """The thread's share of units or parts, if it has scratch memory."""
+        threads = code.minimum(threads, code.slot(p, Tiling.THREADS))
+        with code.when(t < threads):
+            self.clear(code, p, scratch)
+        with claimed(code, code.slot(p, Tiling.CLAIMS), total, t, threads) as (begin, end, _):
+            yield begin, end
+
     def clear(self, code: Code, p: Word, scratch: Word) -> None:
         """Makes the cell of zeros."""
         zeros = scratch + code.slot(p, Tiling.ZEROS)
@@ -286,10 +299,7 @@ class _Forward(_Writer):
         scratch = self.scratch(code, p, t)
         rows, unit_rows = code.slot(p, Tiling.ROWS), code.slot(p, Tiling.UNIT_ROWS)
         units = (rows + unit_rows - 1) // unit_rows
-        begin, end = share(code, units, t, code.minimum(threads, code.slot(p, Tiling.THREADS)))
-        with code.when(begin < end):  # others have no scratch memory
-            self.clear(code, p, scratch)
-        with code.loop(begin, end) as loop:
+        with self.ranges(code, p, scratch, units, t, threads) as (begin, end), code.loop(begin, end) as loop:
             row = loop.index * unit_rows
             unit = _Unit(p, scratch, row, code.minimum(row + unit_rows, rows))
             code.call("cells", self.cells, *unit)
@@ -350,10 +360,7 @@ class _Gradient(_Writer):
         scratch = self.scratch(code, p, t)
         rows, unit_rows = code.slot(p, Tiling.ROWS), code.slot(p, Tiling.UNIT_ROWS)
         units, parts = (rows + unit_rows - 1) // unit_rows, code.slot(p, Tiling.OWN + Gradient.PARTS)
-        begin, end = share(code, parts, t, code.minimum(threads, code.slot(p, Tiling.THREADS)))
-        with code.when(begin < end):  # others have no scratch memory
-            self.clear(code, p, scratch)
-        with code.loop(begin, end) as part:
+        with self.ranges(code, p, scratch, parts, t, threads) as (begin, end), code.loop(begin, end) as part:
             first, last = share(code, units, part.index, parts)
             with code.loop(first, last) as loop:
                 row = loop.index * unit_rows
