@@ -76,7 +76,8 @@ def plan_scatter(rows: int, columns: int, count: int, dtype: str, index: str = "
     slots: list[Slot] = [parts, rows, columns, count, Pointer(0), Pointer(1), Pointer(2)]
     work = (rows + 2 * count) * columns * element(dtype).size
     source = kernel_source(scatter_kernel, dtype, index)
-    return Launch(source, table([(parts, slots)], work), parallel=worth_parallel(work))
+    # None are claimed: whoever takes more parts looks through all indices again.
+    return Launch(source, table([(parts, slots)]), parallel=worth_parallel(work))
 
 
 def first_rows_kernel(index: str) -> Any:
