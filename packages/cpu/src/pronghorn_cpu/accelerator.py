@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pronghorn.accelerator import Accelerator, Executable, ReferenceExecutable
 from pronghorn.graph import Graph
 
@@ -21,6 +23,11 @@ class CpuAccelerator(Accelerator):
 
     def available(self) -> bool:
         return find_spec("numba") is not None
+
+    def from_numpy(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        from pronghorn_cpu.memory import aligned
+
+        return aligned(array)
 
     def compile(self, graph: Graph) -> Executable:
         from pronghorn import config

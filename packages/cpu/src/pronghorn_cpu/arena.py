@@ -6,13 +6,13 @@ it has them.
 
 from __future__ import annotations
 
-import mmap
 import os
-from contextlib import suppress
 from functools import cache
 from typing import Any
 
 import numpy as np
+
+from pronghorn_cpu.memory import reserved
 
 _RESERVE = 1 << 38
 _LEAST = 1 << 28
@@ -23,19 +23,15 @@ class Arena:
 
     def __init__(self) -> None:
         self.process = os.getpid()
-        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
         size = _RESERVE
         while True:
             try:
-                self._map = mmap.mmap(-1, size, flags=flags)
+                self._map = reserved(size)
                 break
             except (OSError, ValueError, OverflowError):
                 size >>= 1
                 if size < _LEAST:
                     raise MemoryError(f"no {_LEAST >> 20} MiB of address space for activations") from None
-        if hasattr(mmap, "MADV_HUGEPAGE"):
-            with suppress(OSError):  # of a kernel without them
-                self._map.madvise(mmap.MADV_HUGEPAGE)
         self.bytes: np.ndarray[Any, np.dtype[np.uint8]] = np.frombuffer(self._map, np.uint8)
         self.address = int(self.bytes.__array_interface__["data"][0])
 

@@ -18,6 +18,7 @@ from pronghorn_cpu.arena import arena
 from pronghorn_cpu.elementwise import plan_map
 from pronghorn_cpu.launch import Launch
 from pronghorn_cpu.lowering import lower
+from pronghorn_cpu.memory import aligned
 from pronghorn_cpu.spaces import Space
 
 COPY_TURN = "from pronghorn_cpu.turns import copy_turn as kernel\n"
@@ -93,7 +94,7 @@ def copy_launch(dtype: str, size: int) -> Launch:
 def home(variable: Variable) -> np.ndarray[Any, Any]:
     """A variable's buffer, made one of the host where another accelerator made it."""
     if not isinstance(variable.buffer, np.ndarray):
-        variable.buffer = np.array(variable.buffer)
+        variable.buffer = aligned(np.asarray(variable.buffer))
     array: np.ndarray[Any, Any] = variable.buffer
     return array
 
