@@ -104,8 +104,8 @@ class Accelerator:
         return True
 
     def from_numpy(self, array: Array) -> Any:
-        """A buffer holding a copy of, or the same memory as, a C-contiguous array."""
-        return array
+        """A buffer holding a copy of a C-contiguous array."""
+        return array.copy()
 
     def to_numpy(self, buffer: Any) -> Array:
         """The buffer's value on the host."""

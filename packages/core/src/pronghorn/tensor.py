@@ -312,7 +312,7 @@ class Variable(_Operators):
             value = initializer
             self.dtype = dtypes.standardize(dtype) if dtype is not None else convert_to_tensor(value).dtype
         array = np.asarray(value.numpy() if isinstance(value, (Tensor, Variable)) else value)
-        array = np.array(array, dtype=dtypes.numpy_dtype(self.dtype), order="C")
+        array = np.asarray(array, dtype=dtypes.numpy_dtype(self.dtype), order="C")
         if shape is not None and array.shape != tuple(shape):
             raise ValueError(
                 f"Variable {self.name!r}: the initial value has shape {array.shape}, expected {tuple(shape)}"
@@ -371,7 +371,7 @@ class Variable(_Operators):
             if tensor is not None:
                 from pronghorn import accelerator
 
-                tensor.buffer = accelerator.from_numpy(np.array(accelerator.to_numpy(self.buffer)))
+                tensor.buffer = accelerator.from_numpy(accelerator.to_numpy(self.buffer))
                 tensor._shared = False
             self._reader = None
 

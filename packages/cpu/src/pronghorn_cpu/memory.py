@@ -33,9 +33,9 @@ def reserved(size: int) -> mmap.mmap:
 
 
 def aligned(array: Array) -> Array:
-    """A copy whose vectors lie on one line each, where that is possible; objects stay where they are."""
+    """A copy that begins on a line, so that none of its vectors lies on two; of objects a plain one."""
     if array.dtype.hasobject or not array.nbytes:
-        return array
+        return array.copy()
     if array.nbytes >= _LARGE and hasattr(mmap, "MADV_HUGEPAGE"):
         memory, step = np.frombuffer(reserved(array.nbytes + _PAGE), np.uint8), _PAGE
     else:

@@ -44,7 +44,7 @@ class GpuAccelerator(Accelerator):
         from pronghorn_gpu.launch import DTYPES
 
         if array.dtype.name not in DTYPES:
-            return array
+            return super().from_numpy(array)
         host = np.array(array, order="C")
         host.flags.writeable = False
         return DeviceBuffer(array.shape, array.dtype, host)
