@@ -73,3 +73,27 @@ def test_sums_of_columns_of_no_rows_are_zero(size: int, on_cpu: None) -> None:
     assert dx.shape == x.shape
     np.testing.assert_array_equal(dgamma.numpy(), np.zeros(5))
     np.testing.assert_array_equal(dbeta.numpy(), np.full(5, size))
+
+
+def test_layer_normalization_of_integers_is_no_integer(on_cpu: None) -> None:
+    x, gamma, beta = np.arange(12).reshape(3, 4), np.full(4, 0.5, "float32"), np.full(4, 0.25, "float32")
+    y = jit(lambda *operands: ops.layer_normalization(*operands))(x, gamma, beta)
+    want = ops.layer_normalization(x.astype("float32"), gamma, beta)
+    assert y.dtype == "float32"
+    np.testing.assert_allclose(y.numpy(), want.numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (3, 4)])
+def test_parameters_of_layer_normalization_may_have_the_rank_of_its_input(shape: tuple[int, ...], on_cpu: None) -> None:
+    rng = np.random.default_rng(0)
+    x, gamma, beta = (rng.normal(size=size).astype("float32") for size in ((3, 4), shape, shape))
+    y = jit(lambda *operands: ops.layer_normalization(*operands, epsilon=1e-3))(x, gamma, beta)
+    normal = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-3)
+    np.testing.assert_allclose(y.numpy(), normal * gamma + beta, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_parameters_of_layer_normalization_of_another_size_are_refused(size: int, on_cpu: None) -> None:
+    vector = np.ones(size, "float32")
+    with pytest.raises(ValueError):
+        jit(lambda *operands: ops.layer_normalization(*operands))(np.ones((3, 4), "float32"), vector, vector)

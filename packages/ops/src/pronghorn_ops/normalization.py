@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from pronghorn.op import composed, primitive
 from pronghorn.ops.axes import canonical_axes
 from pronghorn.tensor import Tensor, convert_to_tensor
 from pronghorn_ops.primitives.softmax import first, row_sum, through
-from pronghorn_ops.statistics import LONGEST_ROW
+from pronghorn_ops.statistics import in_rows
 
 Array = np.ndarray[Any, Any]
 
@@ -51,11 +50,12 @@ def layer_normalization(
     x = convert_to_tensor(x)
     wide = _wide(x)
     axes = canonical_axes(axis, len(x.shape), "layer_normalization")
-    if gamma is not None and beta is not None and not rms_scaling and wide.size and _in_rows(wide, axes):
-        vectors = (ops.reshape(ops.cast(convert_to_tensor(t), wide.dtype), (-1,)) for t in (gamma, beta))
-        rows = ops.reshape(wide, (*wide.shape[: axes[0]], -1))
-        normal = ops.reshape(normalized_rows(rows, *vectors, epsilon=_least(epsilon)), x.shape)
-        return ops.cast(normal, x.dtype)
+    if gamma is not None and beta is not None and not rms_scaling and wide.size and in_rows(wide, axes):
+        vectors = [ops.cast(convert_to_tensor(t), wide.dtype) for t in (gamma, beta)]
+        if all(t.shape == wide.shape[axes[0] :] for t in vectors):  # others broadcast, or are refused
+            rows = ops.reshape(wide, (*wide.shape[: axes[0]], -1))
+            flat = (ops.reshape(t, (-1,)) for t in vectors)
+            return _finished(ops.reshape(normalized_rows(rows, *flat, epsilon=_least(epsilon)), x.shape), None, x, axes)
     mean, variance = ops.moments(wide, axes, keepdims=True)
     factor: Any = ops.rsqrt(variance + _least(epsilon))
     shift = ops.negative(mean) * factor
@@ -63,13 +63,6 @@ def layer_normalization(
     if gamma is not None:
         normal = normal * _along(gamma, wide, axes)
     return _finished(normal, None if rms_scaling else beta, x, axes)
-
-
-def _in_rows(x: Tensor, axes: tuple[int, ...]) -> bool:
-    """Whether these are the last axes, of rows that are not long."""
-    rank, count = len(x.shape), len(axes)
-    sizes: Any = x.shape[rank - count :]
-    return 0 < count < rank and axes == tuple(range(rank - count, rank)) and math.prod(sizes) <= LONGEST_ROW
 
 
 def _row_gradients(g: Any, x: Any, gamma: Any, epsilon: float) -> tuple[Any, Any, Any]:

@@ -43,17 +43,20 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return total if keepdims else ops.reshape(total, reduced_shape(x.shape, axes, False))
 
 
-LONGEST_ROW = 4096
+_LONGEST_ROW = 4096
 """Elements of a row that is summed in one go."""
+
+
+def in_rows(x: Tensor, axes: tuple[int, ...]) -> bool:
+    """Whether these are the trailing axes, though not all, of rows that are not long."""
+    count, rank = len(axes), len(x.shape)
+    short = math.prod(x.shape[rank - count :]) <= _LONGEST_ROW  # type: ignore[arg-type]
+    return 0 < count < rank and axes == tuple(range(rank - count, rank)) and short
 
 
 def _together(x: Tensor, axes: tuple[int, ...]) -> bool:
     """Whether these are the leading axes, or the trailing ones of rows that are not long."""
-    count, rank = len(axes), len(x.shape)
-    if not 0 < count < rank:
-        return False
-    short = math.prod(x.shape[-count:]) <= LONGEST_ROW  # type: ignore[arg-type]
-    return axes == tuple(range(count)) or (axes == tuple(range(rank - count, rank)) and short)
+    return in_rows(x, axes) or (0 < len(axes) < len(x.shape) and axes == tuple(range(len(axes))))
 
 
 def _moments_gradient(g: Any, out: Any, x: Tensor, axes: tuple[int, ...]) -> tuple[Any]:
