@@ -13,6 +13,7 @@ import numpy as np
 
 from pronghorn.accelerator import Accelerator, Executable, ReferenceExecutable
 from pronghorn.graph import Graph
+from pronghorn_cpu.memory import aligned
 
 
 class CpuAccelerator(Accelerator):
@@ -25,8 +26,6 @@ class CpuAccelerator(Accelerator):
         return find_spec("numba") is not None
 
     def from_numpy(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        from pronghorn_cpu.memory import aligned
-
         return aligned(array)
 
     def compile(self, graph: Graph) -> Executable:

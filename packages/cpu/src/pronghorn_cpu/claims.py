@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 from llvmlite import ir
 
+from pronghorn_cpu.memory import aligned
 from pronghorn_cpu.staging import INT64, Code, Condition, Word, share
 
 _LEFT = 8
@@ -25,8 +26,7 @@ _BIT = ir.IntType(1)
 _TAKEN, _DONE = range(0, 16, 8)
 """Where in the line it says how many claims were made, and how many threads made their last one; in bytes."""
 
-_memory = np.zeros(16, np.int64)
-_line = _memory[-(_memory.ctypes.data // 8) % 8 :][:8]  # of the cache
+_line = aligned(np.zeros(8, np.int64))
 ADDRESS = _line.ctypes.data
 """The line in which threads claim pieces: one for the process, for replays take turns. Between instructions it is 0."""
 

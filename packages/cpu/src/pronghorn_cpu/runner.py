@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from pronghorn_cpu import cache, claims, layout
 from pronghorn_cpu.layout import DISMISS, HOST, JUMP
+from pronghorn_cpu.memory import aligned
 from pronghorn_cpu.tape import Tape
 from pronghorn_cpu.threads import checked_thread_count, core_count, thread_count
 
@@ -138,8 +139,7 @@ class Pool:
         """A new control block, with the workers that wait on it."""
         self._replay = cache.load(REPLAY_SOURCE)
         threads = self._threads if layout.HAS_WORKERS and not _exiting else 1
-        block = np.zeros(layout.words(threads) + 8, np.int64)
-        block = block[-(block.ctypes.data // 8) % 8 :]  # begins on a cache line
+        block = aligned(np.zeros(layout.words(threads), np.int64))
         crowded = threads > core_count()
         block[layout.SPINS] = _SPINS_CROWDED if crowded else _SPINS
         block[layout.PATIENCE] = _PATIENCE_CROWDED if crowded else _PATIENCE
