@@ -79,7 +79,8 @@ def test_averages_stay_between_epochs_where_wanted() -> None:
             def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
                 self.kept.append(self.model.get_weights()[0])
 
-        model.fit(X, Y, epochs=2, verbose=0, callbacks=[SwapEMAWeights(swap_on_epoch=swap), Keep(kept)])
+        swaps = SwapEMAWeights(swap_on_epoch=swap)
+        model.fit(X, Y, epochs=2, shuffle=False, verbose=0, callbacks=[swaps, Keep(kept)])
         at_end[swap] = [*kept, model.get_weights()[0]]
     np.testing.assert_array_equal(at_end[True][2], at_end[False][2])
     np.testing.assert_array_equal(at_end[True][1], at_end[True][2])
