@@ -10,14 +10,16 @@ from primitives import primitives
 from pronghorn import dtypes
 from pronghorn.body import Body, Step
 from pronghorn.op import Elementwise
+from pronghorn_gpu import normalization
 from pronghorn_gpu.convolution import convolution_kernel
 from pronghorn_gpu.convolution_ways import columns_kernel
 from pronghorn_gpu.elementwise import map_kernel
 from pronghorn_gpu.launch import DTYPES, Kernel
 from pronghorn_gpu.linear import matmul_kernel
-from pronghorn_gpu.nn import NORMALIZATION, PROGRAMS, rows_kernel
+from pronghorn_gpu.nn import PROGRAMS
 from pronghorn_gpu.random import DRAWS, random_kernel
 from pronghorn_gpu.reduction import reduce_kernel
+from pronghorn_gpu.rows import rows_kernel
 from pronghorn_gpu.shape import block_kernel, fill_kernel, gather_kernel, keys_kernel, segments_kernel
 from pronghorn_gpu.sorting import cumsum_kernel, merge_kernel, searchsorted_kernel
 from pronghorn_gpu.tiles import tiles
@@ -103,7 +105,7 @@ def kernels() -> Iterator[tuple[str, Kernel]]:
             for tile in tiles(dtype):
                 yield f"convolution {kind} {dtype} {tile.side}", convolution_kernel(kind, dtype, tile, False)
             yield f"convolution {kind} {dtype} parts", convolution_kernel(kind, dtype, tiles(dtype)[-1], True)
-        for name, program in (PROGRAMS | NORMALIZATION).items():
+        for name, program in (PROGRAMS | normalization.PROGRAMS).items():
             operands = ["int32" if o.endswith("label") else dtype for o in program.operands]
             yield f"{name} {dtype}", rows_kernel(program, (*operands, dtype))
     for name, drawn in DRAWS.items():

@@ -29,7 +29,8 @@ from pronghorn_cpu.linear import Epilogue, View, fusable, plan_matmul
 from pronghorn_cpu.long_tail import LONG_TAIL
 from pronghorn_cpu.long_tail import scatter_rows as scatter_integers
 from pronghorn_cpu.moments import lower_moments
-from pronghorn_cpu.nn import NORMALIZED, NORMALIZED_GRADIENT, PROGRAMS
+from pronghorn_cpu.nn import PROGRAMS
+from pronghorn_cpu.normalization import lower_normalization
 from pronghorn_cpu.random import DISTRIBUTIONS, Draw, plan_random
 from pronghorn_cpu.recurrent import backward as recurrence_backward
 from pronghorn_cpu.recurrent import forward as recurrence_forward
@@ -292,21 +293,6 @@ def _rows(program: RowProgram) -> Lowering:
     return lowering
 
 
-def _normalized_rows(program: RowProgram) -> Lowering:
-    """Layer normalization over the last axis: gamma and beta are the same for all rows."""
-
-    def lowering(node: Node) -> tuple[Launch, ...] | None:
-        x, operands = node.inputs[0], (*node.inputs, *node.outputs)
-        if x.dtype not in ("float32", "float64"):
-            return None
-        columns, count = _sizes(x)[-1], elements(x.shape[:-1])
-        strides = [columns if len(t.shape) == len(x.shape) > 1 else 0 for t in operands]
-        parameters = float(columns), node.attrs["epsilon"]
-        return plan_rows(program, [x.dtype] * len(operands), count, columns, parameters, strides)
-
-    return lowering
-
-
 _ROW_DTYPES = ("float32", "float64", "int32", "int64", "uint8")
 
 
@@ -409,8 +395,7 @@ LOWERINGS: dict[str, Lowering] = {
     "recurrence": recurrence_forward,
     "recurrence_gradient": recurrence_backward,
     **{op: _rows(program) for op, program in PROGRAMS.items()},
-    "normalized_rows": _normalized_rows(NORMALIZED),
-    "normalized_rows_gradient": _normalized_rows(NORMALIZED_GRADIENT),
+    **dict.fromkeys(("normalized_rows", "normalized_rows_gradient"), lower_normalization),
     **{op: _random(distribution) for op, distribution in _DISTRIBUTIONS.items()},
 }
 

@@ -28,13 +28,16 @@ _PARTS = 32
 _BLOCK_ELEMENTS = 4096
 """A block of rows has about so many elements."""
 
-ROW_MOMENTS = RowProgram(
-    """
+OF_ROW = """
 s = sum_row(x)
 mean = s / count
 q = sum_row((x - mean) * (x - mean))
 variance = q / count
-""",
+"""
+"""Statements of a row program that has x and `count`, its elements."""
+
+_ROW_MOMENTS = RowProgram(
+    OF_ROW,
     ("x: row",),
     ("mean: number", "variance: number"),
     ("count",),
@@ -164,7 +167,7 @@ def lower_moments(node: Node) -> tuple[Launch, ...]:
     sizes: tuple[int, ...] = x.shape  # type: ignore[assignment]
     if axes[-1] == len(sizes) - 1:
         rows, count = elements(sizes[: axes[0]]), elements(sizes[axes[0] :])
-        return plan_rows(ROW_MOMENTS, [dtype] * 3, rows, count, (float(count),))
+        return plan_rows(_ROW_MOMENTS, [dtype] * 3, rows, count, (float(count),))
     rows, columns = elements(sizes[: len(axes)]), elements(sizes[len(axes) :])
     block = max(8, _BLOCK_ELEMENTS // columns)
     parts = max(1, min(_PARTS, rows // (2 * block)))

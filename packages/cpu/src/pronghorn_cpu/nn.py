@@ -1,7 +1,6 @@
-"""Softmax, the cross-entropies and layer normalization, forward and backward: one instruction each, on the rows of a
-matrix.
+"""Softmax and the cross-entropies, forward and backward: one instruction each, on the rows of a matrix.
 
-`PROGRAMS` holds those by the name of the op that have the op's operands in its order (axis last); plan with
+`PROGRAMS` holds them by the name of the op, with the op's operands in its order (axis last); plan with
 `rows.plan_rows`. A label that is no class gives loss and gradient 0.
 """
 
@@ -121,36 +120,6 @@ d = g * (slope - u) / s
     ("target: row", "output: row", "g: number"),
     ("d: row",),
     ("low", "high"),
-)
-
-_MOMENTS = """
-s = sum_row(x)
-mean = s / count
-q = sum_row((x - mean) * (x - mean))
-factor = 1.0 / sqrt(q / count + epsilon)
-n = (x - mean) * factor
-"""
-
-NORMALIZED = RowProgram(
-    _MOMENTS + "y = n * gamma + beta",
-    ("x: row", "gamma: row", "beta: row"),
-    ("y: row",),
-    ("count", "epsilon"),
-)
-
-NORMALIZED_GRADIENT = RowProgram(
-    _MOMENTS
-    + """
-h = g * gamma
-total = sum_row(h)
-along = sum_row(h * n)
-dx = factor * (h - total / count - n * (along / count))
-dgamma = sum_column(g * n)
-dbeta = sum_column(g)
-""",
-    ("g: row", "x: row", "gamma: row"),
-    ("dx: row", "dgamma: column", "dbeta: column"),
-    ("count", "epsilon"),
 )
 
 PROGRAMS = {

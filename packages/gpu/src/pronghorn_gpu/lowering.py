@@ -13,15 +13,17 @@ from typing import Any
 from pronghorn.graph import Node
 from pronghorn.passes.access import elements
 from pronghorn.tensor import Tensor
+from pronghorn_gpu import normalization
 from pronghorn_gpu.convolution import plan_convolution, plan_input_gradient, plan_kernel_gradient
 from pronghorn_gpu.elementwise import plan_map
 from pronghorn_gpu.emit import supports
 from pronghorn_gpu.launch import DTYPES, Work, renumber
 from pronghorn_gpu.linear import Operand, plan_epilogue, plan_matmul
-from pronghorn_gpu.nn import NORMALIZATION, PROGRAMS, plan_normalized_gradient, plan_rows
+from pronghorn_gpu.nn import PROGRAMS
 from pronghorn_gpu.random import DRAWS, plan_random
 from pronghorn_gpu.recurrent import plan_recurrence, plan_recurrence_gradient
 from pronghorn_gpu.reduction import KINDS, plan_moments, plan_reduce
+from pronghorn_gpu.rows import RowProgram, plan_rows
 from pronghorn_gpu.shape import (
     plan_concatenate,
     plan_dynamic_slice,
@@ -147,19 +149,25 @@ def _pool(node: Node) -> tuple[Work, ...] | None:
     return plan_pool(node.op.name, node.outputs[0].dtype, _sizes(image), node.attrs["windows"])
 
 
-def _rows(node: Node) -> tuple[Work, ...] | None:
-    operands = (*node.inputs, *node.outputs)
-    if node.outputs[0].dtype not in ("float16", "bfloat16", "float32", "float64"):
-        return None
-    if any(t.dtype not in DTYPES for t in operands):
-        return None
-    program = PROGRAMS.get(node.op.name) or NORMALIZATION[node.op.name]
-    return plan_rows(program, [(t.dtype, _sizes(t)) for t in operands], node.attrs.get("epsilon"))
+def _rows(program: RowProgram) -> Lowering:
+    """Of an op whose operands are the program's, in order."""
+
+    def lowering(node: Node) -> tuple[Work, ...] | None:
+        operands = (*node.inputs, *node.outputs)
+        if node.outputs[0].dtype not in ("float16", "bfloat16", "float32", "float64"):
+            return None
+        if any(t.dtype not in DTYPES for t in operands):
+            return None
+        return plan_rows(program, [(t.dtype, _sizes(t)) for t in operands], node.attrs.get("epsilon"))
+
+    return lowering
 
 
 def _normalized_gradient(node: Node) -> tuple[Work, ...] | None:
     x = node.inputs[1]
-    return plan_normalized_gradient(x.dtype, _sizes(x), **node.attrs) if x.dtype in ("float32", "float64") else None
+    if x.dtype not in ("float32", "float64"):
+        return None
+    return normalization.plan_gradient(x.dtype, _sizes(x), **node.attrs)
 
 
 def _moved(plan: Callable[..., tuple[Work, ...] | None]) -> Lowering:
@@ -207,7 +215,8 @@ LOWERINGS: dict[str, Lowering] = {
     "convolution_input_gradient": _convolution_input_gradient,
     "convolution_kernel_gradient": _convolution_kernel_gradient,
     **dict.fromkeys(("max_pool", "max_pool_gradient", "max_pool_pick", "sum_pool", "sum_pool_gradient"), _pool),
-    **dict.fromkeys((*PROGRAMS, "normalized_rows"), _rows),
+    **{op: _rows(program) for op, program in PROGRAMS.items()},
+    "normalized_rows": _rows(normalization.PROGRAMS["normalized_rows"]),
     "normalized_rows_gradient": _normalized_gradient,
     **dict.fromkeys(DRAWS, _random),
     "transpose": _moved(plan_transpose),
