@@ -16,7 +16,16 @@ from pronghorn.testing import KernelContract
 from pronghorn.testing.kernels import using_accelerator
 from pronghorn_cpu import cache, host
 from pronghorn_cpu.lowered import LoweredGraph
-from pronghorn_ops.primitives.recurrent import GRU, LSTM, SIMPLE, Recurrence, recurrence, recurrence_gradient
+from pronghorn_ops.primitives.recurrent import (
+    ACTIVATIONS,
+    GRU,
+    LSTM,
+    SIMPLE,
+    Recurrence,
+    activated,
+    recurrence,
+    recurrence_gradient,
+)
 
 SIZES = [
     (1, 1, 1),
@@ -114,6 +123,19 @@ class TestLSTMGradientMasked(GradientContract):
 
 class TestGRUGradient(GradientContract):
     cell = GRU
+
+
+@pytest.mark.usefixtures("on_cpu")
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_other_activations(name: str) -> None:
+    rng = np.random.default_rng(0)
+    for test in (TestLSTM(), TestLSTMGradient()):
+        attrs = {"cell": activated("lstm", name, name), "masked": False}
+        arrays = [test.values(rng, shape, "float32") for shape in test.operands(3, 9, 20)]
+        found = Program(lambda *ts, op=test.op, attrs=attrs: op(*ts, **attrs))(*arrays)
+        for got, want in zip(found, test.op.reference(*arrays, **attrs), strict=True):
+            assert got.dtype == want.dtype
+            np.testing.assert_allclose(got.numpy(), want, rtol=1e-5, atol=1e-5 * np.abs(want).max())
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pronghorn.ops.linear import product
 from pronghorn.ops.reduction import reduce_max, reduce_sum
 from pronghorn.ops.shape import gather, permute, scatter_rows
 from pronghorn.program import Program
-from pronghorn_ops.primitives.recurrent import GRU, LSTM, SIMPLE, recurrence, recurrence_gradient
+from pronghorn_ops.primitives.recurrent import GRU, LSTM, SIMPLE, activated, recurrence, recurrence_gradient
 
 sys.path.insert(0, str(Path(__file__).parent))
 from primitives import primitives  # noqa: E402
@@ -201,7 +201,7 @@ def test_draws_have_the_bits_of_the_reference(name: str) -> None:
         check(op, (state,), exact, shape=(3, 50), call=2, **dtype)
 
 
-@pytest.mark.parametrize("cell", (SIMPLE, LSTM, GRU), ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", (SIMPLE, LSTM, GRU, activated("lstm", "elu", "hard_sigmoid")))
 @pytest.mark.parametrize("masked", (False, True))
 def test_recurrences(cell: Any, masked: bool) -> None:
     steps, batch, units = 3, 2, 3

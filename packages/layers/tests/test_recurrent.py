@@ -59,6 +59,35 @@ def test_values(kind: str, option: str) -> None:
             close(calls(X, initial_state=state, mask=MASK), f"masked_state/{kind}/{option}")
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.SimpleRNN(4, activation="relu"),
+        layers.LSTM(4, activation="elu", recurrent_activation="hard_sigmoid"),
+        layers.GRU(4, activation=None, recurrent_activation="softplus"),
+    ],
+)
+def test_sequences_at_once_are_as_step_by_step(layer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def values() -> list[Any]:
+        with GradientTape() as tape:
+            y = layer(X, mask=MASK)
+            loss = ops.sum(ops.square(y))
+        return [y, *tape.gradient(loss, layer.trainable_variables)]
+
+    assert layer.cell.recurrence() is not None
+    at_once = values()
+    monkeypatch.setattr(type(layer.cell), "recurrence", lambda cell: None)
+    for a, b in zip(at_once, values(), strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_function_of_ones_own_is_not_taken_for_the_activation_of_its_name() -> None:
+    def relu(x: Any) -> Any:
+        return ops.sin(x)
+
+    assert layers.SimpleRNN(4, activation=relu).cell.recurrence() is None
+
+
 @pytest.mark.parametrize("mode", ["concat", "sum", "ave", "mul", None])
 def test_bidirectional_values(mode: str | None) -> None:
     inner = layers.LSTM(4, return_sequences=True, return_state=True)

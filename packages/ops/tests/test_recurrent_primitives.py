@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 
 from pronghorn.autodiff import check_gradients
-from pronghorn_ops.primitives.recurrent import GRU, LSTM, SIMPLE, Recurrence, recurrence
+from pronghorn.op import reference_kernel
+from pronghorn_ops.primitives.recurrent import ACTIVATIONS, GRU, LSTM, SIMPLE, Recurrence, activated, recurrence
 
 CELLS = pytest.mark.parametrize("cell", [SIMPLE, LSTM, GRU], ids=lambda cell: cell.name)
+CHOSEN = [
+    activated("simple", "relu"),
+    activated("lstm", "elu", "hard_sigmoid"),
+    activated("gru", "softplus", "softsign"),
+]
 MASK = np.array([[True, False], [True, True], [False, True]])
 
 
@@ -52,7 +58,15 @@ def test_a_masked_step_changes_nothing(cell: Recurrence) -> None:
     np.testing.assert_array_equal(hs[2, 0], hs[1, 0])
 
 
-@CELLS
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_slopes_follow_from_values(name: str) -> None:
+    value, slope = (reference_kernel(text, (letter,)) for text, letter in zip(ACTIVATIONS[name], "xy", strict=True))
+    x = np.linspace(-8, 8, 161) + 0.013
+    numeric = (value(x + 1e-6) - value(x - 1e-6)) / 2e-6
+    np.testing.assert_allclose(np.broadcast_to(slope(value(x)), x.shape), numeric, atol=1e-7)
+
+
+@pytest.mark.parametrize("cell", [SIMPLE, LSTM, GRU, *CHOSEN])
 @pytest.mark.parametrize("masked", [False, True])
 def test_gradients(cell: Recurrence, masked: bool) -> None:
     def states(*tensors: Any) -> Any:

@@ -11,6 +11,7 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 from inspect import Parameter, Signature
+from types import CodeType
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
@@ -296,12 +297,17 @@ def _call(name: str, arguments: list[ast.expr]) -> ast.expr:
     return ast.Call(func=ast.Name(id=name, ctx=ast.Load()), args=arguments, keywords=[])
 
 
+def array_code(expression: str) -> CodeType:
+    """A scalar expression as code on arrays, which also calls `where`, `logical_and` and the like, and `literal`."""
+    tree = ast.fix_missing_locations(ast.Expression(_ToNumPy().visit(ast.parse(expression, mode="eval").body)))
+    return compile(tree, f"<{expression}>", "eval")
+
+
 def reference_kernel(expression: str, parameters: Sequence[str]) -> Callable[..., np.ndarray[Any, Any]]:
     """A NumPy function computing a scalar expression on arrays of one dtype."""
     from pronghorn import scalar
 
-    tree = ast.fix_missing_locations(ast.Expression(_ToNumPy().visit(ast.parse(expression, mode="eval").body)))
-    code = compile(tree, f"<{expression}>", "eval")
+    code = array_code(expression)
 
     def kernel(*arrays: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         dtype = arrays[-1].dtype

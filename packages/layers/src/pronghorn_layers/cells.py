@@ -242,7 +242,7 @@ class SimpleRNNCell(RecurrentCell):
         )
 
     def recurrence(self) -> Recurrence | None:
-        return plugins.load("utils", "primitives.SIMPLE") if self.activation is activations.tanh else None
+        return _formula("simple", self.activation)
 
     def step(self, projected: Tensor, states: Sequence[Tensor], noise: Noise) -> tuple[Tensor, list[Tensor]]:
         output = self.activation(projected + self._times_recurrent_kernel(states[0], noise.state))
@@ -326,7 +326,7 @@ class LSTMCell(RecurrentCell):
         return with_open_forget_gate
 
     def recurrence(self) -> Recurrence | None:
-        return plugins.load("utils", "primitives.LSTM") if _are_standard(self) else None
+        return _formula("lstm", self.activation, self.recurrent_activation)
 
     def step(self, projected: Tensor, states: Sequence[Tensor], noise: Noise) -> tuple[Tensor, list[Tensor]]:
         h, c = states
@@ -406,7 +406,7 @@ class GRUCell(RecurrentCell):
         return self.bias[0] if self.reset_after else self.bias
 
     def recurrence(self) -> Recurrence | None:
-        return plugins.load("utils", "primitives.GRU") if _are_standard(self) and self.reset_after else None
+        return _formula("gru", self.activation, self.recurrent_activation) if self.reset_after else None
 
     def _recurrent_bias(self) -> Tensor:
         if self.bias is None:
@@ -433,8 +433,13 @@ class GRUCell(RecurrentCell):
         return h, [h]
 
 
-def _are_standard(cell: Any) -> bool:
-    return cell.activation is activations.tanh and cell.recurrent_activation is activations.sigmoid
+def _formula(cell: str, *functions: Any) -> Recurrence | None:
+    """The recurrence of a cell with these activations; None where there is none for one of them."""
+    names = [getattr(function, "__name__", "") for function in functions]
+    if any(getattr(activations, name, None) is not f for name, f in zip(names, functions, strict=True)):
+        return None  # somebody's own, perhaps of the same name
+    known = plugins.load("utils", "primitives.ACTIVATIONS")
+    return plugins.load("utils", "primitives.activated")(cell, *names) if known.keys() >= set(names) else None
 
 
 class StackedRNNCells(Layer):

@@ -116,7 +116,7 @@ DISTRIBUTIONS = ("beta", "binomial", "categorical", "dropout", "gamma", "randint
 
 PRIMITIVES = {
     "convolution": "convolution place_windows transposed_sizes",
-    "recurrent": "GRU LSTM SIMPLE recurrence",
+    "recurrent": "ACTIVATIONS activated recurrence",
 }
 """What other packages use of the modules of primitives, offered as "primitives.convolution" …"""
 

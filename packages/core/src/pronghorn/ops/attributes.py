@@ -6,7 +6,6 @@ import ast
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import CodeType
 
 from pronghorn.body import Body, Step
 
@@ -78,7 +77,7 @@ class Recurrence:
             steps.append(Step(name, expression, names, tuple(ids[n] for n in names), dtype))
             ids[name] = len(inputs) + len(steps) - 1
 
-        for name, expression, names, _ in program_lines(program):
+        for name, expression, names in program_lines(program):
             assign(name, expression, *names)
         if "valid" in ids:
             zero = [name for name in outputs if name[:2] in ("dr", "dp")]
@@ -93,13 +92,13 @@ class Recurrence:
 
 
 @functools.cache
-def program_lines(program: str) -> list[tuple[str, str, tuple[str, ...], CodeType]]:
-    """Name, expression, the names in it, and its code, of each assignment."""
+def program_lines(program: str) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Name, expression, and the names in it, of each assignment."""
     found = []
     for line in program.strip().splitlines():
         name, _, expression = line.partition(" = ")
         nodes = list(ast.walk(ast.parse(expression, mode="eval")))
         functions = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
         names = dict.fromkeys(node.id for node in nodes if isinstance(node, ast.Name) and node.id not in functions)
-        found.append((name, expression, tuple(names), compile(expression, f"<{name}>", "eval")))
+        found.append((name, expression, tuple(names)))
     return found

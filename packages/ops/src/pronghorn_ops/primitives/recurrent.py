@@ -2,6 +2,7 @@
 
 A cell is one product of the state with a matrix and then a scalar program for each unit. The program is written once,
 as text; the reference, the ops for second derivatives and accelerators' kernels (by `Recurrence.body`) come from it.
+`act` and `gate` in it stand for the activations, `act_slope` and `gate_slope` for their slopes, from their values.
 """
 
 # mypy: disable-error-code="has-type,no-any-return"
@@ -9,75 +10,113 @@ as text; the reference, the ops for second derivatives and accelerators' kernels
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import re
 from collections.abc import Callable, Iterator, Sequence
+from types import CodeType
 from typing import Any
 
 import numpy as np
 
 from pronghorn.graph import Spec
-from pronghorn.op import primitive
+from pronghorn.op import array_code, primitive
+from pronghorn.ops import elementwise
 from pronghorn.ops.attributes import Recurrence, program_lines
 from pronghorn.ops.linear import product
 from pronghorn.tensor import Tensor
+from pronghorn_ops import activations
 
 Array = np.ndarray[Any, Any]
 
 
-SIMPLE = Recurrence(
-    "simple",
-    1,
-    ("h",),
-    (),
-    "h = tanh(p0 + r0)",
-    """
-dr0 = dh * (1 - h * h)
-dh_ = 0 * dh""",
-)
+ACTIVATIONS = {
+    "elu": ("x if x > 0 else expm1(x)", "1 if y > 0 else y + 1"),
+    "hard_sigmoid": (activations.hard_sigmoid.expression, "1 / 6 if y > 0 and y < 1 else 0"),
+    "hard_tanh": (activations.hard_tanh.expression, "1 if abs(y) < 1 else 0"),
+    "leaky_relu": ("0.2 * x if x < 0 else x", "0.2 if y < 0 else 1"),
+    "linear": ("x", "1"),
+    "relu": (elementwise.relu.expression, "1 if y > 0 else 0"),
+    "relu6": (activations.relu6.expression, "1 if y > 0 and y < 6 else 0"),
+    "selu": (activations.selu.expression, "1.0507009873554805 if y > 0 else y + 1.7580993408473766"),
+    "sigmoid": (elementwise.sigmoid.expression, "y * (1 - y)"),
+    "softplus": (elementwise.softplus.expression, "-expm1(-y)"),
+    "softsign": (activations.softsign.expression, "(1 - abs(y)) * (1 - abs(y))"),
+    "tanh": (elementwise.tanh.expression, "1 - y * y"),
+}
+"""Those whose slope follows from their value: the value y from x, and the slope from y."""
 
-LSTM = Recurrence(
-    "lstm",
-    4,
-    ("h", "c"),
-    ("i", "f", "g", "o"),
-    """
-i = 1 / (1 + exp(-(p0 + r0)))
-f = 1 / (1 + exp(-(p1 + r1)))
-g = tanh(p2 + r2)
-o = 1 / (1 + exp(-(p3 + r3)))
+_CELLS = {
+    "simple": Recurrence(
+        "simple",
+        1,
+        ("h",),
+        (),
+        "h = act(p0 + r0)",
+        """
+dr0 = dh * act_slope(h)
+dh_ = 0 * dh""",
+    ),
+    "lstm": Recurrence(
+        "lstm",
+        4,
+        ("h", "c"),
+        ("i", "f", "g", "o"),
+        """
+i = gate(p0 + r0)
+f = gate(p1 + r1)
+g = act(p2 + r2)
+o = gate(p3 + r3)
 c = f * c_ + i * g
-h = o * tanh(c)""",
-    """
-t = tanh(c)
-d = dc + dh * o * (1 - t * t)
-dr0 = d * g * i * (1 - i)
-dr1 = d * c_ * f * (1 - f)
-dr2 = d * i * (1 - g * g)
-dr3 = dh * t * o * (1 - o)
+h = o * act(c)""",
+        """
+t = act(c)
+d = dc + dh * o * act_slope(t)
+dr0 = d * g * gate_slope(i)
+dr1 = d * c_ * gate_slope(f)
+dr2 = d * i * act_slope(g)
+dr3 = dh * t * gate_slope(o)
 dc_ = d * f
 dh_ = 0 * dh""",
-)
-
-GRU = Recurrence(
-    "gru",
-    3,
-    ("h",),
-    ("z", "r", "g", "m"),
-    """
-z = 1 / (1 + exp(-(p0 + r0 + b0)))
-r = 1 / (1 + exp(-(p1 + r1 + b1)))
+    ),
+    "gru": Recurrence(
+        "gru",
+        3,
+        ("h",),
+        ("z", "r", "g", "m"),
+        """
+z = gate(p0 + r0 + b0)
+r = gate(p1 + r1 + b1)
 m = r2 + b2
-g = tanh(p2 + r * m)
+g = act(p2 + r * m)
 h = z * h_ + (1 - z) * g""",
-    """
-dp0 = dh * (h_ - g) * z * (1 - z)
-dp2 = dh * (1 - z) * (1 - g * g)
-dp1 = dp2 * m * r * (1 - r)
+        """
+dp0 = dh * (h_ - g) * gate_slope(z)
+dp2 = dh * (1 - z) * act_slope(g)
+dp1 = dp2 * m * gate_slope(r)
 dr0 = 1 * dp0
 dr1 = 1 * dp1
 dr2 = dp2 * r
 dh_ = dh * z""",
-    bias=True,
-)
+        bias=True,
+    ),
+}
+
+
+@functools.cache
+def activated(name: str, activation: str = "tanh", recurrent_activation: str = "sigmoid") -> Recurrence:
+    """The cell "simple", "lstm" or "gru" with two of `ACTIVATIONS`."""
+    cell, formulas = _CELLS[name], {"act": ACTIVATIONS[activation], "gate": ACTIVATIONS[recurrent_activation]}
+
+    def written(call: re.Match[str]) -> str:
+        of_x, of_y = formulas[call[1]]
+        return "(" + re.sub(r"\b[xy]\b", f"({call[3]})", of_y if call[2] else of_x) + ")"
+
+    expand = functools.partial(re.sub, r"\b(act|gate)(_slope)?\(([^()]*)\)", written)
+    return dataclasses.replace(cell, forward=expand(cell.forward), backward=expand(cell.backward))
+
+
+SIMPLE, LSTM, GRU = map(activated, _CELLS)
 
 
 def _columns(name: str, x: Any, count: int) -> dict[str, Any]:
@@ -87,8 +126,15 @@ def _columns(name: str, x: Any, count: int) -> dict[str, Any]:
 
 def _run(m: Any, program: str, values: dict[str, Any]) -> None:
     """Assigns in NumPy or in ops, whichever `m` is; both have the functions that programs may call."""
-    for name, _, _, code in program_lines(program):
-        values[name] = eval(code, {"__builtins__": {}, "exp": m.exp, "tanh": m.tanh}, values)  # text of this module
+    functions = {name: getattr(m, name) for name in ("abs", "exp", "expm1", "log1p", "logical_and", "tanh", "where")}
+    functions["literal"] = functools.partial(m.array, dtype=values["h_"].dtype)
+    for name, code in _code(program):
+        values[name] = eval(code, {"__builtins__": {}, **functions}, values)  # text of this module
+
+
+@functools.cache
+def _code(program: str) -> list[tuple[str, CodeType]]:
+    return [(name, array_code(expression)) for name, expression, _ in program_lines(program)]
 
 
 def _forward(m: Any, cell: Recurrence, x: Any, before: Sequence[Any], kernel: Any, bias: Any, valid: Any) -> list[Any]:
