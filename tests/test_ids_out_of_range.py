@@ -194,3 +194,20 @@ def test_no_id_is_looked_at_within_a_loop() -> None:
     layer.set_weights([np.arange(3.0)[:, None]])
     scanned = keras.jit(lambda ids: ops.scan(lambda carry, i: (carry, layer(i)), 0, ids)[1])
     assert scanned(np.array([[-5], [1], [9]])).numpy().ravel().tolist() == [0, 1, 2]
+
+
+def test_places_up_to_an_unknown_size_are_not_asked_for_before_it_is_known() -> None:
+    """While shapes are inferred, a number stands in for an unknown size, which is no id of anybody's."""
+
+    class Places(keras.layers.Layer):
+        def __init__(self, most: int) -> None:
+            super().__init__()
+            self.table = keras.layers.Embedding(most, 4)
+
+        def call(self, x: Any) -> Any:
+            return self.table(keras.ops.arange(keras.ops.shape(x)[-1]))
+
+    inputs = keras.Input((None,))
+    model = keras.Model(inputs, Places(10)(inputs))
+    assert model.predict(np.zeros((2, 10), "float32"), **QUIET).shape == (10, 4)
+    refused(lambda: model.predict(np.zeros((2, 11), "float32"), **QUIET), "id 10 in row 10 is not one of 0 to 9")

@@ -84,6 +84,15 @@ def test_a_masked_batch_equals_a_trimmed_one() -> None:
     assert float(nothing) == 0
 
 
+def test_what_is_one_number_already_has_nothing_to_mask() -> None:
+    class Total(Distance):
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            return ops.sum(super().call(y_true, y_pred))
+
+    y_true, y_pred = np.zeros((2, 3), "float32"), np.ones((2, 3), "float32")
+    assert float(Total()(y_true, masked(y_pred, [True, False]))) == float(Total()(y_true, y_pred))
+
+
 def test_a_mask_on_the_values_counts_too() -> None:
     class Half(Distance):
         def call(self, y_true: Any, y_pred: Any) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pronghorn import layers
+from pronghorn import initializers, layers
 
 X = np.ones((2, 4, 3), "float32")
 
@@ -38,6 +38,11 @@ def adapted_to_others() -> Any:
         (lambda: layers.MultiHeadAttention(1, 2)(X, X, X[:, :2]), "value and key must have the same sizes"),
         (lambda: layers.RepeatVector(0), "`n`: expected a whole number of at least 1"),
         (lambda: layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[1.0, 1.0, 1.0])(X[..., :2]), "broadcast"),
+        (lambda: layers.Bidirectional(layers.Dense(2)), "must be a recurrent layer such as"),
+        (
+            lambda: layers.Embedding(3, 2, embeddings_initializer=initializers.Constant(np.ones((2, 2)))).build(None),
+            r"the value has shape \(2, 2\), the weight \(3, 2\)",
+        ),
         (adapted_to_others, r"moments of shape \(1, 1, 3\), which inputs of shape \(2, 4, 2\) do not fit"),
         (
             lambda: layers.Embedding(3, 2)(np.array([[5]])),

@@ -314,3 +314,21 @@ def test_normalization_ops() -> None:
     found = ops.batch_normalization(X, *moments, axis=1, offset=np.ones(4), epsilon=0.0)
     np.testing.assert_allclose(found.numpy().mean((0, 2)), 1, atol=1e-5)
     np.testing.assert_allclose(found.numpy().std((0, 2)), 1, rtol=1e-4)
+
+
+def test_moments_of_all_axes_fit_every_input() -> None:
+    """Adapted to a column of a table, called on a batch of it, as in Keras."""
+    column = np.arange(6, dtype="float32")
+    layer = layers.Normalization(axis=None)
+    layer.adapt(column)
+    assert layer.mean.shape == (1,)
+    for shape in ((6,), (6, 1), (1, 2, 3)):
+        x = column.reshape(shape)
+        np.testing.assert_allclose(layer(x).numpy(), (x - 2.5) / column.std(), rtol=1e-6)
+    assert keras.Sequential([layer, layers.Dense(1)]).predict(column[:, None], verbose=0).shape == (6, 1)
+
+
+def test_nested_lists_of_numbers_are_one_array() -> None:
+    layer = layers.Normalization()
+    layer.adapt([[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(layer.mean.numpy(), [[2, 3]])

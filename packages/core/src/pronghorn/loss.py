@@ -203,10 +203,11 @@ def reduce_values(
 ) -> Tensor:
     """The reduction of `values`, weighted, over the entries that the mask leaves.
 
-    Under a mask "sum_over_batch_size" divides by the number of entries left, not of all.
+    Under a mask "sum_over_batch_size" divides by the number of entries left, not of all. A number that somebody has
+    reduced already is as it is.
     """
     weights = None
-    if mask is not None:
+    if mask is not None and values.ndim:
         mask = convert_to_tensor(mask, dtype=values.dtype)
         weights = align_weights(mask, values, f"{name}: the mask of the predictions")
         if reduction in ("sum_over_batch_size", "mean"):

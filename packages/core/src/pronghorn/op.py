@@ -374,6 +374,8 @@ def _trace_once(
     except (ValueError, TypeError) as error:
         if _unknown((args, kwargs)):  # whoever reads the message knows no stand-ins
             error.args = tuple(re.sub(rf"\b{size}\b", "None", a) if isinstance(a, str) else a for a in error.args)
+            if "None" in str(error) and not hasattr(error, "__notes__"):
+                error.add_note("Sizes None are not known yet: give `Input` a number there where the code needs one.")
         raise
     result = tree.map_structure(lambda t: convert_to_tensor(t) if isinstance(t, (Variable, float, int)) else t, result)
     return result, tracer.stood_in or _unknown((args, kwargs))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pronghorn.interpreter import Tracer
+from pronghorn import interpreter
 from pronghorn.tensor import Tensor
 
 Requirement = Callable[[np.ndarray[Any, Any]], None]
@@ -24,10 +24,13 @@ _KEEP_VALUES = frozenset({"batch_rows", "broadcast_to", "cast", "reshape", "stop
 
 
 def require(values: Tensor, requirement: Requirement) -> None:
-    """Asks something of the values of a tensor."""
-    if values.scope is None:
+    """Asks something of the values of a tensor; of one at hand not while shapes are inferred, where sizes stand in for
+    others.
+    """
+    tracer = interpreter.current().tracer
+    if values.scope is None and (tracer is None or tracer.effects):
         requirement(values.numpy())
-    elif isinstance(values.scope, Tracer):
+    elif isinstance(values.scope, interpreter.Tracer):
         values.scope.requirements.append((values, requirement))
 
 

@@ -23,7 +23,13 @@ class Constant(Initializer):
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         value = np.asarray(self.value, numpy_dtype(standardize(dtype)))
-        return convert_to_tensor(np.broadcast_to(value, tuple(shape)), standardize(dtype))
+        try:
+            return convert_to_tensor(np.broadcast_to(value, tuple(shape)), standardize(dtype))
+        except ValueError:
+            raise ValueError(
+                f"initializer Constant: the value has shape {value.shape}, the weight {tuple(shape)}; give it a value "
+                f"that broadcasts to that"
+            ) from None
 
 
 class Identity(Initializer):

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from pronghorn import config, ops
+from pronghorn import config, ops, tree
 from pronghorn.arguments import as_integer
 from pronghorn.layer import Layer
 from pronghorn.ops.axes import canonical_axes, many
@@ -100,7 +100,7 @@ class Normalization(Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         sizes = tuple(1 if n == 1 else m for n, m in zip(self._sizes, inputs.shape, strict=False))
-        if len(inputs.shape) != len(self._sizes) or sizes != self._sizes:
+        if self._kept and (len(inputs.shape) != len(self._sizes) or sizes != self._sizes):
             raise ValueError(
                 f"layer {self.name!r} (Normalization): has moments of shape {self._sizes}, which inputs of shape "
                 f"{inputs.shape} do not fit; give it inputs like those it was adapted to, or make a new layer"
@@ -312,6 +312,8 @@ def _batches(data: Any, where: str) -> Iterator[Array]:
     """
     if isinstance(data, (Tensor, Variable)) or hasattr(data, "__array__"):
         data = [data]
+    elif isinstance(data, (list, tuple)) and np.isscalar(next(iter(tree.flatten(data)), None)):
+        data = [np.asarray(data)]  # nested lists of numbers are one array
     empty = True
     for batch in data:
         batch = batch[0] if isinstance(batch, (list, tuple)) and hasattr(batch[0], "shape") else batch

@@ -89,7 +89,7 @@ class Bidirectional(Layer):
         **kwargs: Any,
     ) -> None:
         for argument, value in (("layer", layer), ("backward_layer", backward_layer)):
-            if not isinstance(value, Layer) and (argument == "layer" or value is not None):
+            if not hasattr(value, "go_backwards") and (argument == "layer" or value is not None):
                 raise ValueError(
                     f"Bidirectional: argument `{argument}` must be a recurrent layer such as LSTM(10), got "
                     f"{type(value).__name__}"
