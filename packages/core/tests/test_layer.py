@@ -150,8 +150,9 @@ def test_call_on_a_symbol_is_one_node() -> None:
     assert y.symbolic and y.node is not None and y.node.op is layer
     assert layer.input is x and layer.output is y
     layer(x)
-    with pytest.raises(AttributeError, match="was called 2 times"):
-        layer.output  # noqa: B018
+    assert layer.output is y, "of the first call, as in Keras"
+    with pytest.raises(AttributeError, match="no `output` before it is called"):
+        Stack().output  # noqa: B018
 
 
 def test_errors_name_the_layer_the_argument_and_what_to_change() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pronghorn.functional import Input
+from pronghorn.functional import Functional, Input
 from pronghorn.layer import Layer
 from pronghorn.saving.registry import CustomObjectScope, deserialize_keras_object, serialize_keras_object
 from pronghorn.sequential import Sequential
@@ -95,3 +95,15 @@ def test_freezing_reaches_all_layers() -> None:
     model.layers[0].trainable = True
     model.trainable = True
     assert len(model.trainable_weights) == 4
+
+
+def test_outputs_of_layers_that_were_added_one_by_one() -> None:
+    model = Sequential([Input((3,))])
+    for name in ("first", "second", "third"):
+        model.add(Affine(4, name=name))
+    model.pop()
+    model.add(Affine(5, name="head"))
+    x = np.ones((2, 3), "float32")
+    features = Functional(model.inputs, model.layers[1].output)
+    np.testing.assert_array_equal(features(x), model.layers[1](model.layers[0](x)))
+    np.testing.assert_array_equal(Functional(model.inputs, model.layers[-1].output)(x), model(x))

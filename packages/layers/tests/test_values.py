@@ -83,6 +83,23 @@ def test_merge_of_masked_inputs(case: str) -> None:
         np.testing.assert_array_equal(mask.numpy(), KERAS[f"mask/{case}"])
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.Dense(2, activation="softmax"),
+        layers.EinsumDense("abc,cd->abd", (None, 2), activation="relu"),
+        layers.Conv1D(2, 1, activation="relu"),
+    ],
+)
+def test_an_activation_taken_away_is_none(layer: Any) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
+    layer(x)
+    layer.activation = None
+    without = layer(x).numpy()
+    layer.activation = activations.linear
+    np.testing.assert_array_equal(without, layer(x).numpy())
+
+
 def test_dense_and_its_losses() -> None:
     dense = layers.Dense(3, activation="tanh", activity_regularizer="l2", kernel_regularizer="l1")
     dense.build(A.shape)

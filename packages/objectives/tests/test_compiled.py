@@ -149,6 +149,15 @@ class Largest(Mean):
         super().update_state(ops.max(y_pred), sample_weight)
 
 
+def test_losses_of_a_dict_are_in_its_order() -> None:
+    """As in Keras, where `evaluate` lists them so."""
+    outputs = {"b": np.ones((2, 1), "float32"), "a": np.ones((2, 1), "float32")}
+    for loss, order in (({"b": "mse", "a": "mse"}, ["b", "a"]), ("mse", ["a", "b"])):
+        compiled = CompileLoss(loss)
+        compiled.build(outputs, outputs)
+        assert [term.name for term in compiled.terms] == order
+
+
 def results(compiled: CompileMetrics) -> dict[str, float]:
     return {key: number(value) for key, value in compiled.result().items()}
 

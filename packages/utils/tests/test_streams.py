@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pronghorn import tree
+from pronghorn import ops, tree
 from pronghorn.functional import Input
 from pronghorn.layer import Layer
 from pronghorn.requirement import Within, require
@@ -308,6 +308,26 @@ def test_class_weights_are_sample_weights_by_class() -> None:
     weights = np.tile([3.0, 1.0, 0.5], 24)[: len(ROWS)]
     by_sample = linear().fit(ROWS, labels, shuffle=False, sample_weight=weights, **QUIET).history
     assert by_class == by_sample
+
+
+def test_nested_batches_may_hold_arrays_of_other_lengths() -> None:
+    """What some rows are for, a training step of one's own knows: here labelled and unlabelled ones."""
+
+    class Both(Sequential):
+        def train_step(self, data: Any) -> Any:
+            (unlabelled, _), (labelled, targets) = data
+            return {"rows": ops.sum(ops.ones_like(unlabelled)) + ops.sum(ops.ones_like(labelled)) + ops.sum(targets)}
+
+    class Pairs(PyDataset):
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, index: int) -> Any:
+            return (np.ones((6, 3)), np.ones(6)), (np.ones((4, 3)), np.ones(4))
+
+    model = Both([Input((3,)), Affine(1)])
+    model.compile(Descent(0.1))
+    assert model.fit(Pairs(), verbose=0).history == {"rows": [34.0]}
 
 
 @pytest.mark.parametrize(

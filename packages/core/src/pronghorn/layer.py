@@ -420,21 +420,18 @@ class Layer(Owner, Configurable, Operation):
 
     @property
     def input(self) -> Any:
-        """The first argument of the only call in a model graph."""
-        node = self._only_node("input")
+        """The first argument of the first call in a model graph."""
+        node = self._first_node("input")
         return next(iter((*node.args, *node.kwargs.values())))
 
     @property
     def output(self) -> Any:
-        """The outputs of the only call in a model graph."""
-        return self._only_node("output").structure
+        """The outputs of the first call in a model graph."""
+        return self._first_node("output").structure
 
-    def _only_node(self, attribute: str) -> Node:
-        if len(self.inbound_nodes) != 1:
-            raise AttributeError(
-                f"layer {self.name!r} was called {len(self.inbound_nodes)} times in model graphs; "
-                f"`{attribute}` is defined after exactly one call"
-            )
+    def _first_node(self, attribute: str) -> Node:
+        if not self.inbound_nodes:
+            raise AttributeError(f"layer {self.name!r} has no `{attribute}` before it is called in a model graph")
         return self.inbound_nodes[0]
 
     def get_config(self) -> dict[str, Any]:

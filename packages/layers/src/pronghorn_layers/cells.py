@@ -245,7 +245,9 @@ class SimpleRNNCell(RecurrentCell):
         return _formula("simple", self.activation)
 
     def step(self, projected: Tensor, states: Sequence[Tensor], noise: Noise) -> tuple[Tensor, list[Tensor]]:
-        output = self.activation(projected + self._times_recurrent_kernel(states[0], noise.state))
+        output = (self.activation or activations.linear)(
+            projected + self._times_recurrent_kernel(states[0], noise.state)
+        )
         return output, [output]
 
 

@@ -90,7 +90,7 @@ class _Convolution(Spatial):
         if self.bias is not None:
             first = self.channel_axis == 1
             outputs = outputs + (ops.reshape(self.bias, (-1,) + (1,) * self.rank) if first else self.bias)
-        return self.activation(outputs)
+        return (self.activation or activations.linear)(outputs)
 
     def get_config(self) -> dict[str, Any]:
         return {"activity_regularizer": None, **super().get_config()}

@@ -97,4 +97,4 @@ class Dense(LowRank):
         outputs = ops.matmul(inputs, self.kernel)
         if self.bias is not None:
             outputs = outputs + self.bias
-        return self.activation(outputs)  # type: ignore[no-any-return]
+        return (self.activation or activations.linear)(outputs)  # type: ignore[no-any-return]

@@ -94,7 +94,7 @@ class EinsumDense(LowRank):
         outputs = ops.einsum(self.equation, inputs, self.kernel)
         if self.bias is not None:
             outputs = outputs + self.bias
-        return self.activation(outputs)  # type: ignore[no-any-return]
+        return (self.activation or activations.linear)(outputs)  # type: ignore[no-any-return]
 
     def _with_axes(self, initializer: Any) -> Any:
         """The initializer, its fans counted along the kernel's axes that are summed over and those that are new."""

@@ -195,7 +195,8 @@ class CompileLoss:
         targets = self.outputs.targets(y_true, self._used, "a loss")
         predictions = self.outputs.flatten(y_pred, "y_pred")
         self.terms, names = [], Counter[str]()
-        for i in self._used:
+        order = list(self._loss) if isinstance(self._loss, Mapping) and isinstance(y_pred, Mapping) else []
+        for i in sorted(self._used, key=lambda i: order.index(self.outputs.label(i)) if order else i):
             if weights[i] and len(weights[i]) != len(per_output[i]):
                 raise ValueError(
                     f"loss_weights has {len(weights[i])} numbers for {len(per_output[i])} losses; pass one for each"

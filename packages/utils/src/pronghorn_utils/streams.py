@@ -64,7 +64,7 @@ class BatchSource(Source):
             yield item
 
     def _batch(self, item: Any) -> Triple:
-        batch = weighted(as_arrays(*unpack_x_y_sample_weight(item)), self.class_weight)
+        batch = weighted(as_arrays(*unpack_x_y_sample_weight(item), batch=True), self.class_weight)
         if self._labels_checked:
             refuse_nan_labels(batch[1])
         return batch

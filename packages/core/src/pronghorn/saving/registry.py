@@ -213,8 +213,8 @@ def _serialize_function(function: Any) -> dict[str, Any]:
     name = getattr(function, "__name__", None) or getattr(function, "name", None)
     if name is None or name == "<lambda>":
         raise TypeError(
-            f"{function!r} has no name, and code is not saved; give it one and register it:\n\n"
-            "@pronghorn.saving.register_keras_serializable()\ndef my_function(x):\n    ...\n"
+            f"{function!r} has no name, and code is not saved; write it as a function with a name, under the decorator "
+            "@pronghorn.saving.register_keras_serializable()"
         )
     if not isinstance(function, Operation):
         name = _custom_names.get(function, name)

@@ -101,11 +101,14 @@ def _convert(structure: Any, name: str, lazy: bool) -> Any:
     return structure if lazy and in_file(structure) else as_array(structure, name)
 
 
-def as_arrays(x: Any, y: Any = None, sample_weight: Any = None, lazy: bool = False) -> Triple:
-    """The three with arrays as leaves, of equal length; with `lazy`, what is in files stays there."""
+def as_arrays(x: Any, y: Any = None, sample_weight: Any = None, lazy: bool = False, batch: bool = False) -> Triple:
+    """The three with arrays as leaves, of equal length; with `lazy`, what is in files stays there. In a `batch` that is
+    nested, arrays may have lengths of their own: its model knows what for.
+    """
     parts = zip((x, y, sample_weight), ROLES, strict=True)
     x, y, sample_weight = (_convert(part, role, lazy) for part, role in parts)
-    count_rows((x, y, sample_weight))
+    if not (batch and any(map(tree.is_nested, (x, y, sample_weight)))):
+        count_rows((x, y, sample_weight))
     return x, y, sample_weight
 
 
