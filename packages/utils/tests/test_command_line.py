@@ -16,11 +16,17 @@ def python(*arguments: str) -> str:
     return subprocess.run([sys.executable, *arguments], check=True, capture_output=True, text=True, timeout=600).stdout
 
 
+def script(folder: Path, text: str) -> Path:
+    path = folder / "script.py"
+    path.write_text(textwrap.dedent(text))
+    return path
+
+
 def test_run_gives_a_script_pronghorn_for_keras(tmp_path: Path):
     (tmp_path / "neighbour.py").write_text("VALUE = 42")
-    script = tmp_path / "script.py"
-    script.write_text(
-        textwrap.dedent("""
+    path = script(
+        tmp_path,
+        """
             import sys
             import keras, keras.layers, keras.optimizers.schedules
             import tensorflow as tf
@@ -37,24 +43,87 @@ def test_run_gives_a_script_pronghorn_for_keras(tmp_path: Path):
             assert schedules is keras.optimizers.schedules is pronghorn.optimizers.schedules
             assert pronghorn.layers.__spec__.name == "pronghorn.layers"
             print(__name__, sys.argv[1:], neighbour.VALUE)
-        """)
+        """,
     )
-    assert python("-m", "pronghorn", "run", str(script), "--epochs", "3") == "__main__ ['--epochs', '3'] 42\n"
+    assert python("-m", "pronghorn", "run", str(path), "--epochs", "3") == "__main__ ['--epochs', '3'] 42\n"
+
+
+def test_a_script_may_start_processes(tmp_path: Path):
+    """They are started anew and execute the script again, which needs its keras there too."""
+    script(
+        tmp_path,
+        """
+            import multiprocessing
+            import os
+            import sys
+
+            import keras
+            import numpy as np
+            from pronghorn.testing.layers import Affine, Descent, squared_error
+
+            class Data(keras.utils.PyDataset):
+                def __len__(self):
+                    return 3
+
+                def __getitem__(self, index):
+                    return np.full((2, 3), index, "float32"), np.zeros((2, 1), "float32")
+
+            def where(number):
+                return number, keras.__name__, __name__, os.path.basename(__file__), sys.argv[1:]
+
+            if __name__ == "__main__":
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    print(*pool.map(where, [7]))
+                os.chdir(os.path.dirname(os.getcwd()))
+                sys.argv = ["other"]
+                model = keras.Sequential([Affine(1)])
+                model.compile(Descent(0.1), squared_error)
+                history = model.fit(Data(workers=2, use_multiprocessing=True), verbose=0)
+                print(np.isfinite(history.history["loss"][0]))
+        """,
+    )
+    command = [sys.executable, "-m", "pronghorn", "run", "script.py", "--fast"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.stdout == "(7, 'pronghorn', '__mp_main__', 'script.py', ['--fast'])\nTrue\n", done.stderr
+
+
+def test_an_error_of_a_script_shows_the_frames_of_the_script(tmp_path: Path):
+    path = script(tmp_path, "def wrong():\n    raise ValueError('mine')\n\nwrong()\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pronghorn", "run", str(path)], capture_output=True, text=True, timeout=600
+    )
+    plain = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=600)
+    assert (done.stderr, done.returncode) == (plain.stderr, 1)
+
+
+def test_what_is_no_script_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    expected = {
+        "missing.py": "there is no script 'missing.py'",
+        "-": "there is no script '-'",
+        str(tmp_path): f"'{tmp_path}' is a folder, not a script",
+    }
+    for name, sentence in expected.items():
+        with pytest.raises(SystemExit):
+            main(["run", name])
+        assert sentence in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["run"])
+    assert capsys.readouterr().err.endswith("the following arguments are required: script\n")
 
 
 def test_what_pronghorn_has_not_is_refused_with_a_reason(tmp_path: Path):
-    script = tmp_path / "script.py"
-    script.write_text(
-        textwrap.dedent("""
+    path = script(
+        tmp_path,
+        """
             import tensorflow as tf
             for attempt in ("import keras.nonsense", "import tensorflow.data", "tf.data"):
                 try:
                     exec(attempt)
                 except (ImportError, AttributeError) as error:
                     print(type(error).__name__, error)
-        """)
+        """,
     )
-    missing, data, attribute = python("-m", "pronghorn", "run", str(script)).splitlines()
+    missing, data, attribute = python("-m", "pronghorn", "run", str(path)).splitlines()
     assert missing == "ModuleNotFoundError Pronghorn has no module 'keras.nonsense'"
     assert data.startswith("ModuleNotFoundError tensorflow.data: Pronghorn stands in for tensorflow.keras")
     assert attribute.startswith("AttributeError tensorflow.data: Pronghorn stands in for tensorflow.keras")

@@ -69,4 +69,8 @@ def pronghorn_utils() -> dict[str, str]:
 @hookimpl
 def pronghorn_commands() -> dict[str, str]:
     """Command of `python -m pronghorn` -> "module:attribute"."""
-    return {"cache": "pronghorn_utils.machine:cache", "info": "pronghorn_utils.machine:info"}
+    return {
+        "cache": "pronghorn_utils.machine:cache",
+        "info": "pronghorn_utils.machine:info",
+        "run": "pronghorn_utils.running:run",
+    }
