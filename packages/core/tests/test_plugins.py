@@ -77,6 +77,19 @@ def test_an_installed_layer_is_in_the_facade(install, layers):
     assert info.contributions == {"layers": {"Rocket": "acme_layers:Rocket"}}
 
 
+def test_a_star_import_takes_every_public_name(install):
+    install("acme-layers", offering("layers", Rocket="acme_layers:Rocket") + "class Rocket: pass\n")
+    for module in ("layers", "initializers", "ops", "optimizers"):
+        names: dict[str, object] = {}
+        exec(f"from pronghorn.{module} import *", names)
+        del names["__builtins__"]
+        facade = importlib.import_module(f"pronghorn.{module}")
+        assert names.keys() == set(facade.__all__)
+        assert not any(name.startswith("_") for name in names)
+        assert module != "layers" or {"Input", "Layer", "Rocket", "deserialize", "serialize"} <= names.keys()
+        assert module != "optimizers" or {"Optimizer", "get", "schedules"} <= names.keys()
+
+
 def test_listing_loads_no_object(install):
     install("acme-layers", offering("layers", Rocket="acme_engine_that_cannot_be_imported:Rocket"))
     assert plugins.references("layers")["Rocket"].dist == "acme-layers"

@@ -90,6 +90,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(_HOMES[name]), name)
     elif name in _MODULES:
         value = importlib.import_module(f"pronghorn.{name}")
+    elif name == "__all__":  # what `from pronghorn import *` takes
+        return [*_HOMES, *_MODULES, *_OFFERED]
     else:
         raise AttributeError(f"module 'pronghorn' has no attribute {name!r}")
     globals()[name] = value

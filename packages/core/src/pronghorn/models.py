@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from pronghorn import plugins
-from pronghorn.model import Model as Model
-from pronghorn.saving.load import load_model as load_model
-from pronghorn.saving.load import model_from_json as model_from_json
-from pronghorn.saving.load import save_model as save_model
-from pronghorn.sequential import Sequential as Sequential
+from pronghorn.model import Model
+from pronghorn.saving.load import load_model, model_from_json, save_model
+from pronghorn.sequential import Sequential
+
+__all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]  # noqa: F822
 
 
 def __getattr__(name: str) -> Any:

@@ -206,6 +206,8 @@ def facade(
     }
 
     def get_attribute(name: str) -> Any:
+        if name == "__all__":  # what `from module import *` takes
+            return dir(sys.modules[module])
         if name.startswith("_"):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         try:
@@ -218,7 +220,7 @@ def facade(
         return found
 
     def directory() -> list[str]:
-        functions = vars(sys.modules[module]).keys() & {"deserialize", "get", "serialize"}
+        functions = vars(sys.modules[module]).keys() & {"deserialize", "get", "schedules", "serialize"}
         return sorted({*own, *functions, *filter(str.isidentifier, references(kind))})
 
     return get_attribute, directory
