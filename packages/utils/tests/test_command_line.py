@@ -111,6 +111,79 @@ def test_what_is_no_script_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().err.endswith("the following arguments are required: script\n")
 
 
+def test_modules_that_are_shown_can_be_imported(tmp_path: Path):
+    """Also under names that Keras had until Keras 2."""
+    path = script(
+        tmp_path,
+        """
+            import keras.utils.bounding_boxes
+            import pronghorn.utils.bounding_boxes
+            import tensorflow.keras.utils.bounding_boxes
+            from keras.engine import InputSpec
+            from keras.engine.topology import Layer
+            from keras.layers.core import Input
+            from keras.utils import np_utils
+            from keras.utils.np_utils import to_categorical
+            from keras.utils.bounding_boxes import compute_iou
+            from keras import *
+            from keras.models import *
+
+            import pronghorn_utils.bounding_boxes
+
+            assert keras.utils.bounding_boxes is pronghorn_utils.bounding_boxes
+            assert keras.utils.bounding_boxes.__spec__.name == "pronghorn_utils.bounding_boxes"
+            assert np_utils is keras.utils is utils
+            assert to_categorical is keras.utils.to_categorical
+            assert Layer is keras.Layer is layers.Layer and Input is keras.Input and InputSpec is keras.InputSpec
+            assert clone_model is keras.models.clone_model
+            for attempt in ("from keras.utils import nonsense", "import keras.utils.nonsense"):
+                try:
+                    exec(attempt)
+                except ImportError as error:
+                    print(error)
+        """,
+    )
+    name, module = python("-m", "pronghorn", "run", str(path)).splitlines()
+    assert name.startswith("cannot import name 'nonsense' from 'pronghorn.utils'")
+    assert module == "Pronghorn has no module 'keras.utils.nonsense'"
+
+
+def test_data_sets_can_be_imported_as_modules(tmp_path: Path):
+    pytest.importorskip("pronghorn_datasets")
+    path = script(
+        tmp_path,
+        """
+            import keras.datasets.mnist
+            import tensorflow.keras.datasets.imdb
+            from keras.datasets.boston_housing import load_data
+            print(keras.datasets.mnist.__name__, load_data.__module__)
+        """,
+    )
+    printed = python("-m", "pronghorn", "run", str(path))
+    assert printed == "pronghorn_datasets.mnist pronghorn_datasets.boston_housing\n"
+
+
+def test_tensorboard_does_not_take_the_stand_in_for_tensorflow(tmp_path: Path):
+    pytest.importorskip("tensorboard", reason="the event files are written by tensorboard")
+    pytest.importorskip("pronghorn_callbacks", reason="the callback is there")
+    path = script(
+        tmp_path,
+        """
+            import sys
+            import numpy as np
+            from tensorflow import keras
+            from pronghorn.testing.layers import Affine, Descent, squared_error
+
+            model = keras.Sequential([Affine(1)])
+            model.compile(Descent(0.1), squared_error)
+            board = keras.callbacks.TensorBoard(sys.argv[1])
+            model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0, callbacks=[board])
+        """,
+    )
+    python("-m", "pronghorn", "run", str(path), str(tmp_path / "logs"))
+    assert list((tmp_path / "logs" / "train").glob("events.*"))
+
+
 def test_what_pronghorn_has_not_is_refused_with_a_reason(tmp_path: Path):
     path = script(
         tmp_path,

@@ -30,15 +30,34 @@ def install_as_keras() -> None:
             f"install_as_keras: {' and '.join(strangers)} is imported already; call this before that import"
         )
     sys.meta_path.insert(0, _Finder())
+    sys.modules["tensorboard.compat.notf"] = ModuleType("tensorboard.compat.notf")  # so that it asks no `tensorflow`
+
+
+_MOVED = {
+    "layers": "advanced_activations convolutional convolutional_recurrent core embeddings merge noise normalization "
+    "pooling recurrent wrappers",
+    "utils": "data_utils generic_utils np_utils vis_utils",
+}
+_ENGINE = ("engine", "engine.base_layer", "engine.input_layer", "engine.topology", "engine.training")
+_OLD = {f"{now}.{old}": f"pronghorn.{now}" for now, names in _MOVED.items() for old in names.split()}
+_OLD |= dict.fromkeys(_ENGINE, "pronghorn")
+"""Modules that Keras had until Keras 2, without "keras." -> where their names are now."""
 
 
 class _Finder(MetaPathFinder):
-    """Answers for `keras`, `tensorflow` and all below them, so that no other Keras is found by accident."""
+    """Answers for `keras`, `tensorflow` and all below them, so that no other Keras is found by accident.
+
+    It also answers for what Pronghorn's own modules show and do not have: a module that is an attribute
+    (`pronghorn.datasets.mnist`), or an old name.
+    """
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         root, _, rest = fullname.partition(".")
+        if root == "pronghorn":
+            shown = _shown(rest, path)
+            return None if shown is None else ModuleSpec(fullname, _Alias(shown), is_package=True)
         if root == "tensorflow" and rest:
             keras, _, rest = rest.partition(".")
             if keras != "keras":
@@ -47,26 +66,31 @@ class _Finder(MetaPathFinder):
             return ModuleSpec(fullname, _TensorFlow(), is_package=True)
         elif root != "keras":
             return None
-        module = _module(f"pronghorn.{rest}" if rest else "pronghorn")
-        if module is None:
-            raise ModuleNotFoundError(f"Pronghorn has no module {fullname!r}", name=fullname)
-        return ModuleSpec(fullname, _Alias(module), is_package=hasattr(module, "__path__"))
+        name = f"pronghorn.{rest}" if rest else "pronghorn"
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not name.startswith(error.name):
+                raise
+            raise ModuleNotFoundError(f"Pronghorn has no module {fullname!r}", name=fullname) from None
+        return ModuleSpec(fullname, _Alias(module), is_package=True)
 
 
-def _module(name: str) -> ModuleType | None:
-    """The module of this name, or the one its parent shows as an attribute (`pronghorn.datasets.mnist`)."""
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not name.startswith(error.name):
-            raise
+def _shown(name: str, path: Sequence[str] | None) -> ModuleType | None:
+    """The module that Pronghorn shows by this name; `path` is its parent's, empty if that was none."""
+    if name in _OLD:
+        return importlib.import_module(_OLD[name])
     parent, _, child = name.rpartition(".")
-    found = getattr(_module(parent), child, None) if parent else None
+    found = None if path else getattr(sys.modules.get(f"pronghorn.{parent}"), child, None)
     return found if isinstance(found, ModuleType) else None
 
 
 class _Alias(Loader):
-    """Puts a module that is loaded already under a second name."""
+    """Puts a module that is loaded already under a second name.
+
+    All are packages to the import system, which gives them an empty `__path__` if they have none: so it asks for what
+    is below them.
+    """
 
     def __init__(self, module: ModuleType) -> None:
         self.module = module
