@@ -94,6 +94,14 @@ def test_config(layer: Callable[[], Any], expected: dict[str, Any]) -> None:
     assert config.keys() == expected.keys() or "units" in config
 
 
+def test_leaky_relu_takes_the_older_name_of_its_slope() -> None:
+    with pytest.warns(UserWarning, match="`alpha` is deprecated; say `negative_slope`"):
+        layer = layers.LeakyReLU(alpha=0.25)
+    np.testing.assert_array_equal(layer(np.float32([-4, 4])), [-1, 4])
+    again = layers.LeakyReLU.from_config(layer.get_config())
+    assert again.negative_slope == 0.25 and "alpha" not in again.get_config()
+
+
 @pytest.mark.parametrize(
     ("made", "class_name", "config"),
     [

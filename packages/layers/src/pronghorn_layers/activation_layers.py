@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,9 +54,12 @@ class ReLU(Layer):
 
 
 class LeakyReLU(Layer):
-    """x if x > 0 else negative_slope x"""
+    """x if x > 0 else negative_slope x; `alpha` is Keras 2's name of `negative_slope`."""
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
+        if "alpha" in kwargs:
+            warnings.warn("LeakyReLU: argument `alpha` is deprecated; say `negative_slope`", stacklevel=2)
+            negative_slope = kwargs.pop("alpha")
         super().__init__(**kwargs)
         if negative_slope is None or negative_slope < 0:
             raise ValueError(
@@ -67,6 +71,9 @@ class LeakyReLU(Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         return ops.leaky_relu(inputs, self.negative_slope)  # type: ignore[no-any-return]
+
+    def get_config(self) -> dict[str, Any]:
+        return {key: value for key, value in super().get_config().items() if key != "alpha"}
 
 
 class ELU(Layer):
