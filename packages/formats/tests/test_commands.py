@@ -65,10 +65,27 @@ def test_verify_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture
     (tmp_path / "cut.keras").write_bytes((FOLDER / "mlp.keras").read_bytes()[:5000])
     with pytest.raises(SystemExit, match=r"cut\.keras' cannot be read"):
         main(["verify", str(tmp_path / "cut.keras")])
-    with pytest.raises(SystemExit, match="No such file"):
-        main(["verify", str(tmp_path / "none.h5")])
     main(["verify", str(FOLDER / "mlp_weights.h5")])
     assert "add --model FILE" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("summary none.h5", "argument file: there is no file 'none.h5'"),
+        ("verify .", "argument file: '.' is a folder"),
+        ("verify MODEL --model none.json", "argument --model: there is no file 'none.json'"),
+        ("convert none.h5 o.keras", "argument source: there is no file 'none.h5'"),
+        ("convert MODEL none/o.keras", "argument target: 'none/o.keras' cannot be written: there is no folder 'none'"),
+    ],
+)
+def test_files_and_folders_that_are_not_there(
+    arguments: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main([str(FOLDER / "mlp.h5") if word == "MODEL" else word for word in arguments.split()])
+    assert capsys.readouterr().err.endswith(f"{sentence}\n")
 
 
 def test_an_unknown_command_names_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:

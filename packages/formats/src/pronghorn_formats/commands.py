@@ -22,7 +22,7 @@ WEIGHTS_ONLY = (".weights.h5", ".safetensors")
 def summary(arguments: Sequence[str]) -> None:
     """Prints the layers of a model file, or the arrays of a file of weights."""
     parser = argparse.ArgumentParser(prog="python -m pronghorn summary", description=summary.__doc__)
-    parser.add_argument("file", type=Path, help="a model, as .keras, .h5 or JSON, or weights")
+    parser.add_argument("file", type=_file, help="a model, as .keras, .h5 or JSON, or weights")
     options = parser.parse_args(arguments)
     with _errors("summary"):
         model = _model(options.file)
@@ -36,9 +36,11 @@ def summary(arguments: Sequence[str]) -> None:
 def convert(arguments: Sequence[str]) -> None:
     """Writes a model or its weights in another format, which the ending of the new name says, and reads it back."""
     parser = argparse.ArgumentParser(prog="python -m pronghorn convert", description=convert.__doc__)
-    parser.add_argument("source", type=Path, help="a model, or weights with --model")
-    parser.add_argument("target", type=Path, help="ends in .keras, .h5, .onnx; for weights .weights.h5, .safetensors")
-    parser.add_argument("--model", type=Path, help="the model, or its JSON, where the source has weights only")
+    parser.add_argument("source", type=_file, help="a model, or weights with --model")
+    parser.add_argument(
+        "target", type=_target, help="ends in .keras, .h5, .onnx; for weights .weights.h5, .safetensors"
+    )
+    parser.add_argument("--model", type=_file, help="the model, or its JSON, where the source has weights only")
     parser.add_argument("--force", action="store_true", help="replace the target")
     options = parser.parse_args(arguments)
     if options.target.exists() and not options.force:
@@ -59,8 +61,8 @@ def convert(arguments: Sequence[str]) -> None:
 def verify(arguments: Sequence[str]) -> None:
     """Checks a file whole: structure, digest, classes, weights against the model, numbers, and that it runs."""
     parser = argparse.ArgumentParser(prog="python -m pronghorn verify", description=verify.__doc__)
-    parser.add_argument("file", type=Path, help="a model, or weights")
-    parser.add_argument("--model", type=Path, help="the model that weights belong to")
+    parser.add_argument("file", type=_file, help="a model, or weights")
+    parser.add_argument("--model", type=_file, help="the model that weights belong to")
     options = parser.parse_args(arguments)
     with _errors("verify"):
         model = _model(options.file) if options.model is None else _with_weights(options.model, options.file)
@@ -76,6 +78,22 @@ def verify(arguments: Sequence[str]) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ parts
+
+
+def _file(name: str) -> Path:
+    """The path of a file that there is."""
+    path = Path(name)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"{name!r} is a folder" if path.is_dir() else f"there is no file {name!r}")
+    return path
+
+
+def _target(name: str) -> Path:
+    """The path of a file to be written, in a folder that there is."""
+    path = Path(name)
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{name!r} cannot be written: there is no folder {str(path.parent)!r}")
+    return path
 
 
 @contextmanager
