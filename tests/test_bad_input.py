@@ -294,6 +294,14 @@ def test_arguments_of_constructors(case: Case, message: str, kind: type[Exceptio
     expect(case, message, kind)
 
 
+@pytest.mark.parametrize("given", [{"loss": {"nose": "mse"}}, {"loss": "mse", "metrics": {"nose": "mae"}}])
+def test_names_that_the_only_output_has_not(given: dict[str, Any]) -> None:
+    one = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3, name="mouth")])
+    one.compile("sgd", **given)
+    what = "metrics" if "metrics" in given else "loss"
+    expect(lambda: one.fit(X, Y, **QUIET), f"{what} has the key 'nose', but the model has 1 output (mouth)")
+
+
 @pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch", "test_on_batch"])
 def test_compile_is_missing(method: str) -> None:
     message = f"{method}: model 'sequential' is not compiled; call compile(optimizer, loss) before it"

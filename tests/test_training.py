@@ -239,6 +239,17 @@ def test_fortran_ordered_float64_trains_like_float32(classifier: Make, digits: D
     assert results[0] == results[1]
 
 
+@pytest.mark.parametrize("dtype", ["float16", ">f2"])
+def test_half_floats_train_like_the_same_numbers_in_float32(classifier: Make, digits: Data, dtype: str) -> None:
+    results = []
+    for convert in (np.asarray, lambda a: a.astype("float32")):
+        x, y = (convert(a.astype(dtype)) for a in digits)
+        model = classifier()
+        model.fit(x, y, sample_weight=x[:, 0], shuffle=False, **QUIET)
+        results.append((fingerprint(model), model.evaluate(x, y, **QUIET)))
+    assert results[0] == results[1]
+
+
 class Batches:
     """An iterator as reticulate makes it of a generator function: `__next__` and nothing else."""
 

@@ -90,7 +90,9 @@ def test_what_is_one_number_already_has_nothing_to_mask() -> None:
             return ops.sum(super().call(y_true, y_pred))
 
     y_true, y_pred = np.zeros((2, 3), "float32"), np.ones((2, 3), "float32")
-    assert float(Total()(y_true, masked(y_pred, [True, False]))) == float(Total()(y_true, y_pred))
+    total = float(Total()(y_true, y_pred))
+    assert float(Total()(y_true, masked(y_pred, [True, False]))) == pytest.approx(total)
+    assert float(Total()(y_true, y_pred, np.array([1.0, 2.0]))) == pytest.approx(1.5 * total)
 
 
 def test_a_mask_on_the_values_counts_too() -> None:

@@ -81,6 +81,11 @@ def losses_by_hand(batch_size: int, epochs: int, weights: Any = None) -> list[fl
 # ---------------------------------------------------------------------------------------------- fit
 
 
+def test_a_loss_that_is_not_reduced_counts_by_its_mean() -> None:
+    for loss in (SquaredError(reduction=None), SquaredError(reduction="none")):
+        assert linear(loss=loss).evaluate(X, Y, **QUIET) == pytest.approx(linear().evaluate(X, Y, **QUIET))
+
+
 @pytest.mark.parametrize("eagerly", [False, True])
 def test_fit_is_gradient_descent_and_logs_the_mean_over_samples(eagerly: bool) -> None:
     history = linear(run_eagerly=eagerly).fit(X, Y, batch_size=32, epochs=3, shuffle=False, **QUIET)

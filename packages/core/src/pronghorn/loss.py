@@ -177,7 +177,8 @@ def _fits(n: int | None, m: int | None) -> bool:
 
 
 def align_weights(weights: Tensor, values: Tensor, what: str) -> Tensor:
-    """`weights` with the rank of `values`: its axes are their leading ones, the others get size 1.
+    """`weights` with the rank of `values`: its axes are their leading ones, the others get size 1. A single value has
+    any weights.
 
     Raises:
         ValueError: a size is neither 1 nor that of the values.
@@ -185,13 +186,13 @@ def align_weights(weights: Tensor, values: Tensor, what: str) -> Tensor:
     if weights.ndim == values.ndim + 1 and weights.shape[-1] == 1:
         weights = ops.squeeze(weights, -1)
     sizes = zip(weights.shape, values.shape, strict=False)
-    if weights.ndim > values.ndim or not all(n == 1 or _fits(n, m) for n, m in sizes):
+    if weights.ndim > values.ndim > 0 or not all(n == 1 or _fits(n, m) for n, m in sizes):
         raise ValueError(
             f"{what} has shape {weights.shape}, which does not fit the values of shape {values.shape} that it weighs; "
             f"give one weight per sample, shape {values.shape[:1]}, or one per value, shape {values.shape}"
         )
     missing = values.ndim - weights.ndim
-    return ops.reshape(weights, (*weights.shape, *(1,) * missing)) if missing and weights.ndim else weights
+    return ops.reshape(weights, (*weights.shape, *(1,) * missing)) if missing > 0 and weights.ndim else weights
 
 
 def reduce_values(
@@ -203,11 +204,10 @@ def reduce_values(
 ) -> Tensor:
     """The reduction of `values`, weighted, over the entries that the mask leaves.
 
-    Under a mask "sum_over_batch_size" divides by the number of entries left, not of all. A number that somebody has
-    reduced already is as it is.
+    Under a mask "sum_over_batch_size" divides by the number of entries left, not of all.
     """
     weights = None
-    if mask is not None and values.ndim:
+    if mask is not None:
         mask = convert_to_tensor(mask, dtype=values.dtype)
         weights = align_weights(mask, values, f"{name}: the mask of the predictions")
         if reduction in ("sum_over_batch_size", "mean"):

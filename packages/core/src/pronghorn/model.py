@@ -110,6 +110,9 @@ class Model(Trainer):
                 return functional_from_config(cls, config)
             return super().from_config(config)
 
+    def __reduce__(self) -> Any:
+        return plugins.load("utils", "Model.reduced")(self)
+
     def to_json(self, **kwargs: Any) -> str:
         """The model without its weights, as JSON; `kwargs` go to json.dumps."""
         import json

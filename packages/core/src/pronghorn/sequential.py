@@ -168,6 +168,11 @@ class Sequential(Model):
         return self._built_functional("outputs").outputs
 
     @property
+    def output_names(self) -> list[str] | None:
+        """The name of the last layer, by which a loss or metrics may be given; None before the model is built."""
+        return None if self._functional is None else self._functional.output_names
+
+    @property
     def input(self) -> Any:
         """The input tensor of the graph."""
         return self._built_functional("input").input

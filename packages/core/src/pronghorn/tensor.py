@@ -7,7 +7,7 @@ import math
 import weakref
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
         __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _binary
         __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = _binary
+        __lshift__ = __rlshift__ = __rshift__ = __rrshift__ = _binary
         __matmul__ = __rmatmul__ = __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = _binary
         __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = _binary
         __eq__ = __ne__ = _binary  # type: ignore[assignment]
@@ -204,31 +205,32 @@ def _ops() -> Any:
     return ops
 
 
-_BINARY = {
-    "add": "add",
-    "sub": "subtract",
-    "mul": "multiply",
-    "truediv": "true_divide",
-    "floordiv": "floor_divide",
-    "mod": "mod",
-    "pow": "power",
-    "matmul": "matmul",
-    "and": "logical_and",
-    "or": "logical_or",
-    "xor": "logical_xor",
-}
+_BINARY = dict(
+    pair.split(":")
+    for pair in "add:add sub:subtract mul:multiply truediv:true_divide floordiv:floor_divide mod:mod pow:power "
+    "matmul:matmul and:logical_and or:logical_or xor:logical_xor lshift:left_shift rshift:right_shift".split()
+)
 _COMPARE = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
 _UNARY = {"neg": "negative", "abs": "absolute", "invert": "logical_not"}
+
+
+def _operate(name: str, *operands: Any) -> Any:
+    if operands[-1] is None and name != "get_item":
+        return NotImplemented
+    if name.startswith("logical") and all(dtypes.is_integer(convert_to_tensor(operand).dtype) for operand in operands):
+        name = name.replace("logical", "bitwise")
+    return getattr(_ops(), name)(*operands)
 
 
 def _install_operators(cls: type) -> None:
     """Gives `cls` Python's operators, each calling the public op of its name."""
     for slot, name in {**_BINARY, **_COMPARE, "getitem": "get_item"}.items():
-        setattr(cls, f"__{slot}__", lambda self, other, name=name: getattr(_ops(), name)(self, other))
+        setattr(cls, f"__{slot}__", lambda self, other, name=name: _operate(name, self, other))
     for slot, name in _BINARY.items():
-        setattr(cls, f"__r{slot}__", lambda self, other, name=name: getattr(_ops(), name)(other, self))
+        setattr(cls, f"__r{slot}__", lambda self, other, name=name: _operate(name, other, self))
     for slot, name in _UNARY.items():
-        setattr(cls, f"__{slot}__", lambda self, name=name: getattr(_ops(), name)(self))
+        setattr(cls, f"__{slot}__", lambda self, name=name: _operate(name, self))
+    setattr(cls, "__format__", lambda self, spec: format(self.numpy().item() if spec else str(self), spec))  # noqa: B010
     cls.__hash__ = object.__hash__  # type: ignore[assignment]
 
 
@@ -433,7 +435,11 @@ class Variable(_Operators):
         return iter(self.value)
 
     def __repr__(self) -> str:
-        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={self.version().numpy()}>"
+
+    def __reduce__(self) -> Any:
+        state = {"path": self.path, "regularizer": self.regularizer, "constraint": self.constraint}
+        return partial(Variable, self.numpy(), dtype=self.dtype, trainable=self.trainable, name=self.name), (), state
 
 
 _install_operators(Variable)

@@ -309,7 +309,10 @@ def _batch_rows(node: Node) -> tuple[Launch, ...] | None:
     return (plan_gather(gather, source.dtype, node.attrs["dtype"], indices.dtype),)
 
 
-_GATHERED = ("float32", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "bool")
+_GATHERED = (
+    *("float16", "bfloat16", "float32", "float64", "bool"),
+    *("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),
+)
 
 
 def _gather(node: Node) -> tuple[Launch, ...] | None:

@@ -58,6 +58,7 @@ def pronghorn_utils() -> dict[str, str]:
         "keras.plot": "pronghorn_utils.curves:plot",
         "Graph.listing": "pronghorn_utils.listing:nodes_of",
         "Layer.sample_shape": "pronghorn_utils.first_layer:sample_shape",
+        "Model.reduced": "pronghorn_utils.pickling:reduced",
         "Model.summary": "pronghorn_utils.summary:summary",
         "Program.listing": "pronghorn_utils.listing:listing",
         "Program.profile": "pronghorn_utils.listing:profile",

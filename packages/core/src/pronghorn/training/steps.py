@@ -209,7 +209,8 @@ class Steps(Layer):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """The scalar to be minimised: the compiled loss, and what layers and regularizers add.
+        """The scalar to be minimised: the compiled loss (the mean of one that is not reduced), and what layers and
+        regularizers add.
 
         Raises:
             ValueError: there is neither.
@@ -218,7 +219,7 @@ class Steps(Layer):
         total: Any = None
         for part in (given, *self.losses):
             if part is not None:
-                scalar = ops.sum(part) if convert_to_tensor(part).shape else part
+                scalar = (ops.mean if part is given else ops.sum)(part) if convert_to_tensor(part).shape else part
                 total = scalar if total is None else total + scalar
         if total is None:
             raise ValueError(
