@@ -1,4 +1,4 @@
-"""KernelContract on the recurrences, in both directions, plain and masked."""
+"""KernelContract on the recurrences, in both directions, plain, masked and with noise."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import pytest
 
 from pronghorn import ops
 from pronghorn.autodiff import GradientTape
+from pronghorn.graph import Node
 from pronghorn.program import Program
 from pronghorn.tensor import Tensor
 from pronghorn.testing import KernelContract
 from pronghorn.testing.kernels import using_accelerator
 from pronghorn_cpu import cache, host
 from pronghorn_cpu.lowered import LoweredGraph
+from pronghorn_cpu.recurrent import backward, forward
 from pronghorn_ops.primitives.recurrent import (
     ACTIVATIONS,
     GRU,
@@ -49,9 +51,10 @@ class RecurrenceContract(KernelContract):
 
     @property
     def attrs(self) -> Any:
-        return {"cell": self.cell, "masked": self.masked}
+        return {"cell": self.cell, "masked": self.masked, "noisy": self.noisy}
 
     masked = False
+    noisy = False
 
     @property
     def shapes(self) -> Any:
@@ -60,8 +63,8 @@ class RecurrenceContract(KernelContract):
     def operands(self, steps: int, batch: int, units: int) -> list[tuple[int, ...]]:
         cell, width = self.cell, self.cell.gates * units
         states = [(batch, units)] * len(cell.states)
-        mask = [(steps, batch)] * self.masked
-        return [(steps, batch, width), (units, width), *[(width,)] * cell.bias, *states, *mask]
+        last = [(steps, batch)] * self.masked + [(cell.gates, batch, units)] * self.noisy
+        return [(steps, batch, width), (units, width), *[(width,)] * cell.bias, *states, *last]
 
     def values(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Any:
         scale = 1 / max(1, shape[0]) ** 0.5 if len(shape) == 2 else 1
@@ -72,7 +75,10 @@ class RecurrenceContract(KernelContract):
             yield self.with_mask(list(arrays))
 
     def with_mask(self, arrays: list[Any]) -> Sequence[Any]:
-        return [*arrays[:-1], arrays[-1] > 0] if self.masked else arrays
+        if self.masked:
+            place = len(arrays) - 1 - self.noisy
+            arrays[place] = arrays[place] > 0
+        return arrays
 
 
 class GradientContract(RecurrenceContract):
@@ -83,9 +89,9 @@ class GradientContract(RecurrenceContract):
         cell, states = self.cell, len(self.cell.states)
         sequence = (steps, batch, units)
         saved = [(steps, batch, len(cell.saved) * units)] if cell.saved else []
-        mask = [(steps, batch)] * self.masked
+        extra = [(steps, batch)] * self.masked + [(cell.gates, batch, units)] * self.noisy
         kernel = (units, cell.gates * units)
-        return [kernel, *[(batch, units)] * states, *[sequence] * states, *saved, *mask, *[sequence] * states]
+        return [kernel, *[(batch, units)] * states, *[sequence] * states, *saved, *extra, *[sequence] * states]
 
     def with_mask(self, arrays: list[Any]) -> Sequence[Any]:
         if self.masked:
@@ -125,6 +131,36 @@ class TestGRUGradient(GradientContract):
     cell = GRU
 
 
+class TestSimpleNoisyMasked(RecurrenceContract):
+    cell = SIMPLE
+    masked = noisy = True
+
+
+class TestLSTMNoisy(RecurrenceContract):
+    cell = LSTM
+    noisy = True
+
+
+class TestGRUNoisyMasked(RecurrenceContract):
+    cell = GRU
+    masked = noisy = True
+
+
+class TestSimpleGradientNoisy(GradientContract):
+    cell = SIMPLE
+    noisy = True
+
+
+class TestLSTMGradientNoisyMasked(GradientContract):
+    cell = LSTM
+    masked = noisy = True
+
+
+class TestGRUGradientNoisy(GradientContract):
+    cell = GRU
+    noisy = True
+
+
 @pytest.mark.usefixtures("on_cpu")
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_other_activations(name: str) -> None:
@@ -139,20 +175,29 @@ def test_other_activations(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("contract", "count"),
+    ("contract", "steps", "count"),
     [
-        (TestSimple, 1),
-        (TestLSTM, 1),
-        (TestGRUMasked, 0),
-        (TestSimpleGradientMasked, 2),
-        (TestLSTMGradientMasked, 2),
-        (TestGRUGradient, 1),
+        (TestSimple, 5, 1),
+        (TestLSTM, 5, 1),
+        (TestLSTMNoisy, 5, 1),
+        (TestLSTMNoisy, 4, 0),
+        (TestGRUMasked, 5, 0),
+        (TestSimpleGradientMasked, 5, 2),
+        (TestLSTMGradientMasked, 5, 2),
+        (TestLSTMGradientNoisyMasked, 5, 2),
+        (TestLSTMGradientNoisyMasked, 4, 0),
+        (TestGRUGradient, 5, 1),
+        (TestGRUGradientNoisy, 5, 1),
     ],
 )
-def test_sequences_take_over_the_memory_of_sequences(contract: type[RecurrenceContract], count: int) -> None:
-    """Operands that the program made itself and needs no more give the bits of operands that stay."""
+def test_sequences_take_over_the_memory_of_sequences(
+    contract: type[RecurrenceContract], steps: int, count: int
+) -> None:
+    """Operands that the program made itself and needs no more give the bits of operands that stay; not noise, which has
+    the shape of sequences of as many steps as there are gates.
+    """
     rng, test = np.random.default_rng(0), contract()
-    arrays = test.with_mask([rng.normal(size=s).astype("float32") / 2 for s in test.operands(5, 19, 21)])
+    arrays = test.with_mask([rng.normal(size=s).astype("float32") / 2 for s in test.operands(steps, 19, 21)])
 
     def from_opposites(*operands: Any) -> Any:
         return contract.op(*(t if t.dtype == "bool" else -t for t in operands), **test.attrs)
@@ -171,18 +216,21 @@ def test_sequences_take_over_the_memory_of_sequences(contract: type[RecurrenceCo
 
 
 @pytest.mark.skipif(not host.has_fma(), reason="without fused multiply-add every width rounds twice")
-def test_bits_do_not_depend_on_the_vector_width(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("contract", [TestLSTM, TestLSTMNoisy])
+def test_bits_do_not_depend_on_the_vector_width(
+    contract: type[RecurrenceContract], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The tiles of products differ with the width; their sums do not."""
-    rng = np.random.default_rng(0)
-    shapes = TestLSTM().operands(4, 11, 37)
+    rng, attrs = np.random.default_rng(0), contract().attrs
+    shapes = contract().operands(4, 11, 37)
     arrays = [rng.normal(size=shape).astype("float32") / 4 for shape in shapes]
 
     def run() -> list[Any]:
         with using_accelerator("cpu"):
-            forward = Program(lambda *ts: recurrence(*ts, cell=LSTM, masked=False))(*arrays)
+            forward = Program(lambda *ts: recurrence(*ts, **attrs))(*arrays)
             results = [t.numpy() for t in forward]
-            back = [arrays[1], *arrays[2:], *results, *results[:2]]
-            gradient = Program(lambda *ts: recurrence_gradient(*ts, cell=LSTM, masked=False))
+            back = [*arrays[1:4], *results, *arrays[4:], *results[:2]]
+            gradient = Program(lambda *ts: recurrence_gradient(*ts, **attrs))
             return [*results, *(t.numpy() for t in gradient(*back))]
 
     found = []
@@ -193,6 +241,25 @@ def test_bits_do_not_depend_on_the_vector_width(monkeypatch: pytest.MonkeyPatch)
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("contract", [TestLSTM, TestLSTMNoisy, TestGRUGradient, TestGRUGradientNoisy])
+def test_bits_do_not_depend_on_the_number_of_threads(contract: type[RecurrenceContract], execute: Any) -> None:
+    test, rng = contract(), np.random.default_rng(0)
+    plan = forward if contract.op is recurrence else backward
+    for sizes in ((3, 29, 21), (2, 4, 256)):
+        arrays = [rng.normal(size=shape).astype("float32") / 4 for shape in test.operands(*sizes)]
+        inputs = [Tensor(a.shape, "float32") for a in arrays]
+        outputs = [Tensor(spec.shape, "float32") for spec in contract.op.specs(inputs, test.attrs)]
+        launches = plan(Node(contract.op, inputs, test.attrs, outputs))
+        found = []
+        for threads in (1, 2, 5):
+            results = [np.full(t.shape, np.nan, "float32") for t in outputs]
+            execute(launches, [*arrays, *results], threads)
+            found.append(np.concatenate([a.ravel() for a in results]))
+        assert np.isfinite(found[0]).all()
+        for other in found[1:]:
+            np.testing.assert_array_equal(found[0], other)
 
 
 def test_other_sizes_compile_no_kernel() -> None:
@@ -216,22 +283,23 @@ def test_other_sizes_compile_no_kernel() -> None:
 @pytest.mark.usefixtures("on_cpu")
 @pytest.mark.parametrize("cell", [SIMPLE, LSTM, GRU], ids=lambda cell: cell.name)
 @pytest.mark.parametrize("masked", [False, True])
-def test_gradients_that_arrive_at_the_last_step_need_no_zeros(cell: Recurrence, masked: bool) -> None:
+@pytest.mark.parametrize("noisy", [False, True])
+def test_gradients_that_arrive_at_the_last_step_need_no_zeros(cell: Recurrence, masked: bool, noisy: bool) -> None:
     """The kernel that is given the last step's gradient alone gives what the reference gives for all steps'."""
     rng = np.random.default_rng(3)
     contract = RecurrenceContract()
-    contract.cell, contract.masked = cell, masked  # type: ignore[misc]
+    contract.cell, contract.masked, contract.noisy = cell, masked, noisy  # type: ignore[misc]
     for sizes in ((1, 1, 1), (4, 9, 5), (6, 17, 33)):
         arrays = contract.with_mask([contract.values(rng, s, "float32") for s in contract.operands(*sizes)])
 
         def gradients(*operands: Tensor) -> Any:
-            operands, mask = (operands[:-1], operands[-1:]) if masked else (operands, ())
+            differentiated = operands[: len(operands) - masked - noisy]
             with GradientTape() as tape:
-                tape.watch(list(operands))
-                results = recurrence(*operands, *mask, cell=cell, masked=masked)
+                tape.watch(list(differentiated))
+                results = recurrence(*operands, **contract.attrs)
                 states = results if isinstance(results, (list, tuple)) else (results,)
                 loss = ops.sum(ops.square(states[0][-1]))
-            return tape.gradient(loss, list(operands))
+            return tape.gradient(loss, list(differentiated))
 
         program = Program(gradients)
         found = program(*arrays)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -130,9 +131,20 @@ def test_what_cannot_be_expressed_names_its_layer(tmp_path: Path) -> None:
         def call(self, x: Any) -> Any:
             return ops.arctan2(x, x + 1)
 
+    class Dropping(Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = layers.LSTM(2, recurrent_dropout=0.5)
+            self.inner.cell.draw_noise = lambda batch: SimpleNamespace(inputs=None, state=ops.ones((4, batch, 2)))
+
+        def call(self, x: Any) -> Any:
+            return self.inner(x, training=True)
+
     def saved(*stack: Any) -> None:
         Sequential(stack).save(tmp_path / "m.onnx")
 
+    with pytest.raises(NotImplementedError, match="layer '.*/lstm.*' cannot be exported .* for recurrent dropout"):
+        saved(Input(batch_shape=(2, 3, 4)), Dropping())
     with pytest.raises(
         NotImplementedError, match="layer 'sequential.*/angle' cannot be exported to ONNX: the function atan2"
     ):

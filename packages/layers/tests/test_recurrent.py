@@ -81,6 +81,40 @@ def test_sequences_at_once_are_as_step_by_step(layer: Any, monkeypatch: pytest.M
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["SimpleRNN", "LSTM", "GRU"])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("per_gate", [False, True])
+def test_dropped_states_at_once_are_as_step_by_step(
+    kind: str, masked: bool, per_gate: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer: Any = getattr(layers, kind)(4, return_sequences=True, dropout=0.3, recurrent_dropout=0.4, seed=1)
+    layer.cell.noise_per_gate = per_gate
+    layer.build(X.shape)
+    seed = layer.cell.seed_generator.state
+    first = seed.numpy()
+
+    def gradients() -> list[Any]:
+        x = convert_to_tensor(X)
+        with GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, mask=MASK if masked else None, training=True)
+            loss = ops.sum(ops.square(y))
+        return [y, *tape.gradient(loss, [x, *layer.trainable_variables])]
+
+    def values() -> tuple[set[str], list[Any]]:
+        seed.assign(first)
+        program = jit(gradients)
+        results = [*program(), seed]
+        return {node.op.name for node in program.executable.graph.nodes}, [t.numpy() for t in results]
+
+    ops_at_once, at_once = values()
+    monkeypatch.setattr(type(layer.cell), "recurrence", lambda cell: None)
+    ops_by_step, by_step = values()
+    assert ops_at_once - ops_by_step >= {"recurrence", "recurrence_gradient"} and "scan" in ops_by_step - ops_at_once
+    for a, b in zip(at_once, by_step, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
 def test_a_function_of_ones_own_is_not_taken_for_the_activation_of_its_name() -> None:
     def relu(x: Any) -> Any:
         return ops.sin(x)

@@ -77,6 +77,34 @@ def test_gradients(cell: Recurrence, masked: bool) -> None:
 
 
 @CELLS
+def test_noise_multiplies_the_state_of_each_gate(cell: Recurrence) -> None:
+    """For one sequence that is as good as a kernel whose rows are multiplied with it."""
+    noise = np.array([[0.0, 2.0], [2.0, 0.0]])
+    drawn = np.stack([noise * (k + 1) for k in range(cell.gates)])
+    x, kernel, *rest = operands(cell, steps=1, batch=2)
+    found = recurrence(x, kernel, *rest, drawn, cell=cell, masked=False, noisy=True)
+    for row in range(2):
+        scaled = np.concatenate(
+            [drawn[k][row][:, None] * part for k, part in enumerate(np.split(kernel, cell.gates, 1))], 1
+        )
+        want = recurrence(x, scaled, *rest, cell=cell, masked=False)
+        for got, expected in zip(*(t if isinstance(t, tuple) else (t,) for t in (found, want)), strict=True):
+            np.testing.assert_allclose(got.numpy()[:, row], expected.numpy()[:, row])
+
+
+@CELLS
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients_under_noise(cell: Recurrence, masked: bool) -> None:
+    noise = np.random.default_rng(1).integers(0, 2, (cell.gates, 2, 2)) * 2.0
+
+    def states(*tensors: Any) -> Any:
+        found = recurrence(*tensors, *[MASK] * masked, noise, cell=cell, masked=masked, noisy=True)
+        return found[: len(cell.states)] if isinstance(found, tuple) else found
+
+    check_gradients(states, operands(cell), order=2, rtol=1e-4, atol=1e-6)
+
+
+@CELLS
 def test_gradients_through_the_saved_values(cell: Recurrence) -> None:
     check_gradients(lambda *tensors: recurrence(*tensors, cell=cell, masked=False), operands(cell))
 

@@ -36,7 +36,8 @@ def _numbered(prefixes: tuple[str, ...], count: int) -> tuple[str, ...]:
 
 def forward(node: Node) -> tuple[Launch, ...] | None:
     """The launches of `recurrence`."""
-    cell, masked, dtype = node.attrs["cell"], node.attrs["masked"], node.outputs[0].dtype
+    cell, masked, noisy = node.attrs["cell"], node.attrs["masked"], node.attrs.get("noisy", False)
+    dtype = node.outputs[0].dtype
     if dtype not in host.ITEMSIZE:
         return None
     steps, batch = _sizes(node.outputs[0])[:2]
@@ -45,33 +46,36 @@ def forward(node: Node) -> tuple[Launch, ...] | None:
         *(f"{s}_" for s in cell.states),
         *["valid"] * masked,
     )
-    slots = forward_slots(cell.states, bool(cell.saved), cell.bias, masked)
-    names = ("p", "kernel", *["b"] * cell.bias, *(f"first_{s}" for s in cell.states), *["valid"] * masked, *cell.states)
-    operands = (*names, *["saved"] * bool(cell.saved))
+    slots = forward_slots(cell.states, bool(cell.saved), cell.bias, masked, noisy)
+    names = ("p", "kernel", *["b"] * cell.bias, *(f"first_{s}" for s in cell.states), *["valid"] * masked)
+    operands = (*names, *["noise"] * noisy, *cell.states, *["saved"] * bool(cell.saved))
     plan = _Plan(cell, dtype, batch, steps, _sizes(node.outputs[0])[2], operands)
-    pack = plan.pack(depth=plan.units, columns=cell.gates * plan.units, transposed=False)
+    pack = plan.pack(transposed=False)
     body = cell.body(cell.forward, inputs, cell.results, dtype)
     return plan.launches(pack, forward_kernel, steps, slots, (inputs, cell.results, body))
 
 
 def backward(node: Node) -> tuple[Launch, ...] | None:
     """The launches of `recurrence_gradient`, without operands that `sequences` found to be zero."""
-    cell, masked, dtype = node.attrs["cell"], node.attrs["masked"], node.outputs[0].dtype
+    cell, masked, noisy = node.attrs["cell"], node.attrs["masked"], node.attrs.get("noisy", False)
+    dtype = node.outputs[0].dtype
     arriving = node.attrs.get("arriving", ("all",) * len(cell.states))
     if dtype not in host.ITEMSIZE:
         return None
     batch, units = _sizes(node.outputs[-1])
     inputs = (*cell.saved, *cell.states, *(f"{s}_" for s in cell.states), *(f"d{s}" for s in cell.states))
-    inputs = (*inputs, *["valid"] * masked)
+    inputs = (*inputs, *_numbered(("n", "q"), cell.gates * noisy), *["valid"] * masked)
     operands = (
         *("kernel", *(f"first_{s}" for s in cell.states), *cell.states, *["saved"] * bool(cell.saved)),
-        *(*["valid"] * masked, *(f"d{s}" for s, steps in zip(cell.states, arriving, strict=True) if steps != "none")),
+        *(*["valid"] * masked, *["noise"] * noisy),
+        *(f"d{s}" for s, steps in zip(cell.states, arriving, strict=True) if steps != "none"),
         *("dr", *["dp"] * cell.bias, "previous", *(f"dfirst_{s}" for s in cell.states)),
     )
     plan = _Plan(cell, dtype, batch, _sizes(node.outputs[0])[0], units, operands)
-    pack = plan.pack(depth=cell.gates * units, columns=units, transposed=True)
-    body = cell.body(cell.backward, inputs, cell.gradients(), dtype)
-    slots = backward_slots(cell.states, bool(cell.saved), cell.bias, masked, arriving)
+    pack = plan.pack(transposed=True)
+    through = "".join(f" + n{k} * q{k}" for k in range(cell.gates * noisy))  # what comes back through the products
+    body = cell.body(f"dh = dh{through}\n" * noisy + cell.backward.lstrip(), inputs, cell.gradients(), dtype)
+    slots = backward_slots(cell.states, bool(cell.saved), cell.bias, masked, noisy, arriving)
     return plan.launches(pack, backward_kernel, plan.steps + 1, slots, (inputs, cell.gradients(), body), (arriving,))
 
 
@@ -82,6 +86,7 @@ class _Plan:
         self, cell: Recurrence, dtype: str, batch: int, steps: int, units: int, operands: tuple[str, ...]
     ) -> None:
         self.cell, self.batch, self.steps, self.units, self.operands = cell, batch, steps, units, operands
+        self.noisy = "noise" in operands
         self.tiles = Tiles.of(dtype)
         self.itemsize = host.ITEMSIZE[dtype]
         self.scratch: dict[str, Slot] = {}
@@ -89,7 +94,9 @@ class _Plan:
         lines = math.ceil(batch / PIECE) * PIECE
         wide, narrow = self.tiles.padded(cell.gates * units), self.tiles.padded(units)
         self._reserve("panels", units * max(wide, cell.gates * narrow))
-        self._reserve("products", lines * wide)
+        self._reserve("products", lines * (cell.gates * narrow if self.noisy else wide))
+        if self.noisy:
+            self._reserve("dropped", lines * cell.gates * units)
         for s in cell.states:
             self._reserve(f"carried_{s}", lines * units)
 
@@ -102,11 +109,13 @@ class _Plan:
             return self.scratch[name]
         return Pointer(self.operands.index(name)) if name in self.operands else int(getattr(self, name))
 
-    def pack(self, depth: int, columns: int, transposed: bool) -> Launch:
-        """The matrix (units, gates * units) in panels, or its transpose."""
-        size, row = self.itemsize, self.cell.gates * self.units * self.itemsize
-        along = (size, row) if transposed else (row, size)
-        values = (self.scratch["panels"], self._slot("kernel"), depth, columns, *along)
+    def pack(self, transposed: bool) -> Launch:
+        """The matrix (units, gates * units) in panels, or its transpose; with noise each gate's columns by itself."""
+        size, units = self.itemsize, self.units
+        matrices, wide = (self.cell.gates, units) if self.noisy else (1, self.cell.gates * units)
+        row = self.cell.gates * units * size
+        shape, along = ((wide, units), (size, row)) if transposed else ((units, wide), (row, size))
+        values = (self.scratch["panels"], self._slot("kernel"), matrices, *shape, units * size, *along)
         assert len(values) == len(PACK_SLOTS)
         return Launch(kernel_source(pack_kernel, self.tiles), values, self.bytes, self._parallel(self.batch))
 
@@ -139,6 +148,8 @@ class _Plan:
 
     def _by_units(self) -> bool:
         """Whether threads share the units, and not the sequences."""
+        if self.noisy:
+            return False
         products = self.cell.gates * self.units**2
         costly = self.batch <= PIECE or products * self.itemsize > _RESIDENT
         return costly and self.units % self.tiles.tall.columns == 0 and self.batch * products >= _STEP_PRODUCTS

@@ -5,11 +5,14 @@ through all steps. A step is a product on the microkernel, with the packed matri
 the cell's scalar program on the products while they are in the first. Where the sequences are few, or the matrix is too
 large for that cache, they share the units instead, each with its part of the matrix, and wait for each other after
 every step.
+
+Where noise multiplies the state, with another draw for each gate, a step has a product for each gate, of the state with
+its noise and the gate's columns of the matrix, which are packed as a matrix of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from pronghorn.body import Body
@@ -23,14 +26,14 @@ from pronghorn_cpu.staging import Code, Condition, Word, intrinsic, share
 PIECE = 8
 """Sequences in a thread's piece: whole pieces are whole tiles."""
 
-PACK_SLOTS = ("panels", "source", "depth", "columns", "source_depth", "source_column")
+PACK_SLOTS = ("panels", "source", "matrices", "depth", "columns", "source_matrix", "source_depth", "source_column")
 
 SIZES = ("steps", "batch", "units", "turn", "turns", "by_units")
 """Then turns from `turn` to `turns` are taken, one for each step; back there is one more, for the initial states.
 `by_units` is 1 where threads share the units: then one turn in a launch, and the units fill wide panels."""
 
 
-def forward_slots(states: tuple[str, ...], saved: bool, bias: bool, masked: bool) -> tuple[str, ...]:
+def forward_slots(states: tuple[str, ...], saved: bool, bias: bool, masked: bool, noisy: bool) -> tuple[str, ...]:
     """The slots of the forward kernel: sizes, then addresses."""
     return (
         *SIZES,
@@ -38,13 +41,14 @@ def forward_slots(states: tuple[str, ...], saved: bool, bias: bool, masked: bool
         *(["b"] if bias else []),
         *(f"first_{s}" for s in states),
         *(["valid"] if masked else []),
+        *(["noise", "dropped"] if noisy else []),
         *states,
         *(["saved"] if saved else []),
     )
 
 
 def backward_slots(
-    states: tuple[str, ...], saved: bool, split: bool, masked: bool, arriving: tuple[str, ...]
+    states: tuple[str, ...], saved: bool, split: bool, masked: bool, noisy: bool, arriving: tuple[str, ...]
 ) -> tuple[str, ...]:
     """The slots of the backward kernel. `arriving` says of each state for which steps gradients are given: "all", the
     "last" or "none".
@@ -57,6 +61,7 @@ def backward_slots(
         *states,
         *(["saved"] if saved else []),
         *(["valid"] if masked else []),
+        *(["noise"] if noisy else []),
         *(f"d{s}" for s, steps in zip(states, arriving, strict=True) if steps != "none"),
         "dr",
         *(["dp"] if split else []),
@@ -91,18 +96,24 @@ class Tiles(NamedTuple):
         return filled + (self.narrow.columns if columns > filled else 0)
 
 
+def _padded(code: Code, tiles: Tiles, columns: Word) -> Word:
+    """`Tiles.padded` in a kernel."""
+    filled = tiles.filled(columns)
+    return filled + code.select(columns > filled, tiles.narrow.columns, 0)
+
+
 def pack_kernel(tiles: Tiles) -> Any:
-    """Copies a matrix to panels as wide as the tiles."""
+    """Copies matrices of one size to panels as wide as the tiles."""
 
     def write(code: Code, p: Word, t: Word, threads: Word) -> None:
         slot = {name: code.slot(p, k) for k, name in enumerate(PACK_SLOTS)}
         depth, columns, tile = slot["depth"], slot["columns"], tiles.tall
-        filled = tiles.filled(columns)
-        begin, end = share(code, (columns + tile.columns - 1) // tile.columns, t, threads)
+        filled, count = tiles.filled(columns), (columns + tile.columns - 1) // tile.columns
+        begin, end = share(code, slot["matrices"] * count, t, threads)
         with code.loop(begin, end) as panel:
-            column = panel.index * tile.columns
-            source = slot["source"] + column * slot["source_column"]
-            target = slot["panels"] + column * depth * tile.itemsize
+            matrix, column = panel.index // count, panel.index % count * tile.columns
+            source = slot["source"] + matrix * slot["source_matrix"] + column * slot["source_column"]
+            target = slot["panels"] + (matrix * _padded(code, tiles, columns) + column) * depth * tile.itemsize
             width = code.select(column < filled, tile.columns, tiles.narrow.columns)
             strides = (slot["source_depth"], slot["source_column"])
             rest = code.minimum(columns - column, width)
@@ -137,6 +148,7 @@ class _Writer:
         self.tiles, self.gates, self.states, self.saved = tiles, gates, states, saved
         self.dtype, self.itemsize = tiles.tall.dtype, tiles.tall.itemsize
         self.slots, self.inputs, self.outputs, self.body = slots, inputs, outputs, body
+        self.matrices = gates if "noise" in slots else 1  # that are packed, and have a product each
 
     def open(self, code: Code, p: Word, t: Word, threads: Word) -> tuple[Word, Word]:
         """Reads the slots; returns this thread's sequences. Its units are from `first` to `last`."""
@@ -159,30 +171,35 @@ class _Writer:
         """The address of a state before a step."""
         return self.code.select(step == 0, self.slot[f"first_{state}"], self.at(state, step - 1))
 
-    def products(self, line: Word, parts: int) -> Word:
-        """The address of the product of a sequence, `parts` vectors of units."""
-        columns = self.units * parts
-        filled = self.tiles.filled(columns)
-        padded = filled + self.code.select(columns > filled, self.tiles.narrow.columns, 0)
-        return self.slot["products"] + line * padded * self.itemsize
+    def products(self, line: Word, parts: int) -> list[Word]:
+        """The addresses of a sequence's products, of `parts` vectors of units each: one with each matrix."""
+        width = _padded(self.code, self.tiles, self.units * parts) * self.itemsize
+        first = self.slot["products"] + line * width * self.matrices
+        return [first + width * k for k in range(self.matrices)]
+
+    def noise(self, line: Word) -> list[Word]:
+        """The addresses of a sequence's noise, for each gate."""
+        return [self.slot["noise"] + (line + self.batch * k) * self.row for k in range(self.gates)]
 
     def product(
         self, a: Word, depth: Word, parts: int, begin: Word, end: Word, ahead: Sequence[tuple[Word, int]]
     ) -> None:
-        """products = a @ panels, for the sequences from `begin` to `end` and this thread's units of all parts.
+        """products = a @ panels, for the sequences from `begin` to `end` and this thread's units of all parts. A row of
+        `a` has `depth` columns for each matrix.
 
         Meanwhile, unless threads share the units, the sequences' parts of arrays come into the second-level cache that
         the next step reads: `ahead` has the addresses of that step, and how many vectors of units each sequence has.
         """
         code, tiles = self.code, self.tiles
-        row, c_row = depth * self.itemsize, self.products(code.word(1), parts) - self.slot["products"]
+        row = depth * self.itemsize * self.matrices
+        c_row = self.products(code.word(1), parts)[0] - self.slot["products"]
         columns, wide = self.units * parts, tiles.tall.columns
         filled = tiles.filled(columns)
         stretch = code.select(self.by_units, self.last - self.first, columns)
         count = (stretch + wide - 1) // wide
         tall_end = begin + tall_rows(code, tiles.tall, tiles.short, end - begin)
 
-        def lines(tile: Tile, column: Word, start: Word, stop: Word) -> None:
+        def lines(tile: Tile, a: Word, column: Word, start: Word, stop: Word) -> None:
             def write(code: Code, a: Word, a_row: Word, b: Word, c: Word, c_row: Word, depth: Word, rows: Word) -> None:
                 b_row, size = code.word(tile.columns * tile.itemsize), code.word(tile.itemsize)
                 microkernel.outer_product(code, tile, a, a_row, size, b, b_row, c, c_row, depth, rows, code.word(0))
@@ -194,21 +211,23 @@ class _Writer:
                 corner = (a + line.index * row, row, b, c + line.index * c_row, c_row)
                 code.call(f"tile_{tile}", write, *corner, depth, rows)
 
-        stretches = code.select(self.by_units, parts, 1)
+        stretches = code.select(self.by_units, parts, self.matrices)
         with code.loop(0, stretches) as part, code.loop(0, count) as panel:
             for address, vectors in ahead:
                 total = code.select(self.by_units, 0, (end - begin) * self.row * vectors)
-                piece = (total // count + 63) & -64
-                first = panel.index * piece
+                piece = (total // (count * self.matrices) + 63) & -64
+                first = (part.index * count + panel.index) * piece
                 with code.loop(first, code.minimum(first + piece, total), 64) as place:
                     code.prefetch(address + begin * self.row * vectors + place.index, write=False, level=2)
-            column = part.index * self.units + self.first + panel.index * wide
-            with code.either(column < filled) as (yes, no):
+            within = self.first + panel.index * wide
+            column = part.index * _padded(code, tiles, self.units) + within
+            left = a + part.index * depth * self.itemsize if self.matrices > 1 else a
+            with code.either(within < filled) as (yes, no):
                 with yes:
-                    lines(tiles.tall, column, begin, tall_end)
-                    lines(tiles.short, column, tall_end, end)
+                    lines(tiles.tall, left, column, begin, tall_end)
+                    lines(tiles.short, left, column, tall_end, end)
                 with no:
-                    lines(tiles.narrow, column, begin, end)
+                    lines(tiles.narrow, left, column, begin, end)
 
     def part(self, array: Word, line: Word, number: int, count: int) -> Word:
         """The address of part `number` of the `count` that make a row of an array."""
@@ -220,9 +239,9 @@ class _Writer:
         emitter = Emitter(code.builder, LANES)
         flag = None if valid is None else emitter.load_scalar("bool", (valid + line).value)
 
-        def vectors(column: Word, mask: Condition | None = None) -> None:
+        def vectors(offset: Word, mask: Condition | None) -> None:
             def load(address: Word) -> Any:
-                return emitter.load(dtype, (address + column * self.itemsize).value, mask)
+                return emitter.load(dtype, (address + offset).value, mask)
 
             values = []
             for name in self.inputs:
@@ -235,13 +254,17 @@ class _Writer:
                 values.append(total)
             for name, value in zip(self.outputs, emitter.apply(self.body, values), strict=True):
                 for address in addresses[f"to {name}"]:
-                    emitter.store(dtype, value, (address + column * self.itemsize).value, mask)
+                    emitter.store(dtype, value, (address + offset).value, mask)
 
-        whole = self.last - self.last % LANES
+        self.across(emitter, vectors)
+
+    def across(self, emitter: Emitter, vectors: Callable[[Word, Condition | None], None]) -> None:
+        """Writes `vectors` for all of this thread's units; it is given their offset in bytes, and a mask at the end."""
+        code, whole = self.code, self.last - self.last % LANES
         with code.loop(self.first, whole, LANES) as loop:
-            vectors(loop.index)
+            vectors(loop.index * self.itemsize, None)
         with code.when(whole < self.last):
-            vectors(whole, emitter.tail_mask((self.last - whole).value))
+            vectors(whole * self.itemsize, emitter.tail_mask((self.last - whole).value))
 
     def saved_parts(self, step: Word, line: Word) -> dict[str, list[Word]]:
         """Where the saved values of a sequence are."""
@@ -256,14 +279,17 @@ class _Forward(_Writer):
         with code.when(begin < end), code.loop(self.slot["turn"], self.slot["turns"]) as loop:
             step = loop.index
             ahead = [(self.at("p", step + 1, gates), gates)]
-            self.product(self.before("h", step), self.units, gates, begin, end, ahead)
+            a, parts = self.before("h", step), gates // self.matrices
+            if "noise" in self.slot:
+                a = self.drop(a, begin, end)
+            self.product(a, self.units, parts, begin, end, ahead)
             with code.loop(begin, end) as sequence:
                 line = sequence.index
-                products = self.products(line, gates)
+                products = [address + self.row * k for address in self.products(line, parts) for k in range(parts)]
                 addresses = {}
                 for k in range(gates):
                     addresses[f"p{k}"] = [self.part(self.at("p", step, gates), line, k, gates)]
-                    addresses[f"r{k}"] = [products + self.row * k]
+                    addresses[f"r{k}"] = [products[k]]
                     if "b" in self.slot:
                         addresses[f"b{k}"] = [self.slot["b"] + self.row * k]
                 for s in self.states:
@@ -272,6 +298,25 @@ class _Forward(_Writer):
                 for s, places in self.saved_parts(step, line).items() if self.saved else ():
                     addresses[f"to {s}"] = places
                 self.apply(addresses, line, self.at_mask(step))
+
+    def drop(self, h: Word, begin: Word, end: Word) -> Word:
+        """Writes the sequences' state with the noise of each gate, side by side; where."""
+        dropped, emitter = self.slot["dropped"], Emitter(self.code.builder, LANES)
+        with self.code.loop(begin, end) as sequence:
+            line = sequence.index
+            targets = [self.part(dropped, line, k, self.gates) for k in range(self.gates)]
+
+            def vectors(offset: Word, mask: Condition | None) -> None:
+                def load(address: Word) -> Any:
+                    return emitter.load(self.dtype, (address + offset).value, mask)
+
+                state = load(self.part(h, line, 0, 1))
+                for noise, target in zip(self.noise(line), targets, strict=True):
+                    value = self.code.builder.fmul(state, load(noise))
+                    emitter.store(self.dtype, value, (target + offset).value, mask)
+
+            self.across(emitter, vectors)
+        return dropped
 
     def at_mask(self, step: Word) -> Word | None:
         return self.slot["valid"] + step * self.batch if "valid" in self.slot else None
@@ -293,7 +338,8 @@ class _Backward(_Forward):
                 with no:
                     ahead = [(self.at("saved", step, len(self.saved)), len(self.saved))] if self.saved else []
                     ahead += [(self.at(s, step - 1), 1) for s in self.states]
-                    self.product(self.at("dr", step + 1, self.gates), self.units * self.gates, 1, begin, end, ahead)
+                    depth = self.units * (self.gates // self.matrices)
+                    self.product(self.at("dr", step + 1, self.gates), depth, 1, begin, end, ahead)
             with code.either(turn.index < steps) as (yes, no):
                 with yes, code.loop(begin, end) as sequence:
                     self._step(step, sequence.index)
@@ -312,7 +358,11 @@ class _Backward(_Forward):
                 addresses[f"d{s}"].insert(0, self.part(self.at(f"d{s}", step), line, 0, 1))
             addresses[f"to d{s}_"] = [carried]
         addresses["to h_"] = [self.part(self.at("previous", step), line, 0, 1)]
-        addresses["dh"].append(self.products(line, 1))
+        if "noise" in self.slot:
+            for k, pair in enumerate(zip(self.noise(line), self.products(line, 1), strict=True)):
+                addresses[f"n{k}"], addresses[f"q{k}"] = ([address] for address in pair)
+        else:
+            addresses["dh"] += self.products(line, 1)
         for kind in ("dr", "dp"):
             for k in range(self.gates) if kind in self.slot else ():
                 addresses[f"to {kind}{k}"] = [self.part(self.at(kind, step, self.gates), line, k, self.gates)]
@@ -327,19 +377,23 @@ class _Backward(_Forward):
                 arrives = self.arriving[s] == "last"
                 value = code.load(self.slot[f"d{s}"] + place, kind, size) if arrives else code.zeros(kind)
                 code.store(value, self.slot[f"carried_{s}"] + place, size)
-            code.store(code.zeros(kind), self.products(sequence.index, 1) + loop.index, size)
+            for product in self.products(sequence.index, 1):
+                code.store(code.zeros(kind), product + loop.index, size)
 
     def _finish(self, begin: Word, end: Word) -> None:
-        """The gradients of the initial states: what was carried, and for h what came through the last product."""
+        """The gradients of the initial states: what was carried, and for h what came through the last products."""
         code, size = self.code, self.itemsize
         kind = code.vector(self.dtype, 1)
         with code.loop(begin, end) as sequence, code.loop(self.first * size, self.last * size, size) as loop:
+            through = [code.load(a + loop.index, kind, size) for a in self.products(sequence.index, 1)]
+            if "noise" in self.slot:
+                noise = [code.load(a + loop.index, kind, size) for a in self.noise(sequence.index)]
+                through = [code.builder.fmul(n, q) for n, q in zip(noise, through, strict=True)]
             for s in self.states:
                 place = sequence.index * self.row + loop.index
                 value = code.load(self.slot[f"carried_{s}"] + place, kind, size)
-                if s == "h":
-                    product = self.products(sequence.index, 1) + loop.index
-                    value = code.builder.fadd(value, code.load(product, kind, size))
+                for term in through if s == "h" else ():
+                    value = code.builder.fadd(value, term)
                 code.store(value, self.slot[f"dfirst_{s}"] + place, size)
 
 

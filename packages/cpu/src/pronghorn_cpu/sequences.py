@@ -52,8 +52,10 @@ def _rewritten(node: Node, makers: dict[Tensor, Node], uses: Counter[Tensor]) ->
 
 def _in_place(node: Node) -> Node:
     """A recurrence whose results may take over the memory of its operands: it reads them step by step as it writes,
-    and what another step needs, the states before it, is written over later.
+    and what another step needs, the states before it, is written over later. But noise is read in all steps.
     """
+    if node.attrs.get("noisy") and node.outputs[0].shape[0] == node.attrs["cell"].gates:
+        return node  # where there are as many steps, noise has the shape of the states
     return Node(node.op, node.inputs, {**node.attrs, "in_place": True}, node.outputs, layer=node.layer)
 
 

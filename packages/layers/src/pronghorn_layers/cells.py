@@ -162,15 +162,18 @@ class RecurrentCell(Layer):
         """The states after each step of whole sequences (steps, batch, gates * units), by a primitive; None where
         options call for another formula than the primitive's.
         """
-        formula = self.recurrence() if noise.state is None and projected.dtype in ("float32", "float64") else None
+        formula = self.recurrence() if projected.dtype in ("float32", "float64") else None
         if formula is None:
             return None
-        masks = [] if mask is None else [mask]
+        rest = [] if mask is None else [mask]
+        if noise.state is not None:
+            rest.append(ops.broadcast_to(noise.state, (self.gates, *noise.state.shape[1:])))
         weights = [ops.convert_to_tensor(self.recurrent_kernel, projected.dtype)]
         if formula.bias:
             weights.append(self._recurrent_bias())
         recurrence = plugins.load("utils", "primitives.recurrence")
-        results = recurrence(projected, *weights, *states, *masks, cell=formula, masked=mask is not None)
+        attrs = {"cell": formula, "masked": mask is not None, "noisy": noise.state is not None}
+        results = recurrence(projected, *weights, *states, *rest, **attrs)
         return list(results[: len(states)]) if isinstance(results, tuple) else [results]
 
     def recurrence(self) -> Recurrence | None:

@@ -177,8 +177,10 @@ def _looped(
     return [made] if len(tails) == 1 else made
 
 
-def _recurrence(b: Builder, node: Node, inputs: list[str], cell: Any, masked: bool) -> list[str]:
+def _recurrence(b: Builder, node: Node, inputs: list[str], cell: Any, masked: bool, noisy: bool = False) -> list[str]:
     """A recurrent layer's whole sequence: the cell's own program, looped over the steps."""
+    if noisy:
+        raise NotImplementedError("there is no form for recurrent dropout there; export the model for inference")
     dtype = node.inputs[0].dtype
     projected, kernel, *rest = inputs
     bias = rest.pop(0) if cell.bias else None

@@ -137,9 +137,27 @@ def _code(program: str) -> list[tuple[str, CodeType]]:
     return [(name, array_code(expression)) for name, expression, _ in program_lines(program)]
 
 
-def _forward(m: Any, cell: Recurrence, x: Any, before: Sequence[Any], kernel: Any, bias: Any, valid: Any) -> list[Any]:
+def _times_kernel(m: Any, state: Any, kernel: Any, noise: Any) -> Any:
+    """state @ kernel, where there is noise the state of each gate with its own."""
+    if noise is None:
+        return m.matmul(state, kernel)
+    columns = _columns("", kernel, len(noise)).values()
+    return m.concatenate([m.matmul(state * n, part) for n, part in zip(noise, columns, strict=True)], axis=-1)
+
+
+def _times_transposed(m: Any, gradient: Any, kernel: Any, noise: Any) -> Any:
+    """The gradient of the state of `_times_kernel`."""
+    if noise is None:
+        return m.matmul(gradient, m.transpose(kernel))
+    pairs = zip(*(_columns("", t, len(noise)).values() for t in (gradient, kernel)), strict=True)
+    return sum(n * m.matmul(d, m.transpose(part)) for n, (d, part) in zip(noise, pairs, strict=True))
+
+
+def _forward(
+    m: Any, cell: Recurrence, x: Any, before: Sequence[Any], kernel: Any, bias: Any, valid: Any, noise: Any
+) -> list[Any]:
     """States after one step, and the saved values side by side."""
-    values = _columns("p", x, cell.gates) | _columns("r", m.matmul(before[0], kernel), cell.gates)
+    values = _columns("p", x, cell.gates) | _columns("r", _times_kernel(m, before[0], kernel, noise), cell.gates)
     values |= {f"{s}_": value for s, value in zip(cell.states, before, strict=True)}
     if cell.bias:
         values |= _columns("b", bias, cell.gates)
@@ -158,6 +176,7 @@ def _backward(
     dafter: Sequence[Any],
     kernel: Any,
     valid: Any,
+    noise: Any,
 ) -> tuple[list[Any], list[Any]]:
     """dr and perhaps dp; and the gradients of the states before one step."""
     values = dict(zip(cell.states, after, strict=False))
@@ -173,7 +192,7 @@ def _backward(
     if valid is not None:
         products = [m.where(valid[:, None], d, m.zeros_like(d)) for d in products]
         states = [m.where(valid[:, None], d, same) for d, same in zip(states, dafter, strict=True)]
-    states[0] = states[0] + m.matmul(products[0], m.transpose(kernel))
+    states[0] = states[0] + _times_transposed(m, products[0], kernel, noise)
     return products, states
 
 
@@ -185,15 +204,15 @@ def _take(operands: Sequence[Any], *counts: int) -> Iterator[list[Any]]:
         position += count
 
 
-def _groups(cell: Recurrence, masked: bool, operands: Sequence[Any]) -> Iterator[list[Any]]:
-    """Of the forward op: projected and kernel; bias; initial states; mask. The last three may be empty."""
-    return _take(operands, 2, int(cell.bias), len(cell.states), int(masked))
+def _groups(cell: Recurrence, masked: bool, noisy: bool, operands: Sequence[Any]) -> Iterator[list[Any]]:
+    """Of the forward op: projected and kernel; bias; initial states; mask; noise. Some may be empty."""
+    return _take(operands, 2, int(cell.bias), len(cell.states), int(masked), int(noisy))
 
 
-def _gradient_groups(cell: Recurrence, masked: bool, operands: Sequence[Any]) -> Iterator[list[Any]]:
-    """Of the backward op: kernel; initial states; what the forward op returned; mask; its states' gradients."""
+def _gradient_groups(cell: Recurrence, masked: bool, noisy: bool, operands: Sequence[Any]) -> Iterator[list[Any]]:
+    """Of the backward op: kernel; initial states; what the forward op returned; mask; noise; its states' gradients."""
     states = len(cell.states)
-    return _take(operands, 1, states, states + bool(cell.saved), int(masked), states)
+    return _take(operands, 1, states, states + bool(cell.saved), int(masked), int(noisy), states)
 
 
 def _again(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -218,22 +237,23 @@ def _again(function: Callable[..., Any]) -> Callable[..., Any]:
 # ---------------------------------------------------------------------- backward
 
 
-def _gradient_spec(*specs: Spec, cell: Recurrence, masked: bool) -> tuple[Spec, ...]:
-    (kernel,), before, after, *_ = _gradient_groups(cell, masked, specs)
+def _gradient_spec(*specs: Spec, cell: Recurrence, masked: bool, noisy: bool = False) -> tuple[Spec, ...]:
+    (kernel,), before, after, *_ = _gradient_groups(cell, masked, noisy, specs)
     product_spec = Spec((*after[0].shape[:2], kernel.shape[1]), kernel.dtype)
     return (*[product_spec] * (1 + cell.bias), after[0], *before)
 
 
-def _gradient_in_ops(*operands: Any, cell: Recurrence, masked: bool) -> Any:
+def _gradient_in_ops(*operands: Any, cell: Recurrence, masked: bool, noisy: bool = False) -> Any:
     from pronghorn import ops
 
-    (kernel,), before, after, valid, dafter = _gradient_groups(cell, masked, operands)
+    (kernel,), before, after, valid, noise, dafter = _gradient_groups(cell, masked, noisy, operands)
+    drawn = _each(noise, cell.gates)
     previous = [ops.concatenate([b[None], a[:-1]]) for b, a in zip(before, after, strict=False)]
 
     def step(carry: Any, items: Any) -> Any:
         old, new, valid, grads = items
         total = [a + b for a, b in zip(carry, grads, strict=True)]
-        products, states = _backward(ops, cell, old, new, total, kernel, valid[0] if valid else None)
+        products, states = _backward(ops, cell, old, new, total, kernel, valid[0] if valid else None, drawn)
         return states, products
 
     zeros = [ops.zeros_like(b) for b in before]
@@ -242,12 +262,13 @@ def _gradient_in_ops(*operands: Any, cell: Recurrence, masked: bool) -> Any:
 
 
 @primitive(_gradient_spec, _again(_gradient_in_ops))
-def recurrence_gradient(*operands: Array, cell: Recurrence, masked: bool) -> tuple[Array, ...]:
+def recurrence_gradient(*operands: Array, cell: Recurrence, masked: bool, noisy: bool = False) -> tuple[Array, ...]:
     """Gradients of the products (steps, batch, gates * units), of the projected inputs if they differ; h before each
-    step; and gradients of the initial states. From kernel, initial states, results of `recurrence`, mask, and the
-    gradients of its states.
+    step; and gradients of the initial states. From kernel, initial states, results of `recurrence`, mask, noise, and
+    the gradients of its states.
     """
-    (kernel,), before, after, valid, dafter = _gradient_groups(cell, masked, operands)
+    (kernel,), before, after, valid, noise, dafter = _gradient_groups(cell, masked, noisy, operands)
+    drawn = _each(noise, cell.gates)
     found = []
     states = [np.zeros_like(b) for b in before]
     with np.errstate(all="ignore"):
@@ -255,10 +276,15 @@ def recurrence_gradient(*operands: Array, cell: Recurrence, masked: bool) -> tup
             old = before if t == 0 else [a[t - 1] for a in after[: len(before)]]
             total = [state + d[t] for state, d in zip(states, dafter, strict=True)]
             new = [a[t] for a in after]
-            products, states = _backward(np, cell, old, new, total, kernel, valid[0][t] if masked else None)
+            products, states = _backward(np, cell, old, new, total, kernel, valid[0][t] if masked else None, drawn)
             found.append([*products, old[0]])
     widths = (kernel.shape[1],) * (1 + cell.bias)
     return (*_stacked(found[::-1], kernel, len(before[0]), (*widths, len(kernel))), *states)
+
+
+def _each(noise: list[Any], gates: int) -> list[Any] | None:
+    """The noise of each gate, None if there is none."""
+    return [noise[0][k] for k in range(gates)] if noise else None
 
 
 def _stacked(steps: list[list[Array]], like: Array, batch: int, sizes: Sequence[int]) -> list[Array]:
@@ -271,54 +297,67 @@ def _stacked(steps: list[list[Array]], like: Array, batch: int, sizes: Sequence[
 # ---------------------------------------------------------------------- forward
 
 
-def _spec(*specs: Spec, cell: Recurrence, masked: bool) -> tuple[Spec, ...]:
-    (x, _), _, before, _ = _groups(cell, masked, specs)
+def _spec(*specs: Spec, cell: Recurrence, masked: bool, noisy: bool = False) -> tuple[Spec, ...]:
+    (x, _), _, before, *_ = _groups(cell, masked, noisy, specs)
     widths = [1] * len(before) + [len(cell.saved)] * bool(cell.saved)
     return tuple(Spec((*x.shape[:2], width * before[0].shape[1]), x.dtype) for width in widths)
 
 
-def _in_ops(*operands: Any, cell: Recurrence, masked: bool) -> Any:
+def _in_ops(*operands: Any, cell: Recurrence, masked: bool, noisy: bool = False) -> Any:
     from pronghorn import ops
 
-    (x, kernel), bias, before, valid = _groups(cell, masked, operands)
+    (x, kernel), bias, before, valid, noise = _groups(cell, masked, noisy, operands)
+    b, drawn = bias[0] if bias else None, _each(noise, cell.gates)
 
     def step(states: Any, items: Any) -> Any:
         x, valid = items
-        results = _forward(ops, cell, x, states, kernel, bias[0] if bias else None, valid[0] if valid else None)
+        results = _forward(ops, cell, x, states, kernel, b, valid[0] if valid else None, drawn)
         return results[: len(before)], results
 
     return ops.scan(step, before, (x, valid))[1]
 
 
-def _rule(g: Any, out: Any, *inputs: Any, cell: Recurrence, masked: bool) -> Any:
+def _rule(g: Any, out: Any, *inputs: Any, cell: Recurrence, masked: bool, noisy: bool = False) -> Any:
     from pronghorn import ops
 
-    (_, kernel), _, before, valid = _groups(cell, masked, inputs)
+    attrs = {"cell": cell, "masked": masked, "noisy": noisy}
+    (_, kernel), _, before, valid, noise = _groups(cell, masked, noisy, inputs)
     outs, incoming = (t if isinstance(t, tuple) else (t,) for t in (out, g))
     if cell.saved and incoming[-1] is not None:  # a second derivative, through the saved values
-        return _again(_in_ops)(g, out, *inputs, cell=cell, masked=masked)
+        return _again(_in_ops)(g, out, *inputs, **attrs)
     dafter = [ops.zeros_like(o) if d is None else d for d, o in zip(incoming, outs[: len(before)], strict=False)]
-    found = recurrence_gradient(kernel, *before, *outs, *valid, *dafter, cell=cell, masked=masked)
+    found = recurrence_gradient(kernel, *before, *outs, *valid, *noise, *dafter, **attrs)
     dr, *dp, previous = found[: 2 + cell.bias]
-    rows = [ops.reshape(t, (-1, t.shape[-1])) for t in (previous, dr)]
-    dkernel = product(*rows, transpose_a=True, transpose_b=False)
     dbias = [ops.sum(dr, axis=(0, 1))] if cell.bias else []
-    return ((dp or [dr])[0], dkernel, *dbias, *found[2 + cell.bias :], *[None] * masked)
+    parts = _columns("", dr, cell.gates).values() if noisy else [dr]
+    kept = [previous * n for n in _each(noise, cell.gates) or ()] or [previous]
+    dkernel = [_of_all_rows(h, d) for h, d in zip(kept, parts, strict=True)]
+    first = (dp or [dr])[0], ops.concatenate(dkernel, axis=-1) if noisy else dkernel[0]
+    return (*first, *dbias, *found[2 + cell.bias :], *[None] * (masked + noisy))
+
+
+def _of_all_rows(h: Any, d: Any) -> Any:
+    """transpose(h) @ d, summed over all steps."""
+    from pronghorn import ops
+
+    rows = [ops.reshape(t, (-1, t.shape[-1])) for t in (h, d)]
+    return product(*rows, transpose_a=True, transpose_b=False)
 
 
 @primitive(_spec, _rule)
-def recurrence(*operands: Array, cell: Recurrence, masked: bool) -> Any:
+def recurrence(*operands: Array, cell: Recurrence, masked: bool, noisy: bool = False) -> Any:
     """The states after each step (steps, batch, units), and the saved values side by side.
 
     Operands: projected inputs (steps, batch, gates * units), kernel (units, gates * units), the bias if the cell has
-    one, initial states (batch, units), and if `masked` a bool for each step (steps, batch), False where nothing
-    changes.
+    one, initial states (batch, units), if `masked` a bool for each step (steps, batch), False where nothing changes,
+    and if `noisy` what multiplies h before its product for each gate (gates, batch, units); it has no gradient.
     """
-    (x, kernel), bias, states, valid = _groups(cell, masked, operands)
+    (x, kernel), bias, states, valid, noise = _groups(cell, masked, noisy, operands)
+    b, drawn = bias[0] if bias else None, _each(noise, cell.gates)
     found = []
     with np.errstate(all="ignore"):
         for t in range(len(x)):
-            step = _forward(np, cell, x[t], states, kernel, bias[0] if bias else None, valid[0][t] if masked else None)
+            step = _forward(np, cell, x[t], states, kernel, b, valid[0][t] if masked else None, drawn)
             found.append(step)
             states = step[: len(states)]
     units = len(kernel)
