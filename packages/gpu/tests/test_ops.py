@@ -203,18 +203,20 @@ def test_draws_have_the_bits_of_the_reference(name: str) -> None:
 
 @pytest.mark.parametrize("cell", (SIMPLE, LSTM, GRU, activated("lstm", "elu", "hard_sigmoid")))
 @pytest.mark.parametrize("masked", (False, True))
-def test_recurrences(cell: Any, masked: bool) -> None:
+@pytest.mark.parametrize("noisy", (False, True))
+def test_recurrences(cell: Any, masked: bool, noisy: bool) -> None:
     steps, batch, units = 3, 2, 3
     x, kernel = values((steps, batch, cell.gates * units)), values((units, cell.gates * units), "float32", -1, 1)
     bias = [values(cell.gates * units)] * cell.bias
     before = [values((batch, units)) for _ in cell.states]
     mask = [np.array([[True, False], [True, True], [False, True]])] * masked
-    operands = (x, kernel, *bias, *before, *mask)
-    check(recurrence, operands, cell=cell, masked=masked)
-    after = recurrence.reference(*operands, cell=cell, masked=masked)
+    noise = [values((cell.gates, batch, units))] * noisy
+    operands, attrs = (x, kernel, *bias, *before, *mask, *noise), {"cell": cell, "masked": masked, "noisy": noisy}
+    check(recurrence, operands, **attrs)
+    after = recurrence.reference(*operands, **attrs)
     after = after if isinstance(after, tuple) else (after,)
     gradients = [values((steps, batch, units)) for _ in cell.states]
-    check(recurrence_gradient, (kernel, *before, *after, *mask, *gradients), cell=cell, masked=masked)
+    check(recurrence_gradient, (kernel, *before, *after, *mask, *noise, *gradients), **attrs)
 
 
 def test_small_maps_are_cut_into_more_chunks() -> None:
