@@ -9,6 +9,7 @@ import pytest
 
 from pronghorn import ops
 from pronghorn.autodiff import check_gradients
+from pronghorn.program import jit
 
 AXES: list[Any] = [None, 0, -1, (0, 2), (1,), (-1, -3), ()]
 X = np.random.default_rng(0).normal(size=(2, 3, 4))
@@ -78,3 +79,52 @@ def test_gradients_of_running_sums_and_of_products_with_zeros() -> None:
     check_gradients(lambda t: ops.cumprod(t, 1), [x], order=2)
     check_gradients(lambda t: ops.prod(t, 1), [x], order=2)
     check_gradients(lambda t: ops.std(t, 0), [x[:, ::2]], order=2, rtol=1e-4, atol=1e-6)
+
+
+METHODS = ["linear", "lower", "higher", "nearest", "midpoint"]
+AXES_OF_SHARES: list[Any] = [None, 1, (0, 2)]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("axis", AXES_OF_SHARES)
+def test_quantiles_of_rows_with_nan_are_nan(method: str, axis: Any) -> None:
+    x = X.copy()
+    x[1, 2, 0] = np.nan
+    shares = [0.0, 0.3, 1.0]
+    for values in (X, x):
+        expected = np.quantile(values, shares, axis=axis, method=method, keepdims=True)
+        np.testing.assert_allclose(ops.quantile(values, shares, axis, method, keepdims=True), expected, rtol=1e-13)
+        expected = np.percentile(values, 30, axis=axis, method=method)
+        np.testing.assert_allclose(ops.percentile(values, 30, axis, method), expected, rtol=1e-13)
+        np.testing.assert_allclose(ops.median(values, axis), np.median(values, axis), rtol=1e-13)
+        check_gradients(lambda t: ops.quantile(t, shares, axis, method), [X])
+
+
+def test_quantiles_among_infinities() -> None:
+    x = np.array([[1, 2, np.inf, np.inf], [-np.inf, -np.inf, -np.inf, 3], [-np.inf, -np.inf, np.inf, np.inf]])
+    for median in (ops.median, ops.nanmedian):
+        np.testing.assert_array_equal(median(x, 1), [np.inf, -np.inf, np.nan])
+        np.testing.assert_array_equal(median(x[:2, 3:], 1), [np.inf, 3])
+    for quantile in (ops.quantile, ops.nanquantile):
+        np.testing.assert_array_equal(quantile(x[0], [0, 1 / 3, 0.5, 0.8]), [1, 2, np.inf, np.inf])
+        np.testing.assert_array_equal(quantile(x[1], [0, 0.5, 0.9, 1]), [-np.inf, -np.inf, -np.inf, 3])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["quantile", "nanquantile"])
+def test_shares_may_be_computed_in_a_program(name: str, method: str) -> None:
+    shares = np.array([0.1, 0.5, 0.9])
+    for axis in AXES_OF_SHARES:
+        found = jit(lambda x, q: getattr(ops, name)(x, q, axis, method))(X, shares)  # noqa: B023
+        np.testing.assert_allclose(found, np.quantile(X, shares, axis, method=method), rtol=1e-13)
+    percents = jit(lambda x: getattr(ops, name.replace("quantile", "percentile"))(x, ops.mean(x) * 0 + 50))(X)
+    np.testing.assert_allclose(percents, np.median(X), rtol=1e-13)
+    check_gradients(lambda x, q: getattr(ops, name)(x, q, 1, method), [X, shares + 0.01])
+
+
+def test_quantiles_of_nothing() -> None:
+    empty = np.zeros((0, 4))
+    assert ops.median(empty, axis=1).shape == ops.nanmedian(empty, axis=1).shape == (0,)
+    assert ops.quantile(empty, [0.5, 0.2], axis=1, keepdims=True).shape == (2, 0, 1)
+    with pytest.raises(ValueError, match=r"quantile: no element to choose along axis 0 of shape \(0, 4\)"):
+        ops.quantile(empty, 0.5, axis=0)

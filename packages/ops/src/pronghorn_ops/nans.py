@@ -8,8 +8,8 @@ import numpy as np
 
 from pronghorn import dtypes, ops
 from pronghorn.op import composed
-from pronghorn.ops.axes import canonical_axes
-from pronghorn.tensor import Tensor, convert_to_tensor
+from pronghorn.tensor import convert_to_tensor
+from pronghorn_ops.statistics import as_shares, quantiles
 
 
 def _filled(x: Any, value: float) -> tuple[Any, Any]:
@@ -111,55 +111,16 @@ def nanquantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdi
     Args:
         method: between two elements "linear", "lower", "higher", "nearest" or "midpoint".
     """
-    x = convert_to_tensor(x)
-    x = ops.cast(x, dtypes.floating(x.dtype))
-    shares = np.asarray(q, np.float64)
-    axes = canonical_axes(axis, len(x.shape), "nanquantile")
-    rows = _rows(x, axes)
-    count = ops.sum(ops.cast(ops.logical_not(ops.isnan(rows)), "int32"), -1)
-    ordered = ops.sort(rows, -1)  # NaN last
-    found = [_between(ordered, count, float(share), method) for share in shares.reshape(-1)]
-    values = ops.stack(found, 0)
-    if keepdims:
-        values = ops.reshape(values, (-1, *(1 if i in axes else n for i, n in enumerate(x.shape))))
-    return ops.reshape(values, (*shares.shape, *values.shape[1:]))
-
-
-def _rows(x: Tensor, axes: tuple[int, ...]) -> Any:
-    kept = [i for i in range(len(x.shape)) if i not in axes]
-    return ops.reshape(ops.transpose(x, [*kept, *axes]), (*(x.shape[i] for i in kept), -1))
-
-
-_METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
-
-
-def _between(ordered: Any, count: Any, share: float, method: str) -> Any:
-    """The value at `share` of the first `count` elements of each sorted row."""
-    if method not in _METHODS:
-        raise ValueError(f"nanquantile: unknown method {method!r}; expected one of {', '.join(_METHODS)}")
-    place: Any = ops.cast(ops.maximum(count - 1, 0), "float64" if ordered.dtype == "float64" else "float32") * share
-    low, high = ops.floor(place), ops.ceil(place)
-    weight = {
-        "linear": place - low,
-        "lower": ops.zeros_like(place),
-        "higher": ops.ones_like(place),
-        "nearest": ops.round(place) - low,
-        "midpoint": ops.where(ops.equal(low, high), 0.0, 0.5),
-    }[method]
-    below, above = (
-        ops.squeeze(ops.take_along_axis(ordered, ops.expand_dims(ops.cast(k, "int32"), -1), -1), -1)
-        for k in (low, high)
-    )
-    return below + (above - below) * ops.cast(weight, ordered.dtype)
+    return quantiles("nanquantile", x, q, axis, method, keepdims, skip_nan=True)
 
 
 @composed
 def nanpercentile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
     """`nanquantile` with shares in percent."""
-    return nanquantile(x, np.asarray(q, np.float64) / 100, axis, method, keepdims)
+    return quantiles("nanpercentile", x, as_shares(q) / 100, axis, method, keepdims, skip_nan=True)
 
 
 @composed
 def nanmedian(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The middle one of the numbers, or the mean of the middle two."""
-    return nanquantile(x, 0.5, axis, "midpoint", keepdims)
+    return quantiles("nanmedian", x, 0.5, axis, "midpoint", keepdims, skip_nan=True)

@@ -13,7 +13,7 @@ from pronghorn.op import composed, primitive
 from pronghorn.ops.axes import canonical_axes, canonical_axis
 from pronghorn.ops.reduction import reduced_shape, spread
 from pronghorn.ops.shape import slice_axis
-from pronghorn.tensor import Tensor, convert_to_tensor
+from pronghorn.tensor import Tensor, Variable, convert_to_tensor
 
 Array = np.ndarray[Any, Any]
 
@@ -126,50 +126,75 @@ def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return ops.subtract(ops.max(x, axis, keepdims), ops.min(x, axis, keepdims))
 
 
+_METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
+
+
+def as_shares(q: Any) -> Any:
+    """Shares as float64 numbers, which place a quantile best, or as the tensor that they are."""
+    if isinstance(q, (Tensor, Variable)):
+        return ops.cast(q, "float64" if q.dtype == "float64" else "float32")
+    return np.asarray(q, np.float64)
+
+
+def quantiles(op: str, x: Any, q: Any, axis: Any, method: str, keepdims: bool, skip_nan: bool) -> Any:
+    """The value at each share `q` of the elements along `axis`: of all of them, or of those that are numbers."""
+    if method not in _METHODS:
+        raise ValueError(f"{op}: unknown method {method!r}; expected one of {', '.join(_METHODS)}")
+    x, shares = convert_to_tensor(x), as_shares(q)
+    x = ops.cast(x, dtypes.floating(x.dtype))
+    axes = canonical_axes(axis, len(x.shape), op)
+    kept = [i for i in range(len(x.shape)) if i not in axes]
+    sizes, n = [x.shape[i] for i in kept], math.prod(x.shape[i] for i in axes)
+    if not n:
+        raise ValueError(f"{op}: no element to choose along axis {axis} of shape {x.shape}")
+    ordered: Any = ops.sort(ops.reshape(ops.transpose(x, [*kept, *axes]), (*sizes, n)), -1)  # NaN last
+    if isinstance(shares, np.ndarray) and not skip_nan:
+        numbers: Any = np
+        place: Any = shares.reshape(-1) * (n - 1)
+    else:
+        numbers, kind = ops, "float64" if x.dtype == "float64" else "float32"
+        found = ops.sum(ops.cast(ops.logical_not(ops.isnan(ordered)), kind), -1, True) if skip_nan else n
+        place = ops.multiply(ops.cast(ops.reshape(shares, (-1,)), kind), ops.maximum(ops.subtract(found, 1), 0))
+
+    def at(index: Any) -> Any:
+        return (ops.take_along_axis if skip_nan else ops.take)(ordered, convert_to_tensor(index, "int32"), -1)
+
+    if method == "linear":
+        low = numbers.floor(place)
+        weight, below = convert_to_tensor(place - low, x.dtype), at(low)
+        # where it is an element, a neighbour must not count: it may be infinite
+        mixed = ops.add(below * (1 - weight), at(numbers.ceil(place)) * weight)
+        values = ops.where(ops.equal(weight, 0), below, mixed)
+    elif method == "midpoint":
+        values = at(numbers.floor(place)) * 0.5 + at(numbers.ceil(place)) * 0.5
+    else:
+        values = at({"lower": numbers.floor, "higher": numbers.ceil, "nearest": numbers.round}[method](place))
+    if not skip_nan:
+        values = ops.where(ops.isnan(ordered[..., -1:]), float("nan"), values)
+    left = [1 if i in axes else n for i, n in enumerate(x.shape)] if keepdims else sizes
+    return ops.reshape(ops.moveaxis(values, -1, 0), (*shares.shape, *left))
+
+
 @composed
 def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
-    """The value below which the share `q` (a known number, or several) of the elements along `axis` lies.
+    """The value below which the share `q` (one, or several) of the elements along `axis` lies; NaN where one is NaN.
 
     Args:
         method: between two elements "linear", "lower", "higher", "nearest" or "midpoint".
     """
-    x = convert_to_tensor(x)
-    x = ops.cast(x, dtypes.floating(x.dtype))
-    shares = np.asarray(q, np.float64)
-    axes = canonical_axes(axis, len(x.shape), "quantile")
-    kept = [i for i in range(len(x.shape)) if i not in axes]
-    rows = ops.reshape(ops.transpose(x, [*kept, *axes]), (*(x.shape[i] for i in kept), -1))
-    ordered = ops.sort(rows, -1)
-    place = shares.reshape(-1) * (rows.shape[-1] - 1)
-    low, high = np.floor(place).astype(np.int32), np.ceil(place).astype(np.int32)
-    weights = {
-        "linear": place - low,
-        "lower": np.zeros_like(place),
-        "higher": np.ones_like(place),
-        "nearest": np.round(place) - low,
-        "midpoint": np.where(low == high, 0.0, 0.5),
-    }
-    if method not in weights:
-        raise ValueError(f"quantile: unknown method {method!r}; expected one of {', '.join(weights)}")
-    below: Any = ops.take(ordered, low, -1)
-    above: Any = ops.take(ordered, high, -1)
-    values = below + (above - below) * ops.cast(weights[method], x.dtype)
-    values = ops.moveaxis(values, -1, 0)
-    if keepdims:
-        values = ops.reshape(values, (-1, *(1 if i in axes else n for i, n in enumerate(x.shape))))
-    return ops.reshape(values, (*shares.shape, *values.shape[1:]))
+    return quantiles("quantile", x, q, axis, method, keepdims, skip_nan=False)
 
 
 @composed
 def percentile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
     """`quantile` with shares in percent."""
-    return quantile(x, np.asarray(q, np.float64) / 100, axis, method, keepdims)
+    return quantiles("percentile", x, as_shares(q) / 100, axis, method, keepdims, skip_nan=False)
 
 
 @composed
 def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The middle element, or the mean of the middle two."""
-    return quantile(x, 0.5, axis, "midpoint", keepdims)
+    """The middle element, or the mean of the middle two; NaN where an element is NaN."""
+    return quantiles("median", x, 0.5, axis, "midpoint", keepdims, skip_nan=False)
 
 
 @composed
