@@ -55,8 +55,12 @@ def test_indices_of_extremes(name: str) -> None:
         np.testing.assert_array_equal(found, getattr(np, name)(ties, axis=axis))
     assert getattr(ops, name)(ties, axis=1, keepdims=True).shape == (2, 1)
     assert getattr(ops, name)(ties, keepdims=True).shape == (1, 1)
-    with pytest.raises(ValueError, match="no element to choose"):
-        getattr(ops, name)(np.ones((0, 3)))
+    empty = np.ones((0, 3))
+    assert getattr(ops, name)(empty, axis=1).shape == jit(lambda x: getattr(ops, name)(x, 1))(empty).shape == (0,)
+    assert getattr(ops, name)(empty, axis=1, keepdims=True).shape == (0, 1)
+    for axis in (None, 0):
+        with pytest.raises(ValueError, match=rf"{name}: no element to choose along axis {axis} of shape \(0, 3\)"):
+            getattr(ops, name)(empty, axis)
 
 
 def test_logsumexp_does_not_overflow() -> None:
@@ -64,6 +68,32 @@ def test_logsumexp_does_not_overflow() -> None:
     np.testing.assert_allclose(ops.logsumexp(x, axis=1), [1000 + np.log(2), -1000, -np.inf, np.inf])
     np.testing.assert_allclose(ops.logsumexp(X, axis=(0, 2)), np.log(np.exp(X).sum((0, 2))))
     assert ops.logsumexp(X, axis=1, keepdims=True).shape == (2, 1, 4)
+
+
+def test_logsumexp_of_nothing() -> None:
+    empty = np.zeros((0, 4))
+    np.testing.assert_array_equal(ops.logsumexp(empty, axis=0), [-np.inf] * 4)
+    np.testing.assert_array_equal(jit(ops.logsumexp)(empty), -np.inf)
+    assert ops.logsumexp(empty, axis=0, keepdims=True).shape == (1, 4)
+    assert ops.logsumexp(empty, axis=1).shape == (0,)
+
+
+def test_order_of_nothing_and_of_a_number() -> None:
+    empty = np.zeros((0, 4))
+    for axis in (0, 1, None):
+        for function in (ops.sort, lambda x, axis: jit(lambda t: ops.sort(t, axis))(x)):
+            assert function(empty, axis).shape == np.sort(empty, axis).shape
+        assert ops.argsort(empty, axis).shape == np.sort(empty, axis).shape
+    for axis in (-1, 0, None):
+        np.testing.assert_array_equal(ops.argsort(2.0, axis), [0])
+    with pytest.raises(ValueError, match="sort: axis -1 is out of range for 0 dimensions"):
+        ops.sort(2.0)
+
+
+def test_correlation_of_one_row() -> None:
+    np.testing.assert_allclose(ops.corrcoef([1.0, 2.0, 4.0]), 1.0, rtol=1e-6)
+    for single in (1.0, [1.0]):
+        np.testing.assert_array_equal(ops.corrcoef(single), np.nan)
 
 
 @pytest.mark.parametrize("axis", [None, 0, -1])

@@ -13,16 +13,16 @@ from pronghorn_ops.primitives.convolution import convolution
 
 @composed
 def corrcoef(x: Any) -> Any:
-    """Pearson's correlation of each row (a variable) with each other."""
+    """Pearson's correlation of each row (a variable) with each other; a vector, or a number, is one row."""
     x = convert_to_tensor(x)
-    if len(x.shape) not in (1, 2):
+    if len(x.shape) > 2:
         raise ValueError(f"corrcoef: `x` must be a vector or a matrix, got shape {x.shape}")
-    rows = ops.reshape(ops.cast(x, dtypes.floating(x.dtype)), (-1, x.shape[-1]))
+    rows = ops.reshape(ops.cast(x, dtypes.floating(x.dtype)), (1,) * (2 - len(x.shape)) + x.shape)
     centered = rows - ops.mean(rows, -1, True)
     covariance: Any = ops.matmul(centered, ops.transpose(centered))
     deviation = ops.sqrt(ops.diagonal(covariance))
     result = ops.clip(covariance / ops.expand_dims(deviation, 1) / deviation, -1.0, 1.0)
-    return ops.reshape(result, ()) if len(x.shape) == 1 else result
+    return result if len(x.shape) == 2 else ops.reshape(result, ())
 
 
 @composed

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -56,19 +57,20 @@ def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
 
 def _arg(op: Op, name: str, x: Any, axis: Any, keepdims: bool) -> Tensor:
     x = convert_to_tensor(x)
-    if 0 in x.shape:
-        raise ValueError(f"{name}: a tensor of shape {x.shape} has no element to choose")
-    if axis is None:
+    place = None if axis is None else canonical_axis(axis, len(x.shape), name)
+    if not (x.size if place is None else x.shape[place]):
+        raise ValueError(f"{name}: no element to choose along axis {axis} of shape {x.shape}")
+    if place is None:
         index = op(ops.reshape(x, (-1,)), axis=(0,), keepdims=False)
         return ops.reshape(index, (1,) * len(x.shape)) if keepdims else index
-    return op(x, axis=(canonical_axis(axis, len(x.shape), name),), keepdims=bool(keepdims))
+    return op(x, axis=(place,), keepdims=bool(keepdims))
 
 
 @composed
 def argsort(x: Any, axis: int | None = -1) -> Tensor:
-    """Indices (int32) that sort along `axis` (the flattened tensor, for None), stably."""
+    """Indices (int32) that sort along `axis` (the flattened tensor, for None), stably; a number counts as a vector."""
     x = convert_to_tensor(x)
-    if axis is None:
+    if axis is None or not x.shape:
         x, axis = ops.ravel(x), -1
     return sorting_indices(x, axis=canonical_axis(axis, len(x.shape), "argsort"), descending=False)
 
@@ -79,6 +81,7 @@ def sort(x: Any, axis: int | None = -1) -> Tensor:
     x = convert_to_tensor(x)
     if axis is None:
         x, axis = ops.ravel(x), -1
+    axis = canonical_axis(axis, len(x.shape), "sort")
     return take_along_axis(x, argsort(x, axis), axis)
 
 
@@ -116,5 +119,5 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     rows = ops.moveaxis(x, axis, -1)
     columns = ops.moveaxis(places, axis, -1)
     columns = count_from_start(columns, n)
-    first = constant(np.arange(rows.size // n if n else 0).reshape(*columns.shape[:-1], 1) * n, columns.dtype)  # type: ignore[operator]
+    first = constant(np.arange(math.prod(rows.shape[:-1])).reshape(*columns.shape[:-1], 1) * n, columns.dtype)  # type: ignore[arg-type]
     return ops.moveaxis(ops.gather(ops.ravel(rows), ops.add(columns, first), axis=0), -1, axis)

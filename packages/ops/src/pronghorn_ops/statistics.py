@@ -37,7 +37,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     x = convert_to_tensor(x)
     x = ops.cast(x, dtypes.floating(x.dtype))
     axes = canonical_axes(axis, len(x.shape), "logsumexp")
-    top = ops.max(x, axis=axes, keepdims=True)
+    top = ops.max(x, axes, True, initial=None if x.size else -np.inf)
     top = ops.stop_gradient(ops.where(ops.isfinite(top), top, 0))
     total = ops.add(ops.log(ops.sum(ops.exp(ops.subtract(x, top)), axis=axes, keepdims=True)), top)
     return total if keepdims else ops.reshape(total, reduced_shape(x.shape, axes, False))
