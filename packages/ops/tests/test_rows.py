@@ -84,7 +84,7 @@ UNARY: dict[str, tuple[Any, tuple[str, ...], bool]] = {
     "silu": (lambda x: x * sigmoid(x), FLOAT, True),
     "softsign": (lambda x: x / (1 + np.abs(x)), FLOAT, True),
     "hard_sigmoid": (lambda x: np.clip(x + 3, 0, 6) / 6, FLOAT, True),
-    "hard_tanh": (lambda x: np.clip(x, -1, 1), FLOAT, False),
+    "hard_tanh": (lambda x: np.where(np.abs(x.astype("float64")) < 1, x, np.sign(x)), (*FLOAT, *INTEGER), False),
     "tanh_shrink": (lambda x: x - np.tanh(x), FLOAT, True),
     "selu": (selu, FLOAT, True),
     "gelu_erf": (lambda x: 0.5 * x * (1 + erf(x / math.sqrt(2))), FLOAT, True),

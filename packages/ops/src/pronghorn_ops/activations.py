@@ -10,7 +10,7 @@ from typing import Any
 from pronghorn import ops
 from pronghorn.op import composed
 from pronghorn.ops.axes import canonical_axis
-from pronghorn.ops.elementwise import real
+from pronghorn.ops.elementwise import number, real
 from pronghorn.tensor import convert_to_tensor
 
 # ------------------------------------------------------------------------------ rows
@@ -27,9 +27,9 @@ hard_sigmoid = real(
     "0 if x <= -3 else (1 if x >= 3 else x / 6 + 0.5)",
     lambda g, out, x: ops.where(ops.logical_and(ops.greater(out, 0), ops.less(out, 1)), g / 6, 0),
 )
-hard_tanh = real(
+hard_tanh = number(
     "hard_tanh",
-    "-1 if x <= -1 else (1 if x >= 1 else x)",
+    "-1 if x < 0 and x <= -1 else (1 if x >= 1 else x)",  # unsigned integers have no -1
     lambda g, out, x: ops.where(ops.less(ops.absolute(x), 1), g, 0),
 )
 tanh_shrink = real("tanh_shrink", "x - tanh(x)", lambda g, out, x: g * ops.square(ops.tanh(x)))
