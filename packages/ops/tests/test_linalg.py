@@ -92,6 +92,17 @@ def test_systems_of_equations() -> None:
     assert int(ops.matrix_rank(np.diag([1.0, 0.1]), tol=0.5)) == 1
 
 
+def test_rounding_errors_of_bfloat16_are_no_rank() -> None:
+    pytest.importorskip("ml_dtypes")
+    x = ops.cast(np.outer([1.0, 0.3, 0.7], [0.9, 0.1]), "bfloat16")
+    assert int(ops.matrix_rank(x)) == 1
+    inverse = ops.pinv(x)
+    assert inverse.dtype == "bfloat16"
+    np.testing.assert_allclose(
+        ops.cast(inverse, "float32"), np.linalg.pinv(np.outer([1, 0.3, 0.7], [0.9, 0.1])), rtol=0.03
+    )
+
+
 @pytest.mark.parametrize("keepdims", [False, True])
 def test_norms_by_singular_values(keepdims: bool) -> None:
     for order in ("nuc", 2, -2):

@@ -102,7 +102,8 @@ def logdet(x: Any) -> Any:
 def _kept(s: Any, shape: Any, rcond: Any) -> Any:
     """Which singular values are not to be taken for rounding errors."""
     if rcond is None:
-        rcond = max(shape[-2:]) * float(np.finfo(dtypes.numpy_dtype(s.dtype)).eps)
+        narrow = s.dtype == "bfloat16"  # unknown to np.finfo
+        rcond = max(shape[-2:]) * (2**-7 if narrow else float(np.finfo(dtypes.numpy_dtype(s.dtype)).eps))
     return s > ops.max(s, axis=-1, keepdims=True) * rcond
 
 
