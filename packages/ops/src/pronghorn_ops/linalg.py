@@ -27,7 +27,7 @@ def dot(x1: Any, x2: Any) -> Any:
 @composed
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
     """Sum of products over `axes`: a number (the last of `x1`, the first of `x2`), or a list for each."""
-    a, b = promote([convert_to_tensor(x1), convert_to_tensor(x2)])
+    a, b = promote([x1, x2])
     if isinstance(axes, int):
         if not 0 <= axes <= min(len(a.shape), len(b.shape)):
             raise ValueError(f"tensordot: argument `axes` is {axes}, for tensors of shapes {a.shape} and {b.shape}")
@@ -55,7 +55,7 @@ def _size(t: Tensor, axes: Sequence[int]) -> int:
 @composed
 def inner(x1: Any, x2: Any) -> Any:
     """Sum of products over the last axis of both; scalars multiply."""
-    a, b = convert_to_tensor(x1), convert_to_tensor(x2)
+    a, b = promote([x1, x2])
     return ops.multiply(a, b) if not a.shape or not b.shape else tensordot(a, b, [[-1], [-1]])
 
 
@@ -75,7 +75,7 @@ def outer(x1: Any, x2: Any) -> Any:
 @composed
 def kron(x1: Any, x2: Any) -> Any:
     """Kronecker's product: `x2` times each element of `x1`, in blocks."""
-    a, b = convert_to_tensor(x1), convert_to_tensor(x2)
+    a, b = promote([x1, x2])
     rank = max(len(a.shape), len(b.shape))
     sizes = [(1,) * (rank - len(t.shape)) + t.shape for t in (a, b)]
     a = ops.reshape(a, [n for size in sizes[0] for n in (size, 1)])
@@ -85,15 +85,26 @@ def kron(x1: Any, x2: Any) -> Any:
 
 @composed
 def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
-    """The cross product of vectors of three elements."""
+    """The cross product of vectors of three elements, or of two, whose third is 0: of both of two, that third alone.
+
+    Args:
+        axisa: the axis of the vectors in `x1`.
+        axisb: the axis of the vectors in `x2`.
+        axisc: the axis of the vectors in the result.
+        axis: all of these.
+    """
     if axis is not None:
         axisa = axisb = axisc = axis
     a, b = ops.moveaxis(x1, axisa, -1), ops.moveaxis(x2, axisb, -1)
-    if a.shape[-1] != 3 or b.shape[-1] != 3:
-        raise ValueError(f"cross: the vectors must have 3 elements, got shapes {a.shape} and {b.shape}")
-    parts: Any = [part for t in (a, b) for part in ops.unstack(t, axis=-1)]
-    a0, a1, a2, b0, b1, b2 = parts
-    return ops.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axisc)
+    sizes = [t.shape[-1] for t in (a, b)]
+    if not {*sizes} <= {2, 3}:
+        raise ValueError(f"cross: the vectors must have 2 or 3 elements, got shapes {a.shape} and {b.shape}")
+    (a0, a1, *a2), (b0, b1, *b2) = (ops.unstack(t, axis=-1) for t in (a, b))
+    third = a0 * b1 - a1 * b0
+    if sizes == [2, 2]:
+        return third
+    a2, b2 = (t[0] if t else ops.zeros_like(like) for t, like in ((a2, a0), (b2, b0)))
+    return ops.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, third], axisc)
 
 
 @composed
