@@ -189,6 +189,46 @@ class TestCond:
             eager = [ops.zeros_like(x) if g is None else g for x, g in zip(args, function(*args), strict=True)]
             assert_same(eager, jit(function)(*args))
 
+    def test_branches_may_return_nothing_and_are_run_for_what_they_assign(self) -> None:
+        """Gradients of three batches are summed up before they are applied."""
+        weight, total, count = (Variable(np.float64(v)) for v in (1.0, 0.0, 0.0))
+
+        def apply_and_reset() -> None:
+            weight.assign_sub(total / 3)
+            total.assign(0.0)
+            count.assign(0.0)
+
+        def step(gradient: Tensor) -> Tensor:
+            total.assign_add(gradient)
+            count.assign_add(1.0)
+            assert ops.cond(ops.equal(count, 3), apply_and_reset, lambda: None) is None
+            return total.value
+
+        program = jit(step)
+        totals = [float(program(constant(g, "float64"))) for g in (1.0, 2.0, 6.0, 4.0)]
+        assert totals == [1.0, 3.0, 0.0, 4.0]
+        assert [float(v) for v in (weight, total, count)] == [-2.0, 4.0, 1.0]
+
+    def test_places_of_none_stay(self) -> None:
+        def function(x: Tensor) -> Any:
+            found = ops.cond(x > 0, lambda: {"a": (x, None), "b": None}, lambda: {"b": None, "a": (x * 3.0, None)})
+            assert found["b"] is found["a"][1] is None
+            assert ops.cond(x > 0, lambda: None, lambda: None) is None
+            assert ops.cond(x > 0, lambda: (None, []), lambda: (None, [])) == (None, [])
+            return found["a"][0]
+
+        for value in (2.0, -2.0):
+            x = constant(value, "float64")
+            assert_same([function(x)], [jit(function)(x)])
+            assert_same(gradients_of(function)(x), jit(gradients_of(function))(x))
+
+    def test_none_of_one_branch_alone(self) -> None:
+        for other in (lambda x: x, lambda x: (x, x)):
+            with pytest.raises(ValueError, match=r"cond: the true branch returns None and the false branch .*<Tensor"):
+                jit(lambda x: ops.cond(x > 0, lambda: None, lambda: other(x)))(constant(1.0, "float32"))  # noqa: B023
+        with pytest.raises(ValueError, match=r"cond: the true branch returns .* with None in the same places"):
+            jit(lambda x: ops.cond(x > 0, lambda: (x, x), lambda: (x, None)))(constant(1.0, "float32"))
+
     def test_branches_of_different_shapes(self) -> None:
         with pytest.raises(ValueError, match="output 0 is"):
             jit(lambda x: ops.cond(x > 0, lambda: x, lambda: ops.stack([x, x])))(constant(1.0, "float64"))

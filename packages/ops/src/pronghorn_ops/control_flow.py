@@ -6,7 +6,7 @@ values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ class _Body:
         self.arguments = [self.tracer.argument(t.shape, t.dtype) for t in arguments]
         with using(self.tracer):
             self.structure = function(*self.arguments)
-            outputs = [convert_to_tensor(t) for t in tree.flatten(self.structure)]
+            outputs = [convert_to_tensor(t) for t in tree.flatten(self.structure) if t is not None]
         self.graph = self.tracer.finish(outputs)
 
     @property
@@ -161,13 +161,26 @@ def _cond_infer(pred: Spec, *operands: Spec, true: Graph, false: Graph) -> tuple
 cond_op = Op("cond", _cond_reference, _cond_infer, _cond_gradient)
 
 
+def _outline(structure: Any) -> Any:
+    """What branches must have in common: how their results are nested, and where they are None."""
+    if isinstance(structure, Mapping):
+        return {key: _outline(item) for key, item in structure.items()}
+    return [_outline(item) for item in structure] if tree.is_nested(structure) else structure is None
+
+
 def _cond_traced(pred: Tensor, true_fn: Function, false_fn: Function, operands: Sequence[Tensor] = ()) -> Any:
     true, false = bodies = _Body(true_fn, operands), _Body(false_fn, operands)
-    tree.assert_same_structure(true.structure, false.structure)
+    if _outline(true.structure) != _outline(false.structure):
+        raise ValueError(
+            f"cond: the true branch returns {true.structure!r} and the false branch {false.structure!r}; both must "
+            f"return the same structure, with None in the same places"
+        )
     message = "cond: output {} is {} in the true branch and {} in the false branch; both must be the same"
     _check_same(message, true.graph.outputs, false.graph.outputs)
     count = len(true.graph.outputs)
     written = list(dict.fromkeys([*true.written, *false.written]))
+    if not count and not written:
+        return true.structure
     entering = [interpreter.current().read(v) for v in written]
     outer = [body.close(written) for body in bodies]
     fixed = len(operands) + len(written)
@@ -176,15 +189,16 @@ def _cond_traced(pred: Tensor, true_fn: Function, false_fn: Function, operands: 
         other = [body.tracer.placeholder(t.shape, t.dtype) for t in others]
         body.graph.inputs[fixed:] = [*own, *other] if own_first else [*other, *own]
     inputs = [pred, *operands, *entering, *outer[0], *outer[1]]
-    flat = _apply(cond_op, inputs, {"true": true.graph, "false": false.graph}, written, count)
-    return tree.pack_sequence_as(true.structure, flat) if tree.is_nested(true.structure) else flat[0]
+    results = iter(_apply(cond_op, inputs, {"true": true.graph, "false": false.graph}, written, count))
+    return tree.map_structure(lambda _: next(results), true.structure, none_is_leaf=False)
 
 
 @composed
 def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
     """The result of `true_fn()` where the scalar `pred` holds, else of `false_fn()`; only that branch is computed.
 
-    Both must return the same structure, shapes and dtypes; variables assigned in one keep their value in the other.
+    Both must return the same structure, shapes and dtypes, or None in the same places; variables assigned in one keep
+    their value in the other.
     """
     pred = convert_to_tensor(pred, "bool")
     if pred.shape != ():
