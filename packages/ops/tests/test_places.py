@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pronghorn import ops
+from pronghorn import Input, Model, ops
 from pronghorn.autodiff import check_gradients
 
 X = np.random.default_rng(0).normal(size=(2, 3, 4))
@@ -29,6 +29,30 @@ def test_splitting() -> None:
     with pytest.raises(ValueError, match="unstack: argument `num` is 2"):
         ops.unstack(X, 2, 1)
     check_gradients(lambda a: ops.stack(ops.split(a, 3, 1), 0)[1:], [X], order=2)
+
+
+def test_stacking() -> None:
+    for axis in (0, 1, -1):
+        same(ops.stack([X, X[::-1]], axis), np.stack([X, X[::-1]], axis))
+    assert ops.stack([np.ones(1, "int32"), np.ones(1, "float32")]).dtype == "float32"
+    check_gradients(lambda a: ops.stack([a[:, 0], a[:, 2]], 1)[1:], [X], order=2)
+    with pytest.raises(ValueError, match=r"stack: the tensors must have one shape, got \[\(1, 3, 4\), \(2, 3, 4\)\]"):
+        ops.stack([X, X[:1]])
+    with pytest.raises(ValueError, match="stack: needs at least one tensor"):
+        ops.stack([])
+
+
+def test_unknown_sizes_of_what_is_stacked_fit_known_ones() -> None:
+    a, b = Input((None, 3)), Input((4, 3), batch_size=2)
+    for tensors in ([a, b], [b, a]):
+        assert ops.stack(tensors, axis=1).shape == (2, 2, 4, 3)
+    assert ops.stack([a, Input((4, 3))]).shape == (2, None, 4, 3)
+    assert ops.stack([a, np.zeros((2, 4, 3), "float32")], -1).shape == (2, 4, 3, 2)
+    x = X.swapaxes(1, 2).astype("float32")
+    same(Model([a, b], ops.stack([a, b], 1))([x, x + 1]), np.stack([x, x + 1], 1))
+    for other in (Input((4, 5)), Input((3,))):
+        with pytest.raises(ValueError, match="stack: the tensors must have one shape"):
+            ops.stack([a, other])
 
 
 def test_padding() -> None:

@@ -475,7 +475,7 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
     if isinstance(x, Tensor):
         return x if name is None or name == x.dtype else _ops().cast(x, name)
     if isinstance(x, (list, tuple)) and any(isinstance(item, (Tensor, Variable)) for item in tree.flatten(x)):
-        stacked: Tensor = _ops().stack([convert_to_tensor(item) for item in x])
+        stacked: Tensor = _ops().concatenate([_ops().expand_dims(convert_to_tensor(item), 0) for item in x])
         return stacked if name is None else convert_to_tensor(stacked, name)
     if name is None:
         weak = dtypes.weak(x)

@@ -16,8 +16,9 @@ from pronghorn.graph import Graph, Node, Spec
 from pronghorn.interpreter import LAYER, Tape, Tracer, using
 from pronghorn.op import Op, composed
 from pronghorn.ops.elementwise import add
-from pronghorn.ops.shape import stack, zeros_like
+from pronghorn.ops.shape import zeros_like
 from pronghorn.tensor import Tensor, Variable, convert_to_tensor
+from pronghorn_ops.arrays import stack
 
 Array = np.ndarray[Any, Any]
 Function = Callable[..., Any]

@@ -14,7 +14,7 @@ MODULES = {
         append arange array array_split bincount convert_to_numpy copy count_nonzero diag diagonal
         diff digitize dstack dtype empty empty_like eye fliplr flipud full_like hstack identity
         in_top_k isin linspace logspace meshgrid ndim repeat roll rot90 searchsorted
-        size tile trace tri tril triu unique vstack
+        size stack tile trace tri tril triu unique vstack
     """,
     "attention": """
         dot_product_attention

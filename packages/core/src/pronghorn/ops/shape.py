@@ -21,7 +21,7 @@ from pronghorn.tensor import Tensor, Variable, constant, convert_to_tensor
 
 __all__ = [
     "broadcast_to", "concatenate", "expand_dims", "flip", "full", "gather", "get_item", "moveaxis", "nonzero",
-    "ones", "ones_like", "ravel", "reshape", "scatter_rows", "shape", "squeeze", "stack", "transpose", "zeros",
+    "ones", "ones_like", "ravel", "reshape", "scatter_rows", "shape", "squeeze", "transpose", "zeros",
     "zeros_like",
 ]  # fmt: skip
 
@@ -302,7 +302,8 @@ def broadcast_to(x: Any, shape: Any) -> Tensor:
 # ---------------------------------------------------------------------- joining
 
 
-def _of_one_dtype(xs: Any, op: str) -> list[Tensor]:
+def of_one_dtype(xs: Any, op: str) -> list[Tensor]:
+    """Tensors to be joined, in their common dtype."""
     tensors = [convert_to_tensor(x) for x in xs]
     if not tensors:
         raise ValueError(f"{op}: needs at least one tensor")
@@ -313,21 +314,11 @@ def _of_one_dtype(xs: Any, op: str) -> list[Tensor]:
 @composed
 def concatenate(xs: Any, axis: int | None = 0) -> Tensor:
     """Tensors one after another along `axis` (flattened first, where it is None)."""
-    tensors = _of_one_dtype(xs, "concatenate")
+    tensors = of_one_dtype(xs, "concatenate")
     if axis is None:
         tensors, axis = [ravel(t) for t in tensors], 0
     axis = canonical_axis(axis, len(tensors[0].shape), "concatenate")
     return tensors[0] if len(tensors) == 1 else join(*tensors, axis=axis)
-
-
-@composed
-def stack(x: Any, axis: int = 0) -> Tensor:
-    """Tensors of one shape along a new axis."""
-    tensors = _of_one_dtype(x, "stack")
-    shapes = {t.shape for t in tensors}
-    if len(shapes) > 1:
-        raise ValueError(f"stack: the tensors must have one shape, got {sorted(shapes, key=str)}")
-    return concatenate([expand_dims(t, axis) for t in tensors], axis)
 
 
 # ---------------------------------------------------------------------- reading places
