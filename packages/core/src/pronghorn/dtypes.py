@@ -14,7 +14,7 @@ import numpy as np
 FLOATS = ("bfloat16", "float16", "float32", "float64")
 SIGNED = ("int8", "int16", "int32", "int64")
 UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
-COMPLEX = ("complex64", "complex128")
+COMPLEX = {"complex64": "float32", "complex128": "float64"}  # with the dtype of their parts
 INTEGERS = SIGNED + UNSIGNED
 ALL = ("bool", *INTEGERS, *FLOATS, *COMPLEX, "string")
 

@@ -121,7 +121,7 @@ class Elementwise(Op):
         expression: over the parameters c, x, y, z, w, in this order of operands.
         gradient: `(g, out, *operands) -> gradients` (one tensor, for one operand), written in ops; sums over broadcast
             dimensions are added for it.
-        result: "same" (the operands' dtype) or "bool".
+        result: "same" (the operands' dtype), "real" (of complex operands, the dtype of their parts) or "bool".
         operands: "any"; "number" (bool becomes int32); "float" (integers become floatx); "bool"; "condition" (the first
             is a bool).
         names: of the public parameters; Keras's x, or x1 and x2, by default.
@@ -165,6 +165,8 @@ class Elementwise(Op):
             raise ValueError(
                 f"{self.name}: the operands' shapes {shapes} do not broadcast; reshape one of them"
             ) from None
+        if self.result == "real":
+            return Spec(shape, dtypes.COMPLEX.get(specs[0].dtype, specs[0].dtype))
         return Spec(shape, "bool" if self.result == "bool" else specs[-1].dtype)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
@@ -261,7 +263,7 @@ def _cast_reference(x: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]
     if (x.dtype == object) != (dtype == "string"):
         raise ValueError("strings and numbers are not cast to each other")
     with np.errstate(all="ignore"):
-        return x.astype(dtypes.numpy_dtype(dtype))
+        return (x.real if dtype in dtypes.FLOATS else x).astype(dtypes.numpy_dtype(dtype))
 
 
 cast_op = Cast()
@@ -320,7 +322,7 @@ def reference_kernel(expression: str, parameters: Sequence[str]) -> Callable[...
         names = {**scalar.FUNCTIONS, "literal": dtype.type, **dict(zip(parameters, arrays, strict=True))}
         with np.errstate(all="ignore"):
             result = np.asarray(eval(code, {"__builtins__": {}}, names))  # the expression is a constant of the table
-        return result if result.dtype.kind == "b" or result.dtype == dtype else result.astype(dtype)
+        return result if result.dtype.kind == "b" or dtype.kind == "c" else result.astype(dtype, copy=False)
 
     return kernel
 

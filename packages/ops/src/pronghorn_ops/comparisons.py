@@ -8,6 +8,7 @@ from pronghorn import dtypes, ops
 from pronghorn.op import composed, promote
 from pronghorn.ops.attributes import Windows
 from pronghorn.tensor import convert_to_tensor
+from pronghorn_ops.complex_numbers import of_parts
 from pronghorn_ops.primitives.convolution import convolution
 
 
@@ -19,9 +20,13 @@ def corrcoef(x: Any) -> Any:
         raise ValueError(f"corrcoef: `x` must be a vector or a matrix, got shape {x.shape}")
     rows = ops.reshape(ops.cast(x, dtypes.floating(x.dtype)), (1,) * (2 - len(x.shape)) + x.shape)
     centered = rows - ops.mean(rows, -1, True)
-    covariance: Any = ops.matmul(centered, ops.transpose(centered))
-    deviation = ops.sqrt(ops.diagonal(covariance))
-    result = ops.clip(covariance / ops.expand_dims(deviation, 1) / deviation, -1.0, 1.0)
+    covariance: Any = ops.matmul(centered, ops.conj(ops.transpose(centered)))
+    deviation = ops.sqrt(ops.real(ops.diagonal(covariance)))
+    result: Any = covariance / ops.expand_dims(deviation, 1) / deviation
+    if result.dtype in dtypes.COMPLEX:
+        result = of_parts(*(ops.clip(part, -1.0, 1.0) for part in (ops.real(result), ops.imag(result))))
+    else:
+        result = ops.clip(result, -1.0, 1.0)
     return result if len(x.shape) == 2 else ops.reshape(result, ())
 
 

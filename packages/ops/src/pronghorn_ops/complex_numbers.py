@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 
 
 def _real_spec(x: Spec, *_: Spec) -> Spec:
-    return Spec(x.shape, "float64" if x.dtype == "complex128" else "float32")
+    return Spec(x.shape, dtypes.COMPLEX[x.dtype])
 
 
 def _complex_spec(x: Spec, *_: Spec) -> Spec:
@@ -56,6 +56,11 @@ def _parts(x: Tensor) -> tuple[Any, Any]:
         return real_part(x), imaginary_part(x)
     x = ops.cast(x, dtypes.floating(x.dtype))
     return x, ops.zeros_like(x)
+
+
+def squared_size(x: Tensor) -> Any:
+    """|x|², real also of complex numbers."""
+    return ops.square(real_part(x)) + ops.square(imaginary_part(x)) if _is_complex(x) else ops.square(x)
 
 
 @composed

@@ -203,7 +203,17 @@ def lower_and_upper(x: Array) -> tuple[Array, Array]:
 # ------------------------------------------------------------------------------ eigenvalues and singular values
 
 
+def _real_only(op: str, x: Any) -> None:
+    if x.dtype in dtypes.COMPLEX:
+        raise NotImplementedError(f"{op}: matrices of complex numbers have no gradient")
+
+
+def _real(dtype: str) -> str:
+    return dtypes.COMPLEX.get(dtype, dtype)
+
+
 def _eigh_gradient(g: Any, out: Any, x: Any) -> tuple[Any]:
+    _real_only("eigh", x)
     values, vectors = out
     dvalues, dvectors = g
     middle: Any = 0 if dvalues is None else _along_diagonal(dvalues)
@@ -213,11 +223,11 @@ def _eigh_gradient(g: Any, out: Any, x: Any) -> tuple[Any]:
     return ((whole + transposed(whole)) * 0.5,)
 
 
-@primitive(lambda x: (Spec(x.shape[:-1], x.dtype), x), _eigh_gradient, name="eigh")
+@primitive(lambda x: (Spec(x.shape[:-1], _real(x.dtype)), x), _eigh_gradient, name="eigh")
 @in_single
 def symmetric_eigenvalues(x: Array) -> tuple[Array, Array]:
-    """Eigenvalues in ascending order and eigenvectors (columns) of symmetric matrices."""
-    values, vectors = np.linalg.eigh((x + np.swapaxes(x, -1, -2)) / 2)
+    """Eigenvalues in ascending order and eigenvectors (columns) of symmetric (complex: Hermitian) matrices."""
+    values, vectors = np.linalg.eigh((x + np.conj(np.swapaxes(x, -1, -2))) / 2)
     return values, vectors
 
 
@@ -240,12 +250,13 @@ def _svd_spec(x: Spec, full: bool) -> tuple[Spec, Spec, Spec]:
     left, right = (rows, columns) if full else (k, k)
     return (
         Spec((*batch, rows, left), x.dtype),
-        Spec((*batch, k), x.dtype),
+        Spec((*batch, k), _real(x.dtype)),
         Spec((*batch, right, columns), x.dtype),
     )
 
 
 def _svd_gradient(g: Any, out: Any, x: Any, full: bool) -> tuple[Any]:
+    _real_only("svd", x)
     (u, s, vh), (du, ds, dvh) = out, g
     rows, columns = x.shape[-2:]
     k = min(rows, columns)

@@ -13,6 +13,7 @@ from pronghorn.ops.axes import canonical_axis
 from pronghorn.ops.linear import multiplied
 from pronghorn.ops.reduction import summable
 from pronghorn.tensor import Tensor, convert_to_tensor
+from pronghorn_ops.complex_numbers import squared_size
 
 
 @composed
@@ -61,8 +62,8 @@ def inner(x1: Any, x2: Any) -> Any:
 
 @composed
 def vdot(x1: Any, x2: Any) -> Any:
-    """Sum of products of all elements."""
-    return dot(ops.ravel(x1), ops.ravel(x2))
+    """Sum of products of all elements, those of `x1` conjugated."""
+    return dot(ops.conj(ops.ravel(x1)), ops.ravel(x2))
 
 
 @composed
@@ -114,7 +115,7 @@ def normalize(x: Any, axis: Any = -1, order: int = 2, epsilon: float | None = No
     x = ops.cast(x, dtypes.floating(x.dtype))
     least = config.epsilon() if epsilon is None else epsilon
     if order == 2:
-        total = ops.sum(ops.square(x), axis, True)
+        total = ops.sum(squared_size(x), axis, True)
         return ops.multiply(x, ops.rsqrt(ops.maximum(total, least * least)))
     return ops.divide(x, ops.maximum(ops.norm(x, order, axis, True), least))
 

@@ -10,6 +10,7 @@ from pronghorn import dtypes, ops
 from pronghorn.op import composed, promote
 from pronghorn.ops.axes import canonical_axes, canonical_axis
 from pronghorn.tensor import Tensor, constant, convert_to_tensor
+from pronghorn_ops.complex_numbers import squared_size
 from pronghorn_ops.decompositions import (
     determinant,
     linear_solve,
@@ -114,7 +115,7 @@ def pinv(x: Any, rcond: float | None = None) -> Any:
     u, s, vh = singular_values(x, full=False)
     kept = _kept(s, x.shape, rcond)
     inverse = ops.where(kept, 1 / ops.where(kept, s, 1), 0)
-    return ops.matmul(transposed(vh) * ops.expand_dims(inverse, -2), transposed(u))
+    return ops.matmul(transposed(ops.conj(vh)) * ops.expand_dims(inverse, -2), transposed(ops.conj(u)))
 
 
 @composed
@@ -146,7 +147,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     rank = len(x.shape)
     axes = tuple(range(rank)) if axis is None else canonical_axes(axis, rank, "norm")
     if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) == 1):
-        return ops.sqrt(ops.sum(ops.square(ops.absolute(x)), axes, keepdims))
+        return ops.sqrt(ops.sum(squared_size(x), axes, keepdims))
     if len(axes) == 2:
         order = axes if axis is None else tuple(canonical_axis(a, rank, "norm") for a in axis)
         return _matrix_norm(x, ord, order, keepdims)

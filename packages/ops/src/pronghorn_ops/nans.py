@@ -9,6 +9,7 @@ import numpy as np
 from pronghorn import dtypes, ops
 from pronghorn.op import composed
 from pronghorn.tensor import convert_to_tensor
+from pronghorn_ops.complex_numbers import squared_size
 from pronghorn_ops.statistics import as_shares, quantiles
 
 
@@ -93,9 +94,9 @@ def nanmean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 @composed
 def nanvar(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Mean squared distance of the numbers from their mean over `axis`."""
+    """Mean squared distance of the numbers from their mean over `axis`, real also of complex numbers."""
     x = convert_to_tensor(x)
-    return nanmean(ops.square(ops.subtract(x, nanmean(x, axis, True))), axis, keepdims)
+    return nanmean(squared_size(ops.subtract(x, nanmean(x, axis, True))), axis, keepdims)
 
 
 @composed

@@ -14,15 +14,16 @@ from pronghorn.ops.axes import canonical_axes, canonical_axis
 from pronghorn.ops.reduction import reduced_shape, spread
 from pronghorn.ops.shape import slice_axis
 from pronghorn.tensor import Tensor, Variable, convert_to_tensor
+from pronghorn_ops.complex_numbers import squared_size
 
 Array = np.ndarray[Any, Any]
 
 
 @composed
 def var(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Mean squared distance from the mean over `axis`."""
+    """Mean squared distance from the mean over `axis`, real also of complex numbers."""
     x = convert_to_tensor(x)
-    return ops.mean(ops.square(ops.subtract(x, ops.mean(x, axis, True))), axis, keepdims)
+    return ops.mean(squared_size(ops.subtract(x, ops.mean(x, axis, True))), axis, keepdims)
 
 
 @composed
@@ -89,7 +90,7 @@ def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fals
         center, variance = moments_together(wide, axes=over)
     else:
         center = ops.mean(wide, over, True)
-        variance = ops.mean(ops.square(ops.subtract(wide, spread(center, wide, over))), over, True)
+        variance = ops.mean(squared_size(ops.subtract(wide, spread(center, wide, over))), over, True)
     if not keepdims:
         center, variance = (ops.reshape(t, reduced_shape(x.shape, over, False)) for t in (center, variance))
     return (ops.cast(center, x.dtype), ops.cast(variance, x.dtype)) if narrow else (center, variance)

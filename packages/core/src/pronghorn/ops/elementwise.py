@@ -45,7 +45,13 @@ true_divide = divide = real("true_divide", "x / y", lambda g, out, x, y: (g / y,
 floor_divide = number("floor_divide", "floor_divide(x, y)", flat)
 mod = number("mod", "mod(x, y)", lambda g, out, x, y: (g, negative(g * floor_divide(x, y))))
 negative = number("negative", "-x", lambda g, out, x: negative(g))
-absolute = abs = elementwise("absolute", "abs(x)", lambda g, out, x: g * sign(x))
+
+
+def _absolute_gradient(g: Any, out: Any, x: Any) -> Any:
+    return g * (out / choose(equal(x, 0), 1, x) if x.dtype in dtypes.COMPLEX else sign(x))
+
+
+absolute = abs = elementwise("absolute", "abs(x)", _absolute_gradient, result="real")
 sign = elementwise("sign", "sign(x)", flat)
 square = number("square", "x * x", lambda g, out, x: 2 * g * x)
 reciprocal = real("reciprocal", "1 / x", lambda g, out, x: negative(g * out * out))

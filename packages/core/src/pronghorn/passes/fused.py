@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from pronghorn import dtypes, plugins
+from pronghorn import plugins
 from pronghorn.body import Body, Step
 from pronghorn.graph import Spec
-from pronghorn.op import Op, reference_kernel
+from pronghorn.op import Op, cast_op, reference_kernel
 
 Array = np.ndarray[Any, Any]
 
@@ -26,8 +26,7 @@ def _kernel(expression: str, parameters: tuple[str, ...]) -> Any:
 
 def _step(step: Step, arguments: list[Array]) -> Array:
     if step.expression == "cast(x)":
-        with np.errstate(all="ignore"):
-            return arguments[0].astype(dtypes.numpy_dtype(step.dtype))
+        return np.asarray(cast_op.reference(arguments[0], dtype=step.dtype))
     return np.asarray(_kernel(step.expression, step.parameters)(*arguments))
 
 
