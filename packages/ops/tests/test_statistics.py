@@ -149,6 +149,8 @@ def test_shares_may_be_computed_in_a_program(name: str, method: str) -> None:
         np.testing.assert_allclose(found, np.quantile(X, shares, axis, method=method), rtol=1e-13)
     percents = jit(lambda x: getattr(ops, name.replace("quantile", "percentile"))(x, ops.mean(x) * 0 + 50))(X)
     np.testing.assert_allclose(percents, np.median(X), rtol=1e-13)
+    mixed = jit(lambda x: getattr(ops, name)(x, [ops.mean(x) * 0 + 0.5, 0.9], method=method))(X)
+    np.testing.assert_allclose(mixed, np.quantile(X, [0.5, 0.9], method=method), rtol=1e-6)
     check_gradients(lambda x, q: getattr(ops, name)(x, q, 1, method), [X, shares + 0.01])
 
 

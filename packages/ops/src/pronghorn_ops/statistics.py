@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pronghorn import dtypes, ops
+from pronghorn import dtypes, ops, tree
 from pronghorn.graph import Spec
 from pronghorn.op import composed, primitive
 from pronghorn.ops.axes import canonical_axes, canonical_axis
@@ -131,8 +131,9 @@ _METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
 
 
 def as_shares(q: Any) -> Any:
-    """Shares as float64 numbers, which place a quantile best, or as the tensor that they are."""
-    if isinstance(q, (Tensor, Variable)):
+    """Shares as float64 numbers, which place a quantile best, or where there are tensors among them as a tensor."""
+    if any(isinstance(share, (Tensor, Variable)) for share in tree.flatten(q)):
+        q = convert_to_tensor(q)
         return ops.cast(q, "float64" if q.dtype == "float64" else "float32")
     return np.asarray(q, np.float64)
 
