@@ -384,3 +384,23 @@ def test_a_float32_layer_inside_of_a_mixed_one_computes_in_32_bits() -> None:
             return self.inner(inputs)
 
     assert Outer()(np.ones((1, 3))).dtype == "float32"
+
+
+def test_a_build_of_ones_own_may_call_that_of_the_base() -> None:
+    """Which then builds nothing by calling the layer: that is not ready yet."""
+
+    class Shifted(Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Affine(2)
+
+        def build(self, input_shape: Any) -> None:
+            super().build(input_shape)
+            self.shift = self.add_weight(shape=(2,))
+
+        def call(self, inputs: Any) -> Any:
+            return self.inner(inputs) + self.shift
+
+    layer = Shifted()
+    assert layer(np.ones((3, 4), "float32")).shape == (3, 2)
+    assert len(layer.weights) == 3

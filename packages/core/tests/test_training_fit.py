@@ -81,6 +81,18 @@ def losses_by_hand(batch_size: int, epochs: int, weights: Any = None) -> list[fl
 # ---------------------------------------------------------------------------------------------- fit
 
 
+def test_arrays_of_a_nested_batch_may_have_lengths_of_their_own() -> None:
+    class Both(pronghorn.Model):
+        def call(self, inputs: Any) -> Any:
+            return inputs[0] + ops.sum(inputs[1])
+
+    model = Both()
+    model.compile(SGD(), SquaredError())
+    x, y = (np.ones((4, 1), "float32"), np.ones((2, 3), "float32")), np.full((4, 1), 8.0)
+    np.testing.assert_array_equal(model.predict_on_batch(x), np.full((4, 1), 7.0))
+    assert model.test_on_batch(x, y) == 1
+
+
 def test_a_loss_that_is_not_reduced_counts_by_its_mean() -> None:
     for loss in (SquaredError(reduction=None), SquaredError(reduction="none")):
         assert linear(loss=loss).evaluate(X, Y, **QUIET) == pytest.approx(linear().evaluate(X, Y, **QUIET))

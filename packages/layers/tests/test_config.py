@@ -202,3 +202,32 @@ def test_a_lambda_of_a_named_function_loads_where_that_is_known() -> None:
     with pytest.raises(ValueError, match="unknown function 'double'"):
         model_from_json(text)
     assert model_from_json(text, custom_objects={"double": double}).layers[0].function is double
+
+
+def test_a_get_config_of_ones_own_may_take_away_what_the_base_has() -> None:
+    """As in Keras: the config of the base has the arguments of the base, whatever the constructor's are called."""
+
+    class Three(layers.Conv1D):
+        def __init__(self, filters: int, **kwargs: Any) -> None:
+            super().__init__(filters, kernel_size=3, **kwargs)
+
+        def get_config(self) -> dict[str, Any]:
+            config = super().get_config()
+            del config["kernel_size"]
+            return config
+
+    config = Three(2, padding="same").get_config()
+    again = Three.from_config(config)
+    assert (again.filters, again.kernel_size, again.padding) == (2, (3,), "same")
+
+    class Renamed(layers.Dense):
+        def __init__(self, n: int = 3, **kwargs: Any) -> None:
+            super().__init__(units=n, **kwargs)
+            self.n = n
+
+        def get_config(self) -> dict[str, Any]:
+            config = super().get_config()
+            config["n"] = config.pop("units")
+            return config
+
+    assert Renamed.from_config(Renamed(4).get_config()).units == 4

@@ -125,17 +125,14 @@ def test_modules_that_are_shown_can_be_imported(tmp_path: Path):
             from keras.utils import np_utils
             from keras.utils.np_utils import to_categorical
             from keras.utils.bounding_boxes import compute_iou
-            from keras import *
-            from keras.models import *
 
             import pronghorn_utils.bounding_boxes
 
             assert keras.utils.bounding_boxes is pronghorn_utils.bounding_boxes
             assert keras.utils.bounding_boxes.__spec__.name == "pronghorn_utils.bounding_boxes"
-            assert np_utils is keras.utils is utils
+            assert np_utils is keras.utils
             assert to_categorical is keras.utils.to_categorical
-            assert Layer is keras.Layer is layers.Layer and Input is keras.Input and InputSpec is keras.InputSpec
-            assert clone_model is keras.models.clone_model
+            assert Layer is keras.Layer and Input is keras.Input and InputSpec is keras.InputSpec
             for attempt in ("from keras.utils import nonsense", "import keras.utils.nonsense"):
                 try:
                     exec(attempt)
@@ -218,6 +215,41 @@ def test_it_is_too_late_once_another_keras_is_imported():
             print(error)
     """
     assert "keras is imported already" in python("-c", textwrap.dedent(code))
+
+
+def test_everything_can_be_imported_at_once(tmp_path: Path):
+    pytest.importorskip("pronghorn_layers")  # where the class Regularizer is
+    path = script(
+        tmp_path,
+        """
+            import keras
+            from keras import *
+            from keras.models import *
+
+            assert Layer is layers.Layer is keras.Layer and clone_model is keras.models.clone_model
+        """,
+    )
+    python("-m", "pronghorn", "run", str(path))
+
+
+def test_libraries_find_the_version_of_the_api_and_private_modules_nearby():
+    pytest.importorskip("pronghorn_layers")
+    code = """
+        import pronghorn
+        pronghorn.install_as_keras(tensorflow=False)
+        import keras
+        from keras.src import layers, ops
+        from keras.src.layers.core.dense import Dense
+        from keras.src.models import Model
+        try:
+            import tensorflow
+        except ModuleNotFoundError:
+            tensorflow = None
+        assert keras.version() == keras.__version__ >= "3.15"
+        assert Dense is layers.Dense is keras.layers.Dense and Model is keras.Model and ops is keras.ops
+        assert not hasattr(tensorflow, "keras")
+    """
+    python("-c", textwrap.dedent(code))
 
 
 def test_info_names_versions_and_devices(capsys: pytest.CaptureFixture[str]):

@@ -67,12 +67,17 @@ class Configurable:
 
 
 def _bound(instance: Configurable) -> dict[str, Any]:
-    """Argument name -> value, defaults included and **kwargs spread out."""
+    """Argument name -> value, defaults included and **kwargs spread out. A `get_config` of one's own, which may take
+    them away, also gets those of our class that is the base.
+    """
     args, kwargs = instance._arguments
     signature = inspect.signature(type(instance).__init__)
     bound = signature.bind(instance, *args, **kwargs)
     bound.apply_defaults()
     arguments: dict[str, Any] = {}
+    if not _is_own(type(instance), "get_config"):
+        base: Any = next(base for base in type(instance).__mro__ if _is_own(base, "__init__"))
+        arguments = {n: vars(instance)[n] for n in inspect.signature(base.__init__).parameters if n in vars(instance)}
     for name, parameter in list(signature.parameters.items())[1:]:
         if parameter.kind is parameter.VAR_KEYWORD:
             arguments |= bound.arguments[name]

@@ -77,6 +77,8 @@ class Layer(Owner, Configurable, Operation):
     """
 
     supports_masking = False
+    quantization_mode = None
+    """None: the layer is not quantized."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -138,7 +140,7 @@ class Layer(Owner, Configurable, Operation):
 
         Where a subclass has no `build`, its sublayers are built, by tracing `call`.
         """
-        if any(not layer.built for layer in self._layers):
+        if not _overrides(self, "build") and any(not layer.built for layer in self._layers):
             infer_by_tracing(self.call, (map_shapes(self._symbol, input_shape),), {})
 
     def add_weight(

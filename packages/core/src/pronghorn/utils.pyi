@@ -16,6 +16,7 @@ from pronghorn.training.data import unpack_x_y_sample_weight as unpack_x_y_sampl
 from pronghorn_callbacks.progress import Progbar as Progbar
 from pronghorn_layers.feature_space import FeatureSpace as FeatureSpace
 from pronghorn_utils import bounding_boxes as bounding_boxes
+from pronghorn_utils import legacy as legacy
 from pronghorn_utils.arrays import normalize as normalize
 from pronghorn_utils.arrays import to_categorical as to_categorical
 from pronghorn_utils.audio_files import audio_dataset_from_directory as audio_dataset_from_directory

@@ -14,22 +14,31 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+import pronghorn
+from pronghorn.saving.load import KERAS_VERSION
 
-def install_as_keras() -> None:
+
+def install_as_keras(tensorflow: bool = True) -> None:
     """From now on `import keras` and `import tensorflow.keras` give Pronghorn, in this process.
 
-    `tensorflow` itself becomes a module that has nothing but `keras`. Doing it twice does no harm.
+    `keras.__version__` is that of the Keras whose API this is, which libraries ask for. Doing it twice does no harm.
+
+    Args:
+        tensorflow: whether `tensorflow` becomes a module that has nothing but `keras`; else it is what is installed,
+            for libraries that try whether it is.
 
     Raises:
         RuntimeError: another `keras` or `tensorflow` is imported already; code that holds it would keep it.
     """
     if any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
-    if strangers := [name for name in ("keras", "tensorflow") if name in sys.modules]:
+    taken = ("keras", "tensorflow") if tensorflow else ("keras",)
+    if strangers := [name for name in taken if name in sys.modules]:
         raise RuntimeError(
             f"install_as_keras: {' and '.join(strangers)} is imported already; call this before that import"
         )
-    sys.meta_path.insert(0, _Finder())
+    sys.meta_path.insert(0, _Finder(taken))
+    pronghorn.__version__ = KERAS_VERSION
     sys.modules["tensorboard.compat.notf"] = ModuleType("tensorboard.compat.notf")  # so that it asks no `tensorflow`
 
 
@@ -51,10 +60,15 @@ class _Finder(MetaPathFinder):
     (`pronghorn.datasets.mnist`), or an old name.
     """
 
+    def __init__(self, roots: Sequence[str]) -> None:
+        self.roots = roots
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         root, _, rest = fullname.partition(".")
+        if root not in ("pronghorn", *self.roots):
+            return None
         if root == "pronghorn":
             shown = _shown(rest, path)
             return None if shown is None else ModuleSpec(fullname, _Alias(shown), is_package=True)
@@ -64,16 +78,27 @@ class _Finder(MetaPathFinder):
                 raise ModuleNotFoundError(_only_keras(fullname), name=fullname)
         elif root == "tensorflow":
             return ModuleSpec(fullname, _TensorFlow(), is_package=True)
-        elif root != "keras":
-            return None
-        name = f"pronghorn.{rest}" if rest else "pronghorn"
-        try:
-            module = importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name is None or not name.startswith(error.name):
-                raise
-            raise ModuleNotFoundError(f"Pronghorn has no module {fullname!r}", name=fullname) from None
+        private, _, below = rest.partition(".")
+        module = _nearest(below) if private == "src" else _imported(rest)
+        if module is None:
+            raise ModuleNotFoundError(f"Pronghorn has no module {fullname!r}", name=fullname)
         return ModuleSpec(fullname, _Alias(module), is_package=True)
+
+
+def _imported(name: str) -> ModuleType | None:
+    """Pronghorn's module of this name, None if there is none."""
+    full = f"pronghorn.{name}" if name else "pronghorn"
+    try:
+        return importlib.import_module(full)
+    except ModuleNotFoundError as error:
+        if error.name is None or not full.startswith(error.name):
+            raise
+    return None
+
+
+def _nearest(name: str) -> ModuleType | None:
+    """Of Keras's private modules, of which libraries ask for public names: the public one that is nearest."""
+    return _imported(name) or _nearest(name.rpartition(".")[0])
 
 
 def _shown(name: str, path: Sequence[str] | None) -> ModuleType | None:

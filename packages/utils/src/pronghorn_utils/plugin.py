@@ -31,6 +31,7 @@ def pronghorn_utils() -> dict[str, str]:
         "get_source_inputs": "pronghorn_utils.inspection:get_source_inputs",
         "image_dataset_from_directory": "pronghorn_utils.image_files:image_dataset_from_directory",
         "img_to_array": "pronghorn_utils.images:img_to_array",
+        "legacy": "pronghorn_utils.legacy",
         "load_img": "pronghorn_utils.images:load_img",
         "model_to_dot": "pronghorn_utils.plotting:model_to_dot",
         "normalize": "pronghorn_utils.arrays:normalize",

@@ -225,7 +225,7 @@ def _serialize_function(function: Any) -> dict[str, Any]:
 
 
 def deserialize_keras_object(
-    config: Any, custom_objects: Mapping[str, Any] | None = None, safe_mode: bool = True, *, kind: str | None = None
+    config: Any, custom_objects: Any = None, safe_mode: bool = True, *, module_objects: Any = None, kind: Any = None
 ) -> Any:
     """What `serialize_keras_object` wrote, as objects again.
 
@@ -233,13 +233,16 @@ def deserialize_keras_object(
         config: plain values; dicts with a "class_name" become objects.
         custom_objects: classes and functions by name, in addition to those registered.
         safe_mode: changes nothing; code in a config is never run.
+        module_objects: more of them, of which a name alone gives one made without arguments.
         kind: the kind of plugin to look in where the config names no module.
 
     Raises:
         ValueError: the config names something unknown, or holds code.
     """
-    if custom_objects:
-        with CustomObjectScope(custom_objects):
+    if isinstance(config, str) and module_objects and config in module_objects:
+        return module_objects[config]()
+    if custom_objects or module_objects:
+        with CustomObjectScope({**(module_objects or {}), **(custom_objects or {})}):
             return deserialize_keras_object(config, kind=kind)
     if isinstance(config, (list, tuple)):
         return type(config)(deserialize_keras_object(item) for item in config)

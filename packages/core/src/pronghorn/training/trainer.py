@@ -355,7 +355,7 @@ class Trainer(Steps):
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for a batch, as NumPy arrays."""
-        batch = as_arrays(x)
+        batch = as_arrays(x, batch=True)
         if not self.built:
             self._build_state(symbols(batch)[0])
         return to_numpy(self._step("predict")(batch[0], None))
@@ -370,7 +370,7 @@ class Trainer(Steps):
         return_dict: bool,
     ) -> Any:
         self._require_compiled(f"{mode}_on_batch")
-        batch = weighted(as_arrays(x, y, sample_weight), class_weight)
+        batch = weighted(as_arrays(x, y, sample_weight, batch=True), class_weight)
         if not self._ready:
             self._build_state(*symbols(batch)[:2])
         if self._has_own_loss():
