@@ -250,6 +250,7 @@ WALK: dict[str, dict[str, tuple[dict[str, Any], Any]]] = {
     "deserialize_keras_object": {
         "config": ({"config": DENSE}, {**DENSE, "config": {"units": 2, "name": "c"}}),
         "custom_objects": ({"config": OWN}, {"Part": layers.Dense}),
+        "module_objects": ({"config": OWN}, {"Part": layers.Dense}),
         "kind": ({"config": {"class_name": "MeanSquaredError", "config": {}}, "kind": "losses"}, "metrics"),
     },
     "get_file": {
