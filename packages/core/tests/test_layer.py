@@ -14,12 +14,7 @@ from pronghorn.metric import Mean
 from pronghorn.program import jit
 from pronghorn.random import SeedGenerator
 from pronghorn.tensor import Tensor, Variable, convert_to_tensor
-from pronghorn.testing.layers import Affine, LayerContract
-
-
-class TestAffine(LayerContract):
-    def make(self, **options: Any) -> Layer:
-        return Affine(4, **options)
+from pronghorn.testing.layers import Affine
 
 
 class Stack(Layer):

@@ -10,7 +10,7 @@ import pytest
 from pronghorn import ops
 from pronghorn.autodiff import check_gradients
 from pronghorn.layer import Layer
-from pronghorn.testing.layers import LayerContract
+from pronghorn.testing import LayerContract
 from pronghorn_layers.attention import AdditiveAttention, Attention
 from pronghorn_layers.dense import Dense
 from pronghorn_layers.einsum_dense import EinsumDense

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pronghorn.layer import Layer
-from pronghorn.testing.layers import LayerContract
+from pronghorn.testing import Affine, LayerContract
 from pronghorn_layers import merging
 from pronghorn_layers.activation_layers import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from pronghorn_layers.core_layers import ActivityRegularization, Identity, Lambda
@@ -22,6 +22,11 @@ from pronghorn_layers.dropout import (
 )
 from pronghorn_layers.masking import Masking
 from pronghorn_layers.reshaping import Flatten, Permute, RepeatVector, Reshape
+
+
+class TestAffine(LayerContract):
+    def make(self, **options: Any) -> Layer:
+        return Affine(4, **options)
 
 
 class TestDense(LayerContract):

@@ -9,7 +9,7 @@ import pytest
 
 from pronghorn import layers, ops
 from pronghorn.layer import Layer
-from pronghorn.testing.layers import LayerContract
+from pronghorn.testing import LayerContract
 
 CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ("ConvLSTM1D", (2, 2, 4, 1), {"filters": 2, "kernel_size": 3, "strides": 2, "return_sequences": True}),

@@ -13,8 +13,8 @@ import pronghorn as keras
 from pronghorn import layers, ops
 from pronghorn.layer import Layer
 from pronghorn.program import jit
+from pronghorn.testing import LayerContract
 from pronghorn.testing.kernels import accelerators, using_accelerator
-from pronghorn.testing.layers import LayerContract
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (4, 6, 5, 3)).astype("float32")
 

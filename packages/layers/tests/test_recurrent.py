@@ -15,8 +15,9 @@ from pronghorn.autodiff import GradientTape, check_gradients
 from pronghorn.layer import Layer, get_mask, set_mask
 from pronghorn.program import jit
 from pronghorn.tensor import convert_to_tensor
+from pronghorn.testing import LayerContract
 from pronghorn.testing.kernels import accelerators, using_accelerator
-from pronghorn.testing.layers import Descent, LayerContract, squared_error
+from pronghorn.testing.layers import Descent, squared_error
 
 KERAS = dict(np.load(Path(__file__).with_name("fixtures") / "recurrent.npz"))
 X, MASK, STATE = KERAS["x"], KERAS["mask"], KERAS["state"]

@@ -6,7 +6,7 @@ from typing import Any
 
 from pronghorn import layers
 from pronghorn.layer import Layer
-from pronghorn.testing.layers import LayerContract
+from pronghorn.testing import LayerContract
 
 SHAPES = {1: (2, 7, 4), 2: (2, 6, 5, 4), 3: (2, 4, 5, 3, 2)}
 

@@ -11,7 +11,7 @@ import pytest
 
 import pronghorn as keras
 from pronghorn import initializers, layers
-from pronghorn.testing.layers import LayerContract
+from pronghorn.testing import LayerContract
 from pronghorn_layers.spectrograms import MelSpectrogram, STFTSpectrogram
 from pronghorn_layers.windows import NAMES
 

@@ -91,7 +91,8 @@ def pronghorn_layers() -> dict[str, str]:
 @hookimpl
 def pronghorn_utils() -> dict[str, str]:
     """Name -> "module:attribute"."""
-    return _in("feature_space", "FeatureSpace")
+    contract = {f"testing.{name}": reference for name, reference in _in("layer_contract", "LayerContract").items()}
+    return contract | _in("feature_space", "FeatureSpace")
 
 
 @hookimpl

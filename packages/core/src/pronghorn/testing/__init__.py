@@ -1,6 +1,6 @@
 """Conformance kits: tests to inherit for layers, optimizers and kernels, and small ones of each to test others with.
 
-`KernelContract` is in pronghorn-ops, `OptimizerContract` in pronghorn-optimizers.
+`KernelContract` is in pronghorn-ops, `LayerContract` in pronghorn-layers, `OptimizerContract` in pronghorn-optimizers.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from typing import Any
 
 from pronghorn import plugins
 
-_OWN = ("Affine", "Descent", "LayerContract", "Momentum")
-_OFFERED = ("KernelContract", "OptimizerContract")
+_OWN = ("Affine", "Descent", "Momentum")
+_OFFERED = ("KernelContract", "LayerContract", "OptimizerContract")
 """What plugins offer, as "testing.name"."""
 
 
