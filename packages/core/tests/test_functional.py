@@ -93,6 +93,24 @@ def test_a_model_between_intermediate_tensors() -> None:
     assert isinstance(head.layers[0], InputLayer) and head.layers[1] is top
 
 
+def test_unknown_sizes_fit_known_ones() -> None:
+    unknown, known = Input((None, 3)), Input((5, 3))
+    assert (unknown + known).shape == (None, 5, 3)
+    assert (unknown + np.ones((1, 5, 3), "float32")).shape == (None, 5, 3)
+    assert (unknown + Input((1, 3))).shape == (None, None, 3)
+    assert ops.concatenate([unknown, known], -1).shape == (None, 5, 6)
+    assert ops.concatenate([unknown, known], 1).shape == (None, None, 3)
+    assert ops.matmul(Input((3, None)), known).shape == (None, 3, 3)
+    assert (unknown + Input((5, 3), batch_size=2)).shape == (2, 5, 3)
+    model = Functional([unknown, known], unknown + known)
+    x = np.ones((2, 5, 3), "float32")
+    np.testing.assert_array_equal(model([x, x]).numpy(), 2 * x)
+    with pytest.raises(ValueError, match="do not broadcast"):
+        model([x[:, :4], x])
+    with pytest.raises(ValueError, match="do not broadcast"):
+        Input((4, 3)) + known
+
+
 def test_unknown_sizes_stay_unknown() -> None:
     x = Input((None, 3))
     y = ops.reshape(Affine(4)(x), (-1, 4))

@@ -159,7 +159,7 @@ class Elementwise(Op):
         try:
             for s in specs:
                 if s.shape != shape:
-                    shape = _broadcast(shape, s.shape)
+                    shape = broadcast_shapes(shape, s.shape)
         except ValueError:
             shapes = " and ".join(str(s.shape) for s in specs)
             raise ValueError(
@@ -180,6 +180,33 @@ class Elementwise(Op):
 
 
 _broadcast = functools.lru_cache(maxsize=1024)(np.broadcast_shapes)
+
+
+def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
+    """The shape that all broadcast to; see `fitted`.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        return _broadcast(*shapes)
+    except ValueError:
+        rank = max(map(len, shapes))
+        return _broadcast(*fitted([(*(1,) * (rank - len(s)), *s) for s in shapes], ones=True))
+
+
+def fitted(shapes: Sequence[Any], ones: bool = False) -> list[Any]:
+    """Shapes of one rank that must agree (but where one has size 1, with `ones`). While shapes are inferred, an unknown
+    size fits any other: what stands in for it is replaced by what another shape has there.
+    """
+    tracer = interpreter.current().tracer
+    if tracer is None or tracer.stand_in is None or len({len(s) for s in shapes}) > 1:
+        return list(shapes)
+    unknown = (tracer.stand_in, 1) if ones else (tracer.stand_in,)
+    known = [next((n for n in sizes if n not in unknown), tracer.stand_in) for sizes in zip(*shapes, strict=True)]
+    return [tuple(m if n == tracer.stand_in else n for n, m in zip(s, known, strict=True)) for s in shapes]
+
+
 _PARAMETER_ORDER = ("c", "x", "y", "z", "w")
 _PUBLIC_NAMES = {
     (False, 1): ("x",),

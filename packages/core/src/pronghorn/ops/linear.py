@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pronghorn.graph import Spec
-from pronghorn.op import composed, primitive, promote, unbroadcast
+from pronghorn.op import broadcast_shapes, composed, fitted, primitive, promote, unbroadcast
 from pronghorn.ops.reduction import summable
 from pronghorn.ops.shape import expand_dims, reshape, squeeze
 from pronghorn.tensor import Tensor, convert_to_tensor
@@ -24,7 +24,8 @@ def _product_spec(a: Spec, b: Spec, transpose_a: bool, transpose_b: bool) -> Spe
     rows, inner = a.shape[-2:][::-1] if transpose_a else a.shape[-2:]
     inner_b, columns = b.shape[-2:][::-1] if transpose_b else b.shape[-2:]
     try:
-        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])  # type: ignore[arg-type]
+        batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        (inner,), (inner_b,) = fitted([(inner,), (inner_b,)])
     except ValueError:
         batch, inner_b = (), -1  # reported below, like an inner size that does not fit
     if inner != inner_b:

@@ -14,7 +14,7 @@ import numpy as np
 
 from pronghorn import dtypes, op
 from pronghorn.graph import Spec
-from pronghorn.op import Composed, composed, primitive
+from pronghorn.op import Composed, composed, fitted, primitive
 from pronghorn.ops import elementwise as e
 from pronghorn.ops.axes import canonical_axes, canonical_axis, inverse, many
 from pronghorn.tensor import Tensor, Variable, constant, convert_to_tensor
@@ -60,10 +60,11 @@ def broadcast(x: Array, shape: Ints) -> Array:
 
 
 def _joined(*xs: Spec, axis: int) -> Spec:
-    if len({x.shape[:axis] + x.shape[axis + 1 :] for x in xs}) > 1:
+    others = fitted([x.shape[:axis] + x.shape[axis + 1 :] for x in xs])
+    if len({*others}) > 1:
         raise ValueError(f"concatenate: shapes {[x.shape for x in xs]} must be equal but for axis {axis}")
     total = sum(x.shape[axis] for x in xs)  # type: ignore[misc]
-    return Spec((*xs[0].shape[:axis], total, *xs[0].shape[axis + 1 :]), xs[0].dtype)
+    return Spec((*others[0][:axis], total, *others[0][axis:]), xs[0].dtype)
 
 
 def _joined_gradient(g: Any, out: Any, *xs: Any, axis: int) -> list[Any]:
