@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pronghorn import dtypes, ops
 from pronghorn.graph import Spec
-from pronghorn.op import Composed, composed, primitive, promote
+from pronghorn.op import Composed, composed, fitted, primitive, promote
 from pronghorn.ops.axes import canonical_axis, many
 from pronghorn.ops.shape import as_sizes, known_value, of_one_dtype, reshape_to, slice_axis
 from pronghorn.tensor import Tensor, constant, convert_to_tensor
@@ -265,30 +264,12 @@ def dstack(xs: Any) -> Any:
     return ops.concatenate([ops.expand_dims(t, 2) if len(t.shape) == 2 else t for t in tensors], 2)
 
 
-class _Stack(Composed):
-    """Stacking, where an unknown size fits a known one."""
-
-    def compute_output_spec(self, x: Any, axis: int = 0) -> Any:
-        tensors = [convert_to_tensor(t) for t in x]
-        if len({len(t.shape) for t in tensors}) == 1:
-            axes = zip(*(t.shape for t in tensors), strict=True)
-            known = [next((n for n in sizes if n is not None), None) for sizes in axes]
-            tensors = [_sized(t, known) if None in t.shape else t for t in tensors]
-        return super().compute_output_spec(tensors, axis)
-
-
-def _sized(t: Tensor, known: Sequence[int | None]) -> Tensor:
-    """A symbol like `t` with sizes for its unknown ones, as far as they are known."""
-    sizes = [m if n is None else n for n, m in zip(t.shape, known, strict=True)]
-    return Tensor(sizes, t.dtype, scope=t.scope)
-
-
-@_Stack
+@composed
 def stack(x: Any, axis: int = 0) -> Tensor:
     """Tensors of one shape along a new axis."""
     tensors = of_one_dtype(x, "stack")
     shapes = {t.shape for t in tensors}
-    if len(shapes) > 1:
+    if len({*fitted([*shapes])}) > 1:
         raise ValueError(f"stack: the tensors must have one shape, got {sorted(shapes, key=str)}")
     return ops.concatenate([ops.expand_dims(t, axis) for t in tensors], axis)
 
