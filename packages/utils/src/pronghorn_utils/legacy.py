@@ -43,20 +43,18 @@ def deserialize_keras_object(
     """
     if identifier is None or callable(identifier):
         return identifier
-    if isinstance(identifier, str):
-        found = _found(identifier, module_objects, custom_objects, printable_module_name)
-        return found() if isinstance(found, type) else found
-    if not isinstance(identifier, Mapping) or not {"class_name", "config"} <= identifier.keys():
+    by_name = isinstance(identifier, str)
+    if not by_name and not (isinstance(identifier, Mapping) and {"class_name", "config"} <= identifier.keys()):
         raise ValueError(f"expected a name or a config of a {printable_module_name}, got {identifier!r}")
-    cls = _found(identifier["class_name"], module_objects, custom_objects, printable_module_name)
-    with CustomObjectScope(dict(custom_objects or {})):
-        return cls.from_config(identifier["config"]) if hasattr(cls, "from_config") else cls(**identifier["config"])
-
-
-def _found(name: str, module_objects: Any, custom_objects: Any, what: str) -> Any:
-    for known in (custom_objects, {name: get_registered_object(name)}, module_objects):
-        if known and known.get(name) is not None:
-            return known[name]
-    raise ValueError(
-        f"unknown {what} {name!r}; register it by saving.register_keras_serializable, or pass custom_objects"
-    )
+    name = identifier if by_name else identifier["class_name"]
+    with CustomObjectScope(custom_objects or {}):
+        found = get_registered_object(name, module_objects=module_objects)
+        if found is None:
+            raise ValueError(
+                f"unknown {printable_module_name} {name!r}; register it by saving.register_keras_serializable, or pass "
+                f"custom_objects"
+            )
+        if by_name:
+            return found() if isinstance(found, type) else found
+        config = identifier["config"]
+        return found.from_config(config) if hasattr(found, "from_config") else found(**config)
